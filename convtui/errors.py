@@ -389,16 +389,44 @@ class ToolFailure(Exception):
         super().__init__(message)
 
 
+_NEAR = 0.65
+_MOST_MEANT = 6
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name most like `name`, or None when none is like it."""
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return matches[0] if matches else None
+    return next(iter(_meant(name, list(known))), None)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`, did you mean 'x'?` for the nearest known name, else an empty string."""
-    near = nearest(name, known)
-    return f", did you mean {near!r}?" if near else ""
+    """`, did you mean 'x'?` for the known names that were probably meant, else an empty string."""
+    *others, last = [repr(meant) for meant in _meant(name, list(known))] or [""]
+    if not last:
+        return ""
+    return f", did you mean {', '.join(others)} or {last}?" if others else f", did you mean {last}?"
+
+
+def _meant(name: str, known: list[str]) -> list[str]:
+    """The same but for case and separators; else those of which `name` is the beginning or a part,
+    when they are few; else the one that is most like it."""
+    wanted = _folded(name)
+    folded = {_folded(each): each for each in known}
+    if wanted in folded:
+        return [folded[wanted]]
+    begun = [each for key, each in folded.items() if wanted in _beginnings(key, len(wanted))]
+    if len(wanted) > 2 and 0 < len(begun) <= _MOST_MEANT:
+        return begun
+    close = difflib.get_close_matches(wanted, folded, n=1, cutoff=_NEAR)
+    return [folded[close[0]]] if close else []
+
+
+def _folded(name: str) -> str:
+    # The dashes that all flags have in common make none of them alike.
+    return name.lstrip("-").casefold().replace("_", "-").replace(".", "-")
+
+
+def _beginnings(name: str, length: int) -> set[str]:
+    return {name[:length], *name.split("-")}
 
 
 def listed(names: Iterable[str], *, limit: int = 6) -> str:

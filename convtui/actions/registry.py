@@ -2,8 +2,8 @@
 
 So is the key table of the manual. A context is where the keys of an action apply. `live`, `held`
 and `replay` are the three states of the debugger; `dead` is added when its engine has died;
-`take_over` is the input at its bottom, `search` a search with highlighted matches, `overlay`
-anything over a screen.
+`take_over` is the input at its bottom, `search` a search with highlighted matches, `inspector` an
+inspector with the focus and something to unfold, `overlay` anything over a screen.
 """
 
 from __future__ import annotations
@@ -34,8 +34,11 @@ WARM = frozenset({"warm"})
 ARMS = frozenset({"arms"})
 TAKE_OVER = frozenset({"take_over"})
 SEARCH = frozenset({"search"})
+INSPECTOR = frozenset({"inspector"})
 OVERLAY = frozenset({"overlay"})
 SCREENS = DEBUGGER | PICKER | RUNS | COMPARE | REHOOK | PROFILE | WARM | ARMS
+PANES = DEBUGGER | REHOOK | PROFILE | WARM | ARMS
+"""Screens with several panes."""
 EVERYWHERE = SCREENS | OVERLAY | TAKE_OVER
 CONTEXTS = (
     "picker",
@@ -45,6 +48,7 @@ CONTEXTS = (
     "replay",
     "take_over",
     "search",
+    "inspector",
     "runs",
     "compare",
     "rehook",
@@ -61,9 +65,12 @@ _TAB = re.compile(r"inspector\.tab_(\d+)")
 
 _SHOWS = (
     "move.", "view.", "inspector.", "search.", "replay.", "copy.", "compare.", "context.view",
-    "picker.next", "picker.previous", "runs.fold", "runs.tree", "app.help", "app.palette",
-    "app.back",
+    "picker.next", "picker.previous", "runs.fold", "runs.tree", "library.", "app.help",
+    "app.palette", "app.notices", "app.theme", "app.back",
 )  # fmt: skip
+
+_TAKEN_BY_INPUTS = frozenset({"space", "left", "right", "home", "end", "delete", "backspace"})
+"""Keys besides characters that edit a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,10 +360,50 @@ def _actions() -> Iterator[Action]:
             f"inspector.tab_{number}",
             (str(number % 10),),
             f"tab {number}",
-            f"Open tab {number} of the inspector.",
+            f"Open tab {number} of the inspector; again, go into it.",
             group,
             DEBUGGER,
         )
+    yield Action(
+        "inspector.fold",
+        ("enter",),
+        "unfold",
+        "Unfold what the cursor is on in the inspector, or fold it.",
+        group,
+        INSPECTOR,
+    )
+    yield Action(
+        "inspector.fold_all",
+        ("asterisk",),
+        "unfold all",
+        "Unfold everything in the inspector, or fold it again.",
+        group,
+        DEBUGGER,
+    )
+    yield Action(
+        "view.maximise",
+        ("z",),
+        "maximise",
+        "Give the focused pane the whole screen, or show the others again.",
+        group,
+        PANES,
+    )
+    yield Action(
+        "view.narrower",
+        ("less_than_sign",),
+        "narrower",
+        "Make the inspector narrower.",
+        group,
+        DEBUGGER,
+    )
+    yield Action(
+        "view.wider",
+        ("greater_than_sign",),
+        "wider",
+        "Make the inspector wider.",
+        group,
+        DEBUGGER,
+    )
     yield Action(
         "inspector.decision",
         ("d",),
@@ -397,6 +444,23 @@ def _actions() -> Iterator[Action]:
         "turn.notes", ("M",), "notes", "List marks and notes, and go to one.", group, DEBUGGER
     )
     yield Action("view.follow", ("F",), "follow", "Follow the newest turn.", group, DEBUGGER)
+    yield Action(
+        "view.hooks",
+        (),
+        "all hooks",
+        "List every hook in the outline, or only those that were slow or failed.",
+        group,
+        DEBUGGER,
+    )
+
+    yield Action(
+        "hints.toggle",
+        (),
+        "hints on/off",
+        "Explain what happens, one line at a time, or stop that.",
+        group,
+        RUNNING,
+    )
 
     group = "Move"
     lists = DEBUGGER | RUNS | COMPARE | REHOOK | PROFILE | WARM | ARMS
@@ -488,7 +552,24 @@ def _actions() -> Iterator[Action]:
         group,
         PICKER,
     )
+    yield Action(
+        "library.open",
+        ("O",),
+        "library",
+        "List the saved runs: open, search, compare.",
+        group,
+        PICKER | DEBUGGER,
+        ("f2",),
+    )
     yield Action("runs.open", ("enter",), "open", "Open the selected run.", group, RUNS)
+    yield Action(
+        "runs.again",
+        ("ctrl+n",),
+        "run again",
+        "Start the run again from its first turn, with the same scenario.",
+        group,
+        PICKER | RUNS | DEBUGGER,
+    )
     yield Action(
         "runs.fold", ("space",), "branches", "Show or hide the branches of the run.", group, RUNS
     )
@@ -678,6 +759,26 @@ def _actions() -> Iterator[Action]:
         group,
         DEBUGGER | PICKER | RUNS | COMPARE,
     )
+    yield Action(
+        "app.theme", (), "theme", "Choose a theme; it is shown while you choose.", group, SCREENS
+    )
+    yield Action("app.notices", (), "notices", "List the notices of this session.", group, SCREENS)
+    yield Action(
+        "app.photograph",
+        ("ctrl+s",),
+        "picture",
+        "Save a picture of the screen, as SVG and as text.",
+        group,
+        SCREENS,
+    )
+    yield Action(
+        "app.suspend",
+        ("ctrl+z",),
+        "suspend",
+        "Stop the program and return to the shell; the engine goes on.",
+        group,
+        SCREENS,
+    )
     yield Action("overlay.close", ("escape",), "close", "Close the dialog.", group, OVERLAY)
     yield Action(
         "app.quit",
@@ -750,6 +851,12 @@ class Keymap:
         """An action's first shown key for display; empty if it has none."""
         keys = self.shown_keys(action)
         return self.display(keys[0]) if keys else ""
+
+    def shown_while_typing(self, action: str | Action) -> str:
+        """The first key of an action that an input does not take, for display; else empty."""
+        keys = (key for key in self.keys(action) if key not in _TAKEN_BY_INPUTS)
+        displayed = map(self.display, keys)
+        return next((key for key in displayed if len(key) > 1), "")
 
 
 def load_keymap(path: Path | None) -> Keymap:

@@ -19,7 +19,8 @@ from typing import Any, Final
 import click
 
 from convtui import __version__
-from convtui.errors import ConvtuiError, UsageError, did_you_mean, nearest
+from convtui.cli.common import Group, theme_flag
+from convtui.errors import ConvtuiError, UsageError, nearest
 
 _COMMANDS: Final[dict[str, str]] = {
     "demo": "Watch a live conversation now: no key, no network.",
@@ -58,7 +59,7 @@ Example:
 """
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """Lists all commands with their short helps without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -74,15 +75,6 @@ class _Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if name not in _COMMANDS and not name.startswith("-"):
-            hint = did_you_mean(name, _COMMANDS) or "; `convtui --help` lists the commands"
-            raise UsageError(f"unknown command {name!r}{hint}")
-        return super().resolve_command(ctx, args)
-
 
 def _module(command: str) -> str:
     """The module of a command; names that are Python keywords get an underscore."""
@@ -97,8 +89,9 @@ def _module(command: str) -> str:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, "-V", "--version", message="convtui %(version)s")
+@theme_flag
 @click.pass_context
-def commands(ctx: click.Context) -> Any:
+def commands(ctx: click.Context, theme: str | None) -> Any:
     """A terminal debugger for conversations between a simulated user and an LLM provider.
 
     Without a command: choose persona and provider on the screen.
@@ -106,7 +99,11 @@ def commands(ctx: click.Context) -> Any:
     if ctx.invoked_subcommand is None:
         from convtui.cli.picker import pick
 
-        return pick()
+        return pick(theme)
+    if theme is not None:
+        raise UsageError(
+            f"--theme goes behind the command: convtui {ctx.invoked_subcommand} --theme {theme}"
+        )
     return None
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convtui.cli.common import echo, example, json_flag, print_json, say
+from convtui.cli.logs import log_or_filter
 from convtui.errors import LogError, Problem, UsageError, did_you_mean
 from convtui.text.boundary import visible
 
@@ -78,6 +79,11 @@ def _check(
 
         return "provider", *check_provider(file, quiet=quiet)
     path = Path(file)
+    if kind in (None, "log") and not path.exists():
+        try:
+            path = Path(log_or_filter(file) or file)
+        except LogError as error:
+            return "log", [Problem(str(error))], 2
     if kind == "log" or (kind is None and _is_log(path)):
         try:
             problems = check_log(path)

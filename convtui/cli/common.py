@@ -6,17 +6,61 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from convtui.errors import UsageError, did_you_mean, listed
 from convtui.printing.output import Output
 
 if TYPE_CHECKING:
     from convtui.config.settings import Config
     from convtui.printing.report_printer import ReportPrinter
 
+
+def _known_theme(_ctx: click.Context, _param: click.Parameter, name: str | None) -> str | None:
+    """The name of a theme that there is. Raises `UsageError`."""
+    from convtui.config.paths import Paths, builtin_dir
+    from convtui.config.themes import load_themes
+
+    if name is None or (builtin_dir("themes") / f"{Path(name).name}.yaml").is_file():
+        return name
+    themes, _ = load_themes([builtin_dir("themes"), Paths.find().themes_dir])
+    if name not in themes:
+        hint = did_you_mean(name, themes) or f"; there are {listed(sorted(themes))}"
+        raise UsageError(f"--theme: there is no theme {name!r}{hint}")
+    return name
+
+
+theme_flag = click.option(
+    "--theme", metavar="NAME", callback=_known_theme, help="`convtui themes` lists them."
+)
 json_flag = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+
+
+class Choice(click.Choice[str]):
+    """A choice of words that suggests the one that was meant."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        words = [str(choice) for choice in self.choices]
+        if value in words:
+            return str(value)
+        hint = did_you_mean(str(value), words)
+        return self.fail(f"{value!r} is not one of {', '.join(words)}{hint}", param, ctx)
+
+
+class Group(click.Group):
+    """A group of commands that suggests the one that was meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, known = args[0], self.list_commands(ctx)
+        if name not in known and not name.startswith("-"):
+            hint = did_you_mean(name, known) or f"; `{ctx.command_path} --help` lists the commands"
+            raise UsageError(f"unknown command {name!r}{hint}")
+        return super().resolve_command(ctx, args)
 
 
 def example(*lines: str) -> str:
@@ -80,7 +124,7 @@ def settings(**flags: Any) -> Config:
 
     config = load_config(flags)
     for warning in config.warnings:
-        say(f"convtui: {warning}")
+        _say_once(f"convtui: {warning}")
     if config.untrusted is not None:
         _say_once(f"convtui: {config.untrusted.text}")
     return config

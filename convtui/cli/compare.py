@@ -15,8 +15,10 @@ from convtui.cli.common import (
     print_json,
     report_printer,
     settings,
+    theme_flag,
 )
 from convtui.cli.compare_arms import MARK, print_arms
+from convtui.cli.logs import log_named
 from convtui.errors import UsageError
 
 
@@ -44,6 +46,7 @@ class _Compare(click.Command):
 @click.argument("logs", nargs=-1, metavar="A B")
 @click.option("--plain", is_flag=True, help="A line for each turn, no columns and no colour.")
 @click.option("--tui", is_flag=True, help="On the screen: both side by side.")
+@theme_flag
 @click.option("--ab", is_flag=True, help="Arms of many runs: `--ab WARM... -- COLD...`.")
 @click.option(
     "--runs",
@@ -67,6 +70,7 @@ def command(
     logs: tuple[str, ...],
     plain: bool,
     tui: bool,
+    theme: str | None,
     ab: bool,
     runs: int | None,
     test_name: str,
@@ -84,6 +88,8 @@ def command(
     No verdict where the interval includes 0 or an arm has one run only. Exit code 1 when the warm
     runs are worse; with --runs also 3 when a conversation failed.
     """
+    if theme is not None and not tui:
+        raise UsageError("--theme is for --tui")
     if ab:
         if tui:
             raise UsageError("--tui shows two logs side by side; --ab prints")
@@ -96,15 +102,15 @@ def command(
         raise UsageError("two logs are compared; for two arms of many: --ab WARM... -- COLD...")
     if as_json + plain + tui > 1:
         raise UsageError("--json, --plain and --tui exclude each other")
-    log_a, log_b = logs
+    log_a, log_b = (log_named(log) for log in logs)
     if tui:
-        code = _on_screen(log_a, log_b)
+        code = _on_screen(log_a, log_b, theme)
         if code is not None:
             return code
     return _print(log_a, log_b, as_json=as_json, plain=plain)
 
 
-def _on_screen(log_a: str, log_b: str) -> int | None:
+def _on_screen(log_a: str, log_b: str, theme: str | None) -> int | None:
     """Compares on the screen; returns the exit code, or None if there is no terminal."""
     from convtui.log.reader import LogReader
 
@@ -116,7 +122,7 @@ def _on_screen(log_a: str, log_b: str) -> int | None:
         return None
     from convtui.tui.app import run_compare
 
-    return run_compare(Path(log_a), Path(log_b), config=settings())
+    return run_compare(Path(log_a), Path(log_b), config=settings(theme=theme))
 
 
 def _print(log_a: str, log_b: str, *, as_json: bool, plain: bool) -> int:

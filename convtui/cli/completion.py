@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from convtui.cli.common import echo, example
+from convtui.cli.common import Choice, echo, example
 
 _SHELLS = ("bash", "zsh", "fish")
 
@@ -16,7 +16,7 @@ _SHELLS = ("bash", "zsh", "fish")
         "convtui completion fish > ~/.config/fish/completions/convtui.fish",
     ),
 )
-@click.argument("shell", type=click.Choice(_SHELLS))
+@click.argument("shell", type=Choice(_SHELLS))
 def command(shell: str) -> int:
     """Prints the script that completes commands and flags in bash, zsh or fish."""
     from click.shell_completion import ShellComplete, get_completion_class

@@ -7,6 +7,7 @@ import click
 from convtui.cli.common import echo, example, json_flag, print_json, say
 from convtui.errors import ConversationError
 from convtui.text.boundary import visible
+from convtui.text.counts import counted
 
 
 @click.command(
@@ -72,6 +73,7 @@ def command(
         print_json({"log": str(path), **{name: made.get(name) for name in names}})
         return 0
     echo(visible(str(made["summary"])))
-    say(f"{made['rows_in']} messages became 1; `convtui run --resume {path}` goes on from it")
+    messages = counted(made["rows_in"], "message")
+    say(f"{messages} became 1; `convtui run --resume {path}` goes on from it")
     say(str(path))
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from convtui.cli.common import example, json_flag, print_json, report_printer
+from convtui.cli.logs import log_named
 
 
 @click.command(
@@ -30,7 +31,7 @@ def command(*, log: str, as_json: bool) -> int:
     from convtui.analysis.profile.compress_check import as_dict, check_compression
     from convtui.analysis.profile.compress_report import check_report
 
-    result = check_compression(log)
+    result = check_compression(log_named(log))
     if as_json:
         print_json(as_dict(result))
     else:

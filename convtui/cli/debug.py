@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from convtui.cli.common import example, has_screen, no_screen
+from convtui.cli.common import example, has_screen, theme_flag
 from convtui.cli.flags import scenario_flags
 
 
@@ -21,6 +21,7 @@ from convtui.cli.flags import scenario_flags
 )
 @scenario_flags
 @click.option("--paused", is_flag=True, help="Wait before the first turn.")
+@theme_flag
 def command(scenario: str | None, paused: bool, **flags: Any) -> int:
     """Watches a scenario live: stop it, look at what every hook did, change it, go on.
 
@@ -34,13 +35,13 @@ def command(scenario: str | None, paused: bool, **flags: Any) -> int:
         if not Path(DEFAULT_SCENARIO).is_file():
             from convtui.cli.picker import pick
 
-            return pick()
+            return pick(flags["theme"])
         scenario = DEFAULT_SCENARIO
     if not has_screen():
         from convtui.cli.run import run_headless
 
-        no_screen("this runs without one, as `convtui run` does")
-        return run_headless(scenario, flags)
+        instead = "this runs without one, as `convtui run` does"
+        return run_headless(scenario, flags, no_screen=instead)
     from convtui.cli.start import plan
     from convtui.tui.app import run_debug
 

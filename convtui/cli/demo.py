@@ -6,26 +6,27 @@ from typing import Any
 
 import click
 
-from convtui.cli.common import example, has_screen, no_screen
+from convtui.cli.common import example, has_screen, theme_flag
 
 
 @click.command("demo", epilog=example("convtui demo", "convtui demo --paused"))
 @click.option("--speed", type=click.FloatRange(0, 1000), default=1.0, help="1 is a person's pace.")
 @click.option("--paused", is_flag=True, help="Wait before the first turn.")
 @click.option("--out", metavar="DIR", help="Where the log goes.")
-def command(speed: float, paused: bool, out: str | None) -> int:
+@theme_flag
+def command(speed: float, paused: bool, out: str | None, theme: str | None) -> int:
     """Watches the built-in persona talk to the built-in provider: no key, no network."""
     flags: dict[str, Any] = {"provider": "demo", "persona": "demo", "out": out}
     if not has_screen():
         from convtui.cli.run import run_headless
 
-        no_screen("the demo runs without one, as `convtui run` does")
-        return run_headless(None, flags)
+        instead = "the demo runs without one, as `convtui run` does"
+        return run_headless(None, flags, no_screen=instead)
     from convtui.cli.common import settings
     from convtui.protocol import StartSpec
     from convtui.tui.app import run_debug
 
-    config = settings(out_dir=out)
+    config = settings(out_dir=out, theme=theme)
 
     def spec() -> StartSpec:
         # Scenarios take longer to import than the screen to draw.

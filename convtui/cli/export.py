@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from convtui.cli.common import echo, example, json_flag, print_json, say
+from convtui.cli.logs import log_named
 from convtui.errors import UsageError
 from convtui.text.boundary import visible
 
@@ -41,6 +42,7 @@ def command(log: str, format_name: str, out: str, as_json: bool) -> int:
     format_ = by_name(format_name)
     if format_.write is None:
         raise UsageError(f"{format_name} can be read, not written")
+    log = log_named(log)
     with open_log(log, Redactor.of_process()) as opened:
         for finding in opened.findings:
             say(f"{log}: {finding}")

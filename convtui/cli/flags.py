@@ -7,6 +7,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from convtui.cli.common import Choice
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _FLAGS: Final = (
@@ -44,7 +46,7 @@ _FLAGS: Final = (
     click.option("--trust", is_flag=True, help="Run what the log names, whoever wrote it."),
     click.option("--python", metavar="PATH", help="The interpreter with the provider's packages."),
     click.option("--env-file", metavar="FILE", help="KEY=value lines for the engine."),
-    click.option("--wire", type=click.Choice(["recent", "all", "off"]), help="HTTP to keep."),
+    click.option("--wire", type=Choice(["recent", "all", "off"]), help="HTTP to keep."),
 )
 
 

@@ -21,6 +21,7 @@ from convtui.records.codec import RecordDict, exit_code
 from convtui.scenario.parts import Limits
 from convtui.transcript.fold import COMMITTED, Transcript
 from convtui.transcript.turns import OPEN
+from convtui.transcript.usage import whole_totals
 
 STOP_WITHIN = 3.0
 """Seconds that an engine gets to end a conversation on request."""
@@ -221,7 +222,7 @@ def summary(transcript: Transcript, log: Path | None, code: int) -> dict[str, An
         "log": str(log) if log is not None else None,
         "sessions": sessions,
         "termination": transcript.termination,
-        "totals": {side: totals.as_dict() for side, totals in transcript.totals.items()},
+        "totals": {side: totals.as_dict() for side, totals in whole_totals(transcript).items()},
         "exit_code": code,
     }
 

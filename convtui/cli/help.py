@@ -59,9 +59,7 @@ def _print_usage(name: str, ctx: click.Context) -> None:
 
     named = commands.get_command(ctx, name)
     if named is None:
-        # `hooks` is part of sessions-and-hooks: that is nearer than any spelling.
-        near = next((topic for topic in TOPICS if name in topic.split("-")), name)
-        hint = did_you_mean(near, [*TOPICS, *commands.list_commands(ctx)])
+        hint = did_you_mean(name, [*TOPICS, *commands.list_commands(ctx)])
         rest = hint or "; `convtui help` lists the pages"
         raise UsageError(f"the manual has no page {name!r}{rest}")
     echo(named.get_help(click.Context(named, info_name=name, parent=ctx.parent)))

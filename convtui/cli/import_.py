@@ -14,6 +14,7 @@ import click
 from convtui.cli.common import echo, example, json_flag, print_json, say, settings, table
 from convtui.errors import FileError, LogError, UsageError, did_you_mean
 from convtui.text.boundary import one_line, visible
+from convtui.text.counts import counted
 
 if TYPE_CHECKING:
     from convtui.log.formats.findings import Finding
@@ -103,8 +104,8 @@ def command(
             if not chooses and sum(one.relation != "compress" for one in listed) > 1:
                 _print(listed, source.damage, as_json=as_json)
                 raise UsageError(
-                    f"{path}: holds {len(listed)} sessions: choose with --session ID or a filter"
-                    " (--source, --ended, --min-messages, --max-sessions), or take --all"
+                    f"{path}: holds {counted(len(listed), 'session')}: choose with --session ID or"
+                    " a filter (--source, --ended, --min-messages, --max-sessions), or take --all"
                 )
             wanted = {one.id for one in chosen}
         return _import(
@@ -228,7 +229,7 @@ def _refuse_findings(
     if as_json:
         print_json({"logs": [], "findings": [_as_json(finding) for finding in findings]})
     _say_findings(findings, as_json=as_json)
-    count = "1 finding" if len(findings) == 1 else f"{len(findings)} findings"
+    count = counted(len(findings), "finding")
     raise UsageError(f"{path}: {count}, and --strict imports nothing then")
 
 

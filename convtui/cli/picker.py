@@ -6,7 +6,7 @@ from convtui.cli.common import has_screen, settings
 from convtui.errors import UsageError
 
 
-def pick() -> int:
+def pick(theme: str | None = None) -> int:
     """Opens the picker; returns the exit code. Raises `UsageError` without a terminal."""
     if not has_screen():
         raise UsageError(
@@ -15,4 +15,4 @@ def pick() -> int:
         )
     from convtui.tui.app import run_picker
 
-    return run_picker(config=settings())
+    return run_picker(config=settings(theme=theme))

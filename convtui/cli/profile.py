@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from convtui.cli.common import example, json_flag, print_json, report_printer, say, settings
+from convtui.cli.logs import log_named, log_or_filter, logs_named
 from convtui.cli.progress import Bar
-from convtui.errors import ConvtuiError, FileError, LogError, UsageError
+from convtui.errors import ConvtuiError, LogError, UsageError
 
 if TYPE_CHECKING:
     from convtui.analysis.profile.profile import Profile, RunProfile
@@ -54,7 +55,8 @@ def command(
     from convtui.analysis.profile.data import as_dict
     from convtui.filters.filter import parse
 
-    logs, expression = split_filter(arguments)
+    logs, expression = split_filter(arguments, out)
+    logs = logs_named(logs, out)
     wanted = parse(expression) if expression is not None else None
     folder = settings(out_dir=out).runs_dir
     profile = read_profile(logs or ([str(folder)] if folder.is_dir() else []), wanted)
@@ -84,17 +86,19 @@ def command(
     return 0
 
 
-def split_filter(arguments: Sequence[str]) -> tuple[list[str], str | None]:
-    """The logs among the arguments, and the filter: the last argument, if it names no file.
+def split_filter(arguments: Sequence[str], out: str | None = None) -> tuple[list[str], str | None]:
+    """The logs among the arguments, and the filter: the last argument, if it names no log.
 
-    Raises `FileError` if the last argument looks like a path but does not exist.
+    Raises `LogError` if the last argument looks like a path but does not exist.
     """
     logs = list(arguments)
     last = logs[-1] if logs else ""
-    if not last or Path(last).exists():
+    if not last or Path(last).exists() or log_or_filter(last, out) is not None:
         return logs, None
     if last.endswith(".jsonl") or (len(last.split()) == 1 and ("/" in last or "\\" in last)):
-        raise FileError(f"{last}: there is no such log; `convtui runs` lists saved ones")
+        # Says what there is instead.
+        log_named(last, out)
+        raise LogError(f"{last}: there is no such log; `convtui runs` lists saved ones")
     return logs[:-1], last
 
 
@@ -106,7 +110,7 @@ def log_paths(logs: Sequence[str]) -> list[tuple[Path, bool]]:
     from convtui.log.run_summary import log_files
 
     paths: dict[Path, bool] = {}
-    for log in logs:
+    for log in logs_named(logs):
         path = Path(log)
         if path.is_dir():
             for file in sorted(Path(entry.path) for entry in log_files(path)):

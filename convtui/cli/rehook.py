@@ -17,6 +17,7 @@ from convtui.cli.common import (
     say,
     settings,
 )
+from convtui.cli.logs import logs_named
 from convtui.cli.progress import Bar
 from convtui.errors import EngineError, UsageError
 
@@ -144,7 +145,7 @@ def _paths(logs: Sequence[str]) -> list[Path]:
     from convtui.log.run_summary import log_files
 
     paths: list[Path] = []
-    for log in logs:
+    for log in logs_named(logs):
         path = Path(log)
         if path.is_dir():
             paths += sorted(Path(entry.path) for entry in log_files(path))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from convtui.cli.common import example, has_screen, no_screen
+from convtui.cli.common import example, has_screen, no_screen, theme_flag
+from convtui.cli.logs import log_named
 from convtui.errors import UsageError
 
 
@@ -16,24 +17,26 @@ from convtui.errors import UsageError
 @click.argument("log")
 @click.option("--at", metavar="TURN", help="Begin at this turn: 7, or 2:7 in session 2.")
 @click.option("--speed", type=click.FloatRange(0.05, 1000), help="1 is as it happened.")
-def command(log: str, at: str | None, speed: float | None) -> int:
+@theme_flag
+def command(log: str, at: str | None, speed: float | None, theme: str | None) -> int:
     """Shows a saved log on the screen, with transport keys; follows one that is being written."""
+    from convtui.log.reader import LogReader
     from convtui.records.codec import parse_address
 
     try:
         address = parse_address(at) if at is not None else None
     except ValueError as error:
         raise UsageError(f"--at: {error}") from None
+    log = log_named(log)
+    # A file that is no log is reported before the screen opens, or that there is none.
+    LogReader(log).close()
     if not has_screen():
         from convtui.cli.show import show_log
 
         no_screen("the log is printed, as `convtui show` does")
         return show_log(log)
     from convtui.cli.common import settings
-    from convtui.log.reader import LogReader
     from convtui.tui.app import run_replay
 
-    # A file that is no log is reported before the screen opens.
-    LogReader(log).close()
-    config = settings(speed=speed)
+    config = settings(speed=speed, theme=theme)
     return run_replay(Path(log), config=config, at=address, speed=config.speed)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from convtui.cli.common import echo, example, json_flag, print_json, say
+from convtui.cli.common import Choice, echo, example, json_flag, print_json, say
+from convtui.cli.common import no_screen as say_no_screen
 from convtui.cli.flags import scenario_flags
-from convtui.errors import UsageError
+from convtui.errors import FileError, UsageError
+
+if TYPE_CHECKING:
+    from convtui.scenario.scenario import Scenario
 
 
 @click.command(
@@ -26,7 +30,7 @@ from convtui.errors import UsageError
 @click.option("--runs", type=click.IntRange(1, 1000), default=1, help="How often, one by one.")
 @click.option(
     "--on-pause",
-    type=click.Choice(["end", "continue"]),
+    type=Choice(["end", "continue"]),
     default="end",
     help="What would wait for somebody: ends the run, or goes on.",
 )
@@ -72,6 +76,16 @@ def _default_scenario() -> str:
     return DEFAULT_SCENARIO
 
 
+def _provider_is_there(scenario: Scenario) -> None:
+    """Raises `FileError` for a provider in a file that does not exist."""
+    from convtui.files.near import near_file
+
+    spec = scenario.provider.spec
+    path = Path(spec.target)
+    if spec.kind == "file" and not path.exists():
+        raise FileError(f"{path}: there is no such file{near_file(path)}")
+
+
 def run_headless(
     scenario: str | None,
     flags: dict[str, Any],
@@ -81,12 +95,19 @@ def run_headless(
     on_pause: str = "end",
     in_process: bool = False,
     as_json: bool = False,
+    no_screen: str | None = None,
 ) -> int:
-    """Runs a scenario as `convtui run` does; returns the highest exit code of all runs."""
+    """Runs a scenario as `convtui run` does; returns the highest exit code of all runs.
+
+    `no_screen` explains why, where a screen was asked for and there is no terminal.
+    """
     from convtui.cli.headless import conduct, printer, summary
     from convtui.cli.start import plan
 
     planned = plan(scenario, flags, watched=False, on_pause=on_pause, speed=0.0)
+    _provider_is_there(planned.scenario)
+    if no_screen is not None:
+        say_no_screen(no_screen)
     worst = 0
     summaries: list[dict[str, Any]] = []
     log: Path | None = None

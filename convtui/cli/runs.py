@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 
-from convtui.cli.common import example, json_flag, print_json, say, settings, table
-from convtui.errors import UsageError, did_you_mean
+from convtui.cli.common import example, json_flag, say, settings
+from convtui.cli.runs_list import print_rows, print_runs_json, when
+from convtui.errors import LogError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from convtui.library.families import RunNode
     from convtui.library.library import Library
     from convtui.log.run_summary import RunSummary
 
@@ -83,6 +83,8 @@ def command(
     chosen = [flag for flag, given in actions.items() if given]
     if len(chosen) > 1 and set(chosen) != {"--tag", "--untag"}:
         raise UsageError(f"{' and '.join(chosen)} exclude each other")
+    if yes and not trash:
+        raise UsageError("--yes answers the question of --trash: without it, nothing is asked")
     config = settings(out_dir=out)
     if trashed or restore:
         from convtui.cli.runs_change import list_trash, restore_runs
@@ -106,13 +108,13 @@ def command(
             )  # fmt: skip
         return tag_runs(matches, tags, untags, library=wanted.library, as_json=as_json)
     if as_json:
-        _print_json(matches, everything, tree=tree, limit=limit)
+        print_runs_json(matches, everything, tree=tree, limit=limit)
         return 0
     if not matches:
         what = "no run matches" if everything else "no saved runs yet; `convtui demo` makes one"
         say(f"{what} ({config.runs_dir})")
         return 0
-    _print_rows(matches, everything, order, limit, every=every, tree=tree)
+    print_rows(matches, everything, order, limit, every=every, tree=tree)
     return 0
 
 
@@ -140,8 +142,9 @@ class Selection:
         from convtui.filters.filter import parse
         from convtui.library.library import Library
 
-        logs = [path for argument in arguments if (path := _log(folder, argument)) is not None]
-        filters = [argument for argument in arguments if _log(folder, argument) is None]
+        named = {argument: _log(folder, argument) for argument in arguments}
+        logs = [path for path in named.values() if path is not None]
+        filters = [argument for argument in arguments if named[argument] is None]
         if len(filters) > 1:
             raise UsageError(
                 f"{filters[1]!r} is no log here, and two filters are one too many: put a filter in"
@@ -194,152 +197,24 @@ class Selection:
     def _is_wanted(self, run: RunSummary) -> bool:
         return (
             (self.name is None or run.matches(self.name))
-            and (self.since is None or _when(run) >= self.since)
-            and (self.ended is None or run.state == self.ended)
+            and (self.since is None or when(run) >= self.since)
+            and (self.ended is None or run.state == _kind(self.ended))
         )
 
 
 def _log(folder: Path, word: str) -> Path | None:
-    """The log that an argument names, a path or a name in the folder of runs; None for others.
+    """The log that an argument names; None for a filter.
 
-    Raises `UsageError` for a log that does not exist.
+    Raises `LogError` for a log that does not exist.
     """
-    try:
-        for path in (Path(word), folder / word, folder / f"{word}.jsonl"):
-            if path.suffix == ".jsonl" and path.is_file():
-                return path
-    except (OSError, ValueError):
-        return None
-    if word.endswith(".jsonl"):
-        raise UsageError(f"{word}: there is no such log here, nor in {folder}")
-    return None
+    from convtui.library.log_names import find_log, names_log
 
-
-def _print_json(
-    matches: list[RunSummary], everything: list[RunSummary], *, tree: bool, limit: int | None
-) -> None:
-    from convtui.library.families import families, walk
-
-    wanted = {run.file for run in matches}
-    rows = [
-        {**as_json(branch.run), "root": root.run.id, "depth": branch.depth, "branches": branch.size}
-        for root in families([*everything, *_elsewhere(matches, everything)])
-        for branch in walk([root])
-        if branch.run.file in wanted
-    ]
-    if not tree:
-        position = {str(run.path.absolute()): n for n, run in enumerate(matches)}
-        rows.sort(key=lambda row: position[row["log"]])
-    print_json(rows[:limit])
-
-
-def _elsewhere(matches: list[RunSummary], everything: list[RunSummary]) -> list[RunSummary]:
-    """The matches that are in another folder."""
-    here = {run.file for run in everything}
-    return [run for run in matches if run.file not in here]
-
-
-def _print_rows(
-    matches: list[RunSummary],
-    everything: list[RunSummary],
-    order: str | None,
-    limit: int | None,
-    *,
-    every: bool,
-    tree: bool,
-) -> None:
-    if every:
-        rows = [(run, run.name) for run in matches[:limit]]
-        count = len(matches)
-    else:
-        from convtui.library.families import families, only
-
-        paths = {run.file for run in matches}
-        shown = families([*everything, *_elsewhere(matches, everything)])
-        if len(matches) < len(everything):
-            shown = only(shown, lambda run: run.file in paths)
-        if tree:
-            rows = _as_tree(shown)
-            count = len(rows)
-        else:
-            rows = [_folded(root, paths) for root in shown[:limit]]
-            count = len(shown)
-    _print(rows[:limit], order)
-    if limit is not None and count > limit:
-        say(f"{count - limit:,} more; without --limit all are listed")
-
-
-def _as_tree(shown: list[RunNode]) -> list[tuple[RunSummary, str]]:
-    from convtui.library.families import guides
-
-    rows = []
-    for guide, branch in guides(shown):
-        how = branch.origin()
-        rows.append((branch.run, f"{guide}{branch.run.name}{f' ({how})' if how else ''}"))
-    return rows
-
-
-def _folded(root: RunNode, matches: set[str]) -> tuple[RunSummary, str]:
-    """The one row of a family: its root, and the number of its branches that match."""
-    name = root.run.name
-    if not root.size:
-        return root.run, name
-    from convtui.library.families import walk
-
-    branches = sum(branch.run.file in matches for branch in walk([root])) - (
-        root.run.file in matches
-    )
-    newest = root.newest or root.run
-    last = "" if newest is root.run else f", the newest {newest.state}"
-    return root.run, f"{name} ({branches} branch{'es' if branches != 1 else ''}{last})"
-
-
-_SHOWN_ANYWAY = ("when", "persona", "provider", "turns", "ending", "name")
-
-
-def _print(shown: list[tuple[RunSummary, str]], order: str | None) -> None:
-    key = (order or "").removeprefix("-")
-    extra = [key] if key and key not in _SHOWN_ANYWAY else []
-    rows: list[list[str]] = [
-        ["WHEN", "PERSONA → PROVIDER", "TURNS", "ENDING", *map(str.upper, extra), "LOG"]
-    ]
-    for run, name in shown:
-        who = f"{run.persona} → {run.provider}" if run.persona else "?"
-        turns = "?" if run.turns is None else str(run.turns)
-        state = f"damaged: {run.damaged}" if run.damaged else run.state
-        tags = f" #{' #'.join(run.tags)}" if run.tags else ""
-        figures = [_figure(run, column) for column in extra]
-        when = _when(run).strftime("%Y-%m-%d %H:%M")
-        rows.append([when, who, turns, state, *figures, name + tags])
-    table(rows)
-
-
-def _figure(run: RunSummary, key: str) -> str:
-    """The value of a sort key, for people."""
-    value: float | None = {
-        "written": run.modified,
-        "sessions": run.sessions,
-        "discarded": run.discarded,
-        "duration": run.duration,
-        "tokens": run.tokens,
-        "cost": run.cost,
-        "latency": run.latency,
-        "size": run.size,
-    }[key]
-    if value is None:
-        return "?"
-    if key == "written":
-        return datetime.fromtimestamp(value).strftime("%Y-%m-%d %H:%M")
-    if key == "cost":
-        return f"${value:,.4f}"
-    return f"{value:,.1f} s" if key in ("duration", "latency") else f"{value:,.0f}"
-
-
-def _when(run: RunSummary) -> datetime:
-    """When a run began, in local time; if unknown, when its file was written."""
-    if run.created_at is not None:
-        return run.created_at.astimezone()
-    return datetime.fromtimestamp(run.modified).astimezone()
+    path = names_log(word, [folder])
+    if path is None and word.endswith(".jsonl"):
+        path = find_log(word, [folder])
+        if not path.is_file():
+            raise LogError(f"{word}: there is no such log; `convtui runs` lists saved ones")
+    return path
 
 
 def _since(text: str) -> datetime:
@@ -357,41 +232,15 @@ def _since(text: str) -> datetime:
         raise UsageError(f"--since {text}: write a day (2026-01-31, today) or 7d, 12h") from None
 
 
+def _kind(text: str) -> str:
+    """A kind of ending as logs have it: `max turns`, as the list says it, is `max_turns`."""
+    return text.strip().replace(" ", "_").replace("-", "_")
+
+
 def _known_ending(kind: str) -> None:
     from convtui.records.codec import TerminationKind
 
     known = (*get_args(TerminationKind), "running", "crashed", "damaged")
-    if kind not in known:
+    if _kind(kind) not in known:
         hint = did_you_mean(kind, known) or f"; known are {', '.join(known)}"
         raise UsageError(f"--ended {kind}: there is no such ending{hint}")
-
-
-def as_json(run: RunSummary) -> dict[str, Any]:
-    """A run as plain data; unknown values are None."""
-    return {
-        "id": run.id,
-        "name": run.name,
-        "log": str(run.path.absolute()),
-        "persona": run.persona,
-        "provider": run.provider,
-        "model": run.model or None,
-        "origin": run.origin,
-        "created_at": run.created_at.isoformat() if run.created_at else None,
-        "turns": run.turns,
-        "sessions": run.sessions,
-        "discarded": run.discarded,
-        "duration": run.duration,
-        "tokens": run.tokens,
-        "cost": run.cost,
-        "latency": run.latency,
-        "state": run.state,
-        "ending": run.ending or None,
-        "by": run.ended_by or None,
-        "reason": run.reason or None,
-        "tags": list(run.tags),
-        "parent": run.parent or None,
-        "change": run.change or None,
-        "at": {"session": run.at[0], "turn": run.at[1]} if run.at else None,
-        "size": run.size,
-        "damaged": run.damaged or None,
-    }

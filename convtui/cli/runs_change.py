@@ -12,6 +12,7 @@ import click
 from convtui.cli.common import print_json, say, table
 from convtui.errors import FileError, UsageError, did_you_mean
 from convtui.text.boundary import visible_line
+from convtui.text.counts import counted
 
 if TYPE_CHECKING:
     from convtui.library.library import Library
@@ -88,7 +89,7 @@ def trash_runs(
     if as_json:
         print_json([_as_json(trashed) for trashed in moved])
     elif moved:
-        say(f"{_runs(len(moved))} moved to the trash ({folder});"
+        say(f"{counted(len(moved), 'run')} moved to the trash ({folder});"
             " `convtui runs --restore NAME` puts one back")  # fmt: skip
     return 2 if failed else 0
 
@@ -98,7 +99,7 @@ def _confirm(runs: Sequence[RunSummary], everything: Sequence[RunSummary]) -> No
 
     if not (sys.stdin and sys.stdin.isatty()):
         raise UsageError(
-            f"--trash: {_runs(len(runs))} would go, and nobody can be asked: add --yes"
+            f"--trash: {counted(len(runs), 'run')} would go, and nobody can be asked: add --yes"
         )
     for run in runs[:_SHOWN]:
         say(f"  {run.name}  {run.persona} → {run.provider}  {run.state}")
@@ -106,7 +107,7 @@ def _confirm(runs: Sequence[RunSummary], everything: Sequence[RunSummary]) -> No
         say(f"  ... and {len(runs) - _SHOWN:,} more")
     for warning in dependents(runs, everything)[:_SHOWN]:
         say(warning)
-    click.confirm(f"Move {_runs(len(runs))} to the trash?", abort=True, err=True)
+    click.confirm(f"Move {counted(len(runs), 'run')} to the trash?", abort=True, err=True)
 
 
 def list_trash(folder: Path, *, as_json: bool) -> int:
@@ -169,7 +170,3 @@ def _as_json(trashed: Trashed) -> dict[str, str]:
         "place": str(trashed.folder),
         "at": trashed.at.isoformat(),
     }
-
-
-def _runs(count: int) -> str:
-    return f"{count:,} run{'s' if count != 1 else ''}"

@@ -7,6 +7,7 @@ import sys
 import click
 
 from convtui.cli.common import example, json_flag, print_json, say, settings, use_color
+from convtui.cli.logs import log_named
 from convtui.errors import UsageError
 
 
@@ -39,7 +40,7 @@ def show_log(path: str, *, plain: bool = False, debug: bool = False, as_json: bo
     from convtui.log.reader import open_log
     from convtui.printing.printer import folded, print_findings, print_log, terminal_width
 
-    with open_log(path) as log:
+    with open_log(log_named(path)) as log:
         problem = parent_problem(log.transcript.header, log.path)
         if problem:
             say(f"{problem}; what was said before this log began is shown, its raw replies are not")

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from convtui.cli.common import say, settings
+from convtui.cli.logs import log_named
 from convtui.config.settings import Config
 from convtui.errors import FileError, FilterError, UsageError
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.scenario.flags import keys_set_by
+from convtui.scenario.model_names import model_problem
+from convtui.scenario.provider_spec import parse_provider_spec
 from convtui.scenario.scenario import Scenario, merge_flags
-from convtui.trust.rules import own_scenario, vouched_folders, vouched_for
+from convtui.scenario.unused_settings import takes_params
+from convtui.trust.recorded import recorded_scenario
+from convtui.trust.rules import vouched_folders, vouched_for
 
 if TYPE_CHECKING:
     from convtui.scenario.waza_task import WazaTask
 
 DEFAULT_SCENARIO: Final = "scenario.yaml"
-_HOW: Final = frozenset({"out", "resume", "trust", "python", "env_file", "wire", "task"})
+_HOW: Final = frozenset({"out", "resume", "trust", "python", "env_file", "wire", "task", "theme"})
 
 
 @dataclass(slots=True)
@@ -51,8 +56,9 @@ def plan(
         python=interpreter(flags.get("python")),
         env_file=flags.get("env_file"),
         wire=flags.get("wire"),
+        theme=flags.get("theme"),
     )
-    parent = _parent(flags.get("resume"))
+    parent = _parent(flags.get("resume"), flags.get("out"))
     provider = flags.get("provider") or config.provider
     base, waza, notes = _scenario(scenario_file, parent, flags.get("task"), provider)
     scenario, named = _resolve(base, flags, config, provider_open=base is None or waza is not None)
@@ -60,6 +66,7 @@ def plan(
         notes += _waza_choices(waza, flags, provider)
     for note in notes:
         say(f"convtui: {note}")
+    scenario = with_recorded(scenario, flags.get("out"))
     check_breakpoints(scenario)
     if parent is None:
         check_warm(scenario)
@@ -92,10 +99,10 @@ def interpreter(text: str | None) -> str | None:
     return str(Path(program).absolute())
 
 
-def _parent(log: str | None) -> ContinueFrom | None:
+def _parent(log: str | None, out: str | None) -> ContinueFrom | None:
     if log is None:
         return None
-    return ContinueFrom(log=str(Path(log).absolute()), kind="resume")
+    return ContinueFrom(log=str(Path(log_named(log, out)).absolute()), kind="resume")
 
 
 def _scenario(
@@ -116,24 +123,8 @@ def _scenario(
 
     with open_log(parent.log) as log:
         header = log.transcript.header
-    if not isinstance(header.get("scenario"), dict):
-        raise UsageError(f"{parent.log}: the log does not say which scenario it ran; name it")
-    own = own_scenario(header)
-    if own.needed:
-        raise UsageError(
-            f"{parent.log}: the log was written without {own.needed[0]}, and the scenario file it"
-            " names does not have it; give the scenario file that does"
-        )
-    notes = [
-        f"{key} is not in the log ([redacted]) and is left out: give it with --set, or name it"
-        " under log_values before a run"
-        for key in own.left_out
-    ] + [
-        f"{key} had a secret in it, and goes on with [redacted] in its place; give the scenario"
-        " file, or the text with --set"
-        for key in own.masked
-    ]
-    return Scenario.from_public(own.scenario), None, notes
+    scenario, notes = recorded_scenario(header, parent.log)
+    return scenario, None, notes
 
 
 def _waza_choices(task: WazaTask, flags: Mapping[str, Any], provider: str | None) -> list[str]:
@@ -158,14 +149,41 @@ def _resolve(
     given = {key: value for key, value in flags.items() if key not in _HOW and value is not False}
     if base is None and given.get("persona") is None:
         given["persona"] = config.persona
-    if provider_open:
-        for name in ("provider", "api_base", "user_api_base"):
-            if given.get(name) is None:
-                given[name] = getattr(config, name)
+    if provider_open and given.get("provider") is None:
+        given["provider"] = config.provider
+        _check_default(config)
     scenario = merge_flags(base, given, ready=False)
+    kind = scenario.persona.kind
+    if provider_open:
+        # Defaults for those that have a use for them; a flag that has none is refused.
+        if given.get("api_base") is None and takes_params(scenario.provider.spec, scenario.base):
+            given["api_base"] = config.api_base
+        if given.get("user_api_base") is None and kind.model_keys:
+            given["user_api_base"] = config.user_api_base
     if scenario.persona.needs_model and config.user_model:
         given["user_model"] = config.user_model
-    return merge_flags(base, given), keys_set_by(given)
+    return merge_flags(base, given, strict=True), keys_set_by(given)
+
+
+def _check_default(config: Config) -> None:
+    """Raises `UsageError` for a model as the default provider that litellm cannot call."""
+    problem = model_problem(config.provider) if config.provider else None
+    if problem is not None and parse_provider_spec(config.provider or "").kind == "litellm":
+        raise UsageError(f"{config.origin('provider')}: provider: {problem}")
+
+
+def with_recorded(scenario: Scenario, out: str | None = None) -> Scenario:
+    """The scenario with the path of a recorded provider's log, where it was named as runs are.
+
+    Raises `LogError`.
+    """
+    spec = scenario.provider.spec
+    log = Path(spec.target)
+    if spec.kind != "recorded" or log.is_file() or log.parent not in (scenario.base, Path.cwd()):
+        return scenario
+    use = str(replace(spec, target=log_named(log.name, out)))
+    provider = scenario.provider.model_copy(update={"use": use})
+    return scenario.model_copy(update={"provider": provider})
 
 
 def check_breakpoints(scenario: Scenario) -> None:

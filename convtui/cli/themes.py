@@ -5,9 +5,11 @@ from __future__ import annotations
 import click
 
 from convtui.cli.common import echo, example, json_flag, print_json, say, settings, table
+from convtui.errors import did_you_mean
+from convtui.text.boundary import visible_line
 
 
-@click.command("themes", epilog=example("convtui themes", "CONVTUI_THEME=light convtui demo"))
+@click.command("themes", epilog=example("convtui themes", "convtui demo --theme light"))
 @json_flag
 def command(as_json: bool) -> int:
     """Lists all themes and where each comes from; broken ones are named on standard error."""
@@ -35,5 +37,16 @@ def command(as_json: bool) -> int:
         for t in entries
     ]
     table([["NAME", "", "FILE"], *rows])
-    echo(f"\nYour own go into {config.paths.themes_dir}")
+    origin = config.origin("theme")
+    by = "" if origin.layer == "default" else f", set by {origin}"
+    if config.theme not in themes:
+        hint = did_you_mean(config.theme, themes)
+        say(f"convtui: there is no theme {config.theme!r}{by}{hint}; dark stands in for it")
+    elif by:
+        echo(f"\nIn use: {visible_line(config.theme)}{visible_line(by)}")
+    echo(
+        f'\nChoose one with --theme NAME, CONVTUI_THEME=NAME, or theme = "NAME" in'
+        f' {config.paths.config_file}; in the program, ctrl+p and "theme".'
+        f"\nYour own go into {config.paths.themes_dir}"
+    )
     return 0

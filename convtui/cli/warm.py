@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from convtui.cli.common import echo, example, json_flag, print_json, say, table
+from convtui.cli.common import Group, echo, example, json_flag, print_json, say, table
 from convtui.cli.warm_build import build, user_store
 from convtui.errors import UsageError
-from convtui.printing.wording import count, made_on, message_words
+from convtui.printing.wording import made_on, message_words
 from convtui.text.boundary import visible, visible_line
+from convtui.text.counts import counted
 
 if TYPE_CHECKING:
     from convtui.warm.templates import WarmTemplate
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 @click.group(
     "warm",
+    cls=Group,
     invoke_without_command=True,
     epilog=example(
         "convtui warm build refunds runs/ --tag desk",
@@ -120,7 +122,9 @@ def show(
         for message in context.messages:
             _message(str(message["role"]), message_words(message, ids=True))
         left = f", {context.left_out} left out" if context.left_out else ""
-        shown = f"{count(len(context.messages), 'message')} of {count(context.patterns, 'pattern')}"
+        shown = (
+            f"{counted(len(context.messages), 'message')} of {counted(context.patterns, 'pattern')}"
+        )
         say(f"{shown}{left}")
         return 0
     if set_ or max_patterns is not None:
@@ -160,7 +164,7 @@ def _print_template(template: WarmTemplate, path: Path, most: int) -> None:
         ["file", str(path)],
         ["description", template.description],
         ["tags", ", ".join(template.tags)],
-        ["made", f"{made_on(template.created_at)}, of {count(len(sources), 'run')}"],
+        ["made", f"{made_on(template.created_at)}, of {counted(len(sources), 'run')}"],
         ["mean gain", f"{gain:+g}" if isinstance(gain, (int, float)) else ""],
         ["slots", ", ".join(slots)],
         ["system prompt", template.system_prompt_addendum],

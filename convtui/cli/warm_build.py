@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from convtui.cli.common import example, json_flag, print_json, report_printer, say, settings
+from convtui.cli.logs import logs_named
 from convtui.cli.progress import Bar
 from convtui.errors import FileError, LogError, UsageError
 
@@ -145,7 +146,8 @@ def _logs(arguments: Sequence[str], filter_: str | None, out: str | None) -> lis
     from convtui.library.library import Library
     from convtui.log.run_summary import summarise
 
-    named, last = split_filter(arguments)
+    named, last = split_filter(arguments, out)
+    named = logs_named(named, out)
     if last is not None and filter_ is not None:
         raise UsageError(f"{last} and --filter {filter_}: give one filter, joined by &")
     expression = last if filter_ is None else filter_

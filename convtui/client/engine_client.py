@@ -71,6 +71,9 @@ class EngineHandle:
     many records.
     """
 
+    thinking = False
+    """Whether what arrived last was reasoning, not text."""
+
     def __init__(self, *, python: str | None = None) -> None:
         self.python = python or sys.executable
         self.state = EngineState.NEW
@@ -353,6 +356,7 @@ class EngineHandle:
 
     def _take_delta(self, data: dict[str, Any]) -> None:
         text, number = data.get("text"), data.get("turn")
+        self.thinking = bool(data.get("reasoning")) and not text
         # A responder's decision is not what is said, and a summary belongs to no turn.
         if text and number is not None and data.get("side") != "responder":
             turn = self.transcript.stream(data["session"], number, text)

@@ -67,6 +67,11 @@ class Paths:
         return self.data_dir / "warm"
 
     @property
+    def exports_dir(self) -> Path:
+        """Pictures of the screen."""
+        return self.data_dir / "exports"
+
+    @property
     def state_file(self) -> Path:
         """The last choice of the picker."""
         return self.state_dir / "state.json"
@@ -82,6 +87,7 @@ class Paths:
             "runs_dir",
             "trash_dir",
             "warm_dir",
+            "exports_dir",
             "state_file",
             "cache_dir",
         )

@@ -70,10 +70,18 @@ class Config:
     """Replay speed: 1 is as it happened, 4 is four times as fast."""
     color: Literal["auto", "always", "never"] = "auto"
     """Colour in printed output."""
+    glyphs: Literal["auto", "unicode", "ascii"] = "auto"
+    """How the TUI draws states and frames; auto is ascii where the terminal has no Unicode."""
     mouse: bool = True
     """Whether the TUI takes the mouse."""
     wire: Literal["recent", "all", "off"] = "recent"
     """HTTP exchanges to keep: the last 50 and every failure, all, or none."""
+    hints: bool = True
+    """Whether the demo and the first runs are explained, one line at a time."""
+    notify: Literal["off", "bell", "osc9", "osc777"] = "off"
+    """What to send when something holds: nothing, a bell, or a desktop notice."""
+    notify_when: Literal["away", "always"] = "away"
+    """Whether to send it only while the terminal is not looked at."""
     confirm_quit: bool = True
     """Whether leaving asks while a run is live."""
     editor: str | None = field(default=None, metadata=_TRUSTED)

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Union, get_args, get_origin
 
-from convtui.errors import DataFileError, Problem, did_you_mean
+from convtui.errors import DataFileError, Problem, did_you_mean, nearest
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -78,15 +78,40 @@ def problems_of(
         key = item.get("ctx", {}).get("key")
         if isinstance(key, str):
             where = (*where, key)
+        known = known_keys(model, item["loc"][:-1])
         problems.append(
             Problem(
-                explain(item, known_keys(model, item["loc"][:-1])) + _elsewhere(item, model),
+                _parameter(item, model) or explain(item, known) + _elsewhere(item, model),
                 path=path,
                 line=line_of(lines, where),
                 key=dotted(where),
             )
         )
     return sorted(problems, key=lambda problem: problem.line or 0)
+
+
+_PARAMETERS: Final = (
+    "api_base", "api_key", "api_version", "temperature", "max_tokens", "max_completion_tokens",
+    "top_p", "top_k", "seed", "stop", "frequency_penalty", "presence_penalty", "reasoning_effort",
+    "extra_headers", "extra_body", "response_format", "logit_bias", "stream",
+)  # fmt: skip
+"""What people write beside `params` that belongs into it."""
+
+
+def _parameter(item: Mapping[str, Any], model: type[BaseModel]) -> str:
+    """What an unknown key should have been, when it is a parameter of a model's calls."""
+    if item["type"] != "extra_forbidden":
+        return ""
+    *above, name = item["loc"]
+    parameter = nearest(str(name), [*known_keys(model, above), *_PARAMETERS])
+    if parameter not in _PARAMETERS:
+        return ""
+    # In a scenario it is the provider's, in a persona its own.
+    for part in ((), ("provider",)):
+        if "params" in known_keys(model, (*above, *part)):
+            meant = dotted((*above, *part, "params", parameter))
+            return f"unknown key {name!r}, did you mean {meant}?"
+    return ""
 
 
 def _elsewhere(item: Mapping[str, Any], model: type[BaseModel]) -> str:

@@ -15,7 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convtui.errors import DataFileError, FileError, Problem, did_you_mean
+from convtui.errors import DataFileError, FileError, Problem
+from convtui.files.near import near_file
 from convtui.files.validation import KeyPath, Lines, dotted, line_of, validate
 
 if TYPE_CHECKING:
@@ -61,8 +62,10 @@ class Document:
     path: Path | None = None
 
 
-def read_text(path: Path, *, max_bytes: int = MAX_BYTES) -> str:
+def read_text(path: Path, *, max_bytes: int = MAX_BYTES, named_by: Path | None = None) -> str:
     """The text of a file that a person wrote; UTF-8, a byte order mark is dropped.
+
+    `named_by` is the file that names it, if one does.
 
     Raises `FileError` when it is missing, unreadable, no regular file or larger than `max_bytes`,
     and `DataFileError` with the line for bytes that are not UTF-8 text.
@@ -76,7 +79,8 @@ def read_text(path: Path, *, max_bytes: int = MAX_BYTES) -> str:
         with path.open("rb") as file:
             raw = file.read(max_bytes + 1)
     except FileNotFoundError:
-        raise FileError(f"{path}: there is no such file{_near_file(path)}") from None
+        near = near_file(path, named_by=named_by)
+        raise FileError(f"{path}: there is no such file{near}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise FileError(f"{path}: cannot be read: {reason}") from None
@@ -99,17 +103,9 @@ def decode_text(raw: bytes, path: Path | None = None) -> str:
         raise DataFileError([Problem(message, path=path, line=line)]) from None
 
 
-def _near_file(path: Path) -> str:
-    try:
-        names = [entry.name for entry in path.parent.iterdir() if entry.suffix == path.suffix]
-    except OSError:
-        return ""
-    return did_you_mean(path.name, names[:1000])
-
-
-def load_yaml(path: Path) -> Document:
+def load_yaml(path: Path, *, named_by: Path | None = None) -> Document:
     """The data of a YAML file. Raises `FileError`, or `DataFileError` with file and line."""
-    return parse_yaml(read_text(path), path)
+    return parse_yaml(read_text(path, named_by=named_by), path)
 
 
 def parse_yaml(text: str, path: Path | None = None) -> Document:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from convtui.log.run_summary import RunSummary, list_runs
+from convtui.log.run_summary import RunSummary, list_runs, summarise
 
 _FOLDERS = 8
 """Folders that the logs of one family are looked for in at most."""
@@ -102,6 +102,18 @@ def _with(roots: Sequence[RunNode], path: Path) -> RunNode | None:
 def same_log(one: Path, other: Path) -> bool:
     """Whether two paths lead to the same log."""
     return one == other or one.absolute() == other.absolute() or one.resolve() == other.resolve()
+
+
+def oldest_first(one: Path, other: Path) -> tuple[Path, Path]:
+    """Two logs in the order in which they came about: a parent before what continues it. Blocking.
+
+    Logs of the same moment, or that cannot be read, keep their order.
+    """
+    first, second = summarise(one), summarise(other)
+    if second.parent and second.parent == first.id:
+        return one, other
+    younger = bool(first.parent) and first.parent == second.id
+    return (other, one) if younger or second.when < first.when else (one, other)
 
 
 def walk(

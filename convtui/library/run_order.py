@@ -25,8 +25,8 @@ ORDERS: Final[Mapping[str, Callable[[RunSummary], Any]]] = {
     "size": lambda run: run.size,
 }
 """What runs can be sorted by, least first."""
-NEWEST: Final = "-written"
-"""The usual order."""
+NEWEST: Final = "-when"
+"""The usual order: by when a run began, which is what lists show."""
 
 
 def parse_order(text: str) -> tuple[str, bool]:

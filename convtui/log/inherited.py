@@ -47,5 +47,7 @@ def _read_beginning(path: Path) -> tuple[RecordDict, set[Address]]:
         if parent_of(header) is None:
             return header, set()
         second = read_record(file.readline())
-    turns = second["turns"] if second.get("type") == "history.seeded" else ()
-    return header, {(turn["session"], turn["turn"]) for turn in turns}
+    if second.get("type") != "history.seeded":
+        return header, set()
+    seen = (second.get("past") or {}).get("turns") or ()
+    return header, {(turn["session"], turn["turn"]) for turn in (*second["turns"], *seen)}

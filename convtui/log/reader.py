@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from convtui.errors import LogError
+from convtui.files.near import near_file
 from convtui.log.names import lock_path
 from convtui.log.recordfile import RecordFile
 from convtui.records.codec import FORMAT, MAJOR, RecordDict, decode, fast_decoder
@@ -313,7 +314,8 @@ def _open(path: Path) -> BinaryIO:
     try:
         file = path.open("rb")
     except FileNotFoundError:
-        raise LogError(f"{path}: there is no such log; `convtui runs` lists saved ones") from None
+        hint = near_file(path) or "; `convtui runs` lists saved ones"
+        raise LogError(f"{path}: there is no such log{hint}") from None
     except OSError as error:
         raise LogError(f"{path}: cannot be read: {error.strerror}") from error
     head = file.read(64)

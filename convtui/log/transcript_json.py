@@ -11,8 +11,10 @@ from convtui.log.spans import session_spans
 from convtui.log.tool_uses import ToolUse, tool_uses
 from convtui.records.codec import RecordDict
 from convtui.records.values import as_list
+from convtui.transcript.clock import elapsed
 from convtui.transcript.corrections import corrected_faults, corrected_flags
 from convtui.transcript.fold import Flag, Session, Turn
+from convtui.transcript.usage import whole_totals
 
 _STAGE_OF = {
     "llm.request": "request",
@@ -48,7 +50,8 @@ def folded(log: Log) -> dict[str, Any]:
             for session in transcript.sessions
         ],
         "termination": transcript.termination,
-        "totals": {side: totals.as_dict() for side, totals in transcript.totals.items()},
+        "elapsed": elapsed(transcript).as_dict(),
+        "totals": {side: totals.as_dict() for side, totals in whole_totals(transcript).items()},
         "warnings": [record.get("message") for record in transcript.warnings],
         "running": log.running,
         "complete": transcript.complete,

@@ -39,6 +39,7 @@ TOPIC_OF_CONTEXT: Final[Mapping[str, str]] = {
     "replay": "debugging",
     "take_over": "simulated-users",
     "search": "filters",
+    "inspector": "debugging",
     "runs": "library",
     "compare": "library",
     "rehook": "rehook",

@@ -30,6 +30,7 @@ from convtui.models.error_chain import ErrorChain, is_named
 from convtui.models.objections import objected
 from convtui.models.quota import is_used_up
 from convtui.models.waits import asked_by, asked_in
+from convtui.scenario.model_names import no_provider
 from convtui.secrets.redactor import Redactor
 from convtui.text.boundary import one_line
 from convtui.text.causes import text_of
@@ -101,13 +102,7 @@ def _objection(chain: ErrorChain, facts: CallFacts) -> dict[str, Any] | None:
 
 def unknown_model(model: str, error: BaseException) -> str | None:
     """What to write instead, when `error` says that litellm knows no provider for `model`."""
-    if not _NO_PROVIDER.search(str(error)):
-        return None
-    name = model.rsplit("/", 1)[-1] or "NAME"
-    return (
-        f"{model!r} names no provider that litellm knows: write PROVIDER/NAME, for example "
-        f"openai/{name} (any OpenAI-compatible endpoint, with api_base)"
-    )
+    return no_provider(model) if _NO_PROVIDER.search(str(error)) else None
 
 
 def _network_error(chain: ErrorChain, facts: CallFacts) -> ModelError | None:

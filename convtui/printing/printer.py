@@ -14,7 +14,6 @@ from convtui.printing.output import Output, Piece
 from convtui.printing.wording import (
     budget_words,
     compressed_words,
-    count,
     cut_words,
     decision_words,
     denied_words,
@@ -22,6 +21,7 @@ from convtui.printing.wording import (
     error_text,
     interim_words,
     parts_words,
+    past_words,
     replayed_words,
     span,
     terminal_width,
@@ -32,7 +32,9 @@ from convtui.printing.wording import (
 )
 from convtui.records.codec import RecordDict, address
 from convtui.text.boundary import one_line, span_of_time, visible, visible_line
+from convtui.text.counts import counted
 from convtui.text_checks.incomplete import REASONS, in_words, reason_of
+from convtui.transcript.clock import Elapsed, elapsed, elapsed_words
 from convtui.transcript.corrections import (
     Correction,
     corrected_faults,
@@ -41,7 +43,8 @@ from convtui.transcript.corrections import (
 )
 from convtui.transcript.fault_rules import Fault
 from convtui.transcript.fold import Transcript, Turn
-from convtui.transcript.turns import COMMITTED, Flag
+from convtui.transcript.turns import COMMITTED, GONE, Flag
+from convtui.transcript.usage import whole_totals
 
 __all__ = [
     "Printer",
@@ -98,6 +101,8 @@ class Printer:
         self._correction = corrections
         self._faulted: tuple[str, set[Fault]] = ("", set())
         """The turn whose faults were printed last, and the faults: a second attempt has its own."""
+        self.ran: Elapsed | None = None
+        """How long it ran, for the header; None while that is not known."""
         self._marks: list[tuple[str, str]] = []
         self._matches: list[dict[str, Any]] = []
         self._frames: list[str] = []
@@ -259,6 +264,8 @@ class Printer:
         self._line(title, _BOLD)
         facts = [str(record.get("created_at", ""))[:19].replace("T", " ") + " UTC"]
         facts += [str(record.get("id", "")), versions]
+        if self.ran is not None:
+            facts.insert(1, f"ran {elapsed_words(self.ran)}")
         self._line(visible_line("  ".join(filter(None, facts))), _DIM)
         for parent in record.get("parents") or ():
             change = (record.get("change") or {}).get("kind") or "continues"
@@ -266,11 +273,18 @@ class Printer:
             self._line(visible_line(f"{origin}: {parent.get('file')}"), _DIM)
 
     def _seeded(self, record: RecordDict) -> None:
-        count = len(record["turns"])
-        self._line(f"{count} turn{'' if count == 1 else 's'} taken over from the parent", _DIM)
-        for turn in self.transcript.turns:
+        turns = self.transcript.turns
+        said = len(record["turns"])
+        more = len(turns) - said
+        not_said = f", and {more} that {'was' if more == 1 else 'were'} not said" if more else ""
+        if not self.transcript.past_known:
+            not_said = "; what was dropped or skipped there is only in its log"
+        self._line(f"{counted(said, 'turn')} taken over from the parent{not_said}", _DIM)
+        for turn in turns:
             self._open = (turn.session, turn.number)
-            self._flush()
+            for words in past_words(turn):
+                self._mark(words, _YELLOW)
+            self._flush(struck=turn.status == GONE)
 
     def _warm(self, record: RecordDict) -> None:
         warm = (str(record["template"]), len(record["messages"]))
@@ -284,7 +298,7 @@ class Printer:
         name = f"session {index}{f' of {total}' if total > 1 else ''}: {record['session_type']}"
         first = f"{record.get('first_speaker')} first"
         if record.get("max_turns") is not None:
-            first += f", up to {record['max_turns']} turns"
+            first += f", up to {counted(record['max_turns'], 'turn')}"
         self._line()
         self._line(visible_line(f"{name} ({first})"), _BOLD)
 
@@ -301,7 +315,7 @@ class Printer:
         self._line()
         self._line(f"conversation ended: {describe(record.get('termination'))}", _BOLD)
         self._failure(record.get("termination") or {})
-        self._line(totals_line(self.transcript.totals))
+        self._line(totals_line(whole_totals(self.transcript)))
 
     def _failure(self, termination: Mapping[str, Any]) -> None:
         detail = termination.get("detail")
@@ -394,7 +408,7 @@ class Printer:
             return
         if self._open is None:
             lines = record["text"].count("\n") + (not record["text"].endswith("\n"))
-            self._line(f"provider printed {count(lines, 'line')} ({record['stream']})", _DIM)
+            self._line(f"provider printed {counted(lines, 'line')} ({record['stream']})", _DIM)
         else:
             self._printed += max(1, record["text"].count("\n"))
 
@@ -433,7 +447,7 @@ class Printer:
 
     def _about(self, record: RecordDict) -> None:
         if self._printed:
-            self._mark(f"provider printed {count(self._printed, 'line')}")
+            self._mark(f"provider printed {counted(self._printed, 'line')}")
 
     def _user_ended(self, record: RecordDict) -> None:
         dropped = record.get("dropped_text")
@@ -450,7 +464,10 @@ class Printer:
         self._mark(f"cancelled by hand {record.get('reason') or ''}".rstrip(), _YELLOW)
 
     def _skipped(self, record: RecordDict) -> None:
-        self._mark(f"turn skipped: {record['reason']}", _YELLOW)
+        reason = str(record["reason"])
+        # What a human did is "skipped by hand" already.
+        skipped = reason if reason.startswith("skipped") else f"skipped: {reason}"
+        self._mark(f"turn {skipped}", _YELLOW)
         self._flush()
 
     def _edited(self, record: RecordDict) -> None:
@@ -573,12 +590,13 @@ def print_log(
         corrections=corrections,
     )
     printer._progress = False
+    printer.ran = elapsed(log.transcript)
     for record in log.records():
         printer.record(record)
     printer.finish()
     if log.transcript.termination is None:
         state = "still running" if log.running else "crashed, or was killed, before it ended"
-        Output(out).line(f"\nconversation: {state}\n{totals_line(log.transcript.totals)}")
+        Output(out).line(f"\nconversation: {state}\n{totals_line(whole_totals(log.transcript))}")
     print_findings(log, err)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from convtui.printing.wording import parts_words, span
 from convtui.records.codec import RecordDict
 from convtui.text.boundary import one_line
+from convtui.text.counts import counted
 from convtui.text_checks.incomplete import in_words, reason_of
 
 
@@ -36,7 +37,7 @@ def _step(name: str) -> Callable[[RecordDict], str]:
 def _request(record: RecordDict) -> str:
     count = int(record.get("keep") or 0) + len(record.get("append") or ())
     model = f", {record['model']}" if record.get("model") else ""
-    return f"request {count} message{'' if count == 1 else 's'}{model}"
+    return f"request {counted(count, 'message')}{model}"
 
 
 def _response(record: RecordDict) -> str:
@@ -78,7 +79,8 @@ def _processed(record: RecordDict) -> str:
 
 
 def _hook(record: RecordDict) -> str:
-    return f" ({record.get('hook', 'default')}) {_seconds(record.get('duration'))}"
+    owner = "your hook" if record.get("hook") == "yours" else record.get("hook", "default")
+    return f" ({owner}) {_seconds(record.get('duration'))}"
 
 
 def _discarded(record: RecordDict) -> str:
@@ -120,7 +122,7 @@ _LINES: Final[Mapping[str, Callable[[RecordDict], str]]] = {
     "response.processed": _processed,
     "turn.discarded": _discarded,
     "turn.inactive": lambda r: f"inactive: {r.get('reason') or 'no more in the history'}",
-    "turn.committed": lambda r: f"commit: {r.get('words', 0)} words",
+    "turn.committed": lambda r: f"commit: {counted(r.get('words', 0), 'word')}",
     "user.decided": lambda r: f"decision: {r.get('kind')}",
     "debug.held": lambda r: f"held at {r.get('stage')}: {r.get('reason')}",
     "debug.released": lambda r: f"released: {r.get('choice')} by {r.get('by')}",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from convtui.records.codec import RecordDict
 from convtui.records.interim import Interim
 from convtui.text.boundary import one_line, span_of_time, visible, visible_line
-from convtui.transcript.fold import Totals
+from convtui.text.counts import counted
+from convtui.transcript.ending_words import ending_words
+from convtui.transcript.fold import Flag, Totals, Turn
 
 
 def wants_color(stream: TextIO, *, plain: bool = False) -> bool:
@@ -25,20 +27,16 @@ def terminal_width(stream: TextIO) -> int | None:
     try:
         if not stream.isatty():
             return None
-        return max(20, os.get_terminal_size(stream.fileno()).columns)
+        # Some terminals do not know: they say 0.
+        return max(20, os.get_terminal_size(stream.fileno()).columns or 80)
     except (OSError, ValueError):
         return 80
-
-
-def count(number: int, noun: str) -> str:
-    """`1 line`, `2 lines`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def warm_words(warm: tuple[str, int]) -> str:
     """The warm template that a history begins with: its name and number of messages."""
     name, messages = warm
-    return f"warm context {visible_line(name, 48)}, {count(messages, 'message')}"
+    return f"warm context {visible_line(name, 48)}, {counted(messages, 'message')}"
 
 
 def replayed_words(record: RecordDict) -> str:
@@ -46,7 +44,7 @@ def replayed_words(record: RecordDict) -> str:
     if record.get("mode") != "replayed":
         return ""
     answers = record.get("answers")
-    replayed = count(answers, "answer") if isinstance(answers, int) else "the answers"
+    replayed = counted(answers, "answer") if isinstance(answers, int) else "the answers"
     drift = record.get("drift")
     number = len(drift) if isinstance(drift, list) else 0
     outcome = f"{number} drifted from the record" if number else "none differs from the record"
@@ -72,7 +70,7 @@ def interim_words(part: Interim, *, included: bool) -> str:
 def cut_words(characters: int, speaker: str) -> str:
     """A note that reasoning was kept from the other side."""
     other = "provider" if speaker == "persona" else "persona"
-    return f"{count(characters, 'character')} of reasoning kept from the {other}"
+    return f"{counted(characters, 'character')} of reasoning kept from the {other}"
 
 
 def error_text(error: Mapping[str, Any] | None) -> str:
@@ -96,24 +94,21 @@ def wait_words(left: float, attempt: int | None, attempts: int | None, why: str)
 
 def describe(termination: Mapping[str, Any] | None) -> str:
     """A termination in one line: kind, by whom, at which turn and why."""
-    if not termination:
-        return "for a reason that is not on record"
-    text = f"{termination.get('kind')} by {termination.get('by')}"
-    if termination.get("at_turn"):
-        text += f" at turn {termination['at_turn']}"
-    if termination.get("reason"):
-        text += f": {termination['reason']}"
-    return visible_line(text)
+    return visible_line(ending_words(termination, nothing="for a reason that is not on record"))
 
 
 def totals_line(totals: Mapping[str, Totals]) -> str:
-    """The usage of each side; figures that were not reported are `unknown`."""
+    """The usage of each side; without figures of tokens, where none were reported."""
     parts = []
     for side, used in totals.items():
-        tokens = "unknown" if used.tokens is None else f"{used.tokens:,}"
-        cost = "cost unknown" if used.cost is None else f"${used.cost:.4f}"
-        calls = count(used.calls, "call")
-        parts.append(f"{side} {calls}, {tokens} tokens, {cost}, {used.seconds:.1f} s")
+        figures = [f"{side} {counted(used.calls, 'call')}"]
+        if used.tokens is not None:
+            figures.append(counted(used.tokens, "token"))
+        if used.cost is not None:
+            figures.append(f"${used.cost:.4f}")
+        elif used.tokens is not None:
+            figures.append("cost unknown")
+        parts.append(", ".join([*figures, f"{used.seconds:.1f} s"]))
     return visible_line("totals: " + ("; ".join(parts) or "no calls on record"))
 
 
@@ -150,7 +145,7 @@ def compressed_words(record: RecordDict) -> str:
     rows, upto = record.get("rows_in", 0), record.get("upto", 0)
     summary = one_line(str(record["summary"]), 300)
     what = f"history up to turn {upto}" if upto else "what came before this session"
-    became = f" ({rows} messages became 1)" if rows else ""
+    became = f" ({counted(rows, 'message')} became 1)" if rows else ""
     return f"{what} summarised{became}: {summary}"
 
 
@@ -189,3 +184,36 @@ def message_words(message: Mapping[str, Any], *, ids: bool = False) -> str:
         lines.append(line + f"  ({call['id']})" * ids)
     content = message.get("content")
     return "\n".join([*lines, *([str(content)] if content is not None else [])])
+
+
+def past_words(turn: Turn) -> list[str]:
+    """What a seeded turn's summary says happened to it, a line each; its records are elsewhere."""
+    flags = int(turn.flags)
+    signals = f"signal {', '.join(turn.signals)}" if turn.signals else ""
+    words: list[str] = []
+    if flags & Flag.DISCARDED:
+        by = f" by {turn.note}" if turn.note else ""
+        words.append(f"discarded: {signals or 'no signal'}{by}")
+    elif signals:
+        words.append(signals)
+    if flags & Flag.SKIPPED:
+        words.append(f"turn skipped: {turn.note}" if turn.note else "turn skipped")
+    elif turn.status == "ended" and turn.note:
+        words.append(f"nothing was said: {turn.note}")
+    if turn.error:
+        words.append(f"error: {turn.error}")
+    words += [text for flag, text in _PAST if flags & flag]
+    if flags & Flag.WOULD_END:
+        words.append(turn.note or "would have ended here")
+    return [one_line(text, 200) for text in words]
+
+
+_PAST: Final = (
+    (Flag.CHANGED, "raw differs from shown"),
+    (Flag.EMPTY, "empty reply"),
+    (Flag.TRUNCATED, "truncated: the tool rounds were used up"),
+    (Flag.RETRY, "retried"),
+    (Flag.CANCELLED, "cancelled by hand"),
+    (Flag.EDITED, "edited by hand"),
+    (Flag.HUMAN, "spoken by a human"),
+)

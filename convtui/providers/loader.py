@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from convtui.errors import ProviderLoadError, did_you_mean, listed
+from convtui.files.near import near_file
 from convtui.models.base import ModelClients
 from convtui.providers.base import Provider
 from convtui.providers.call_shape import CallShape, read_call_shape
@@ -204,8 +205,7 @@ def import_file(path: Path) -> ModuleType:
     if path.is_dir():
         raise ProviderLoadError(f"{path}: this is a folder; write {path}/FILE.py:NAME")
     if not path.is_file():
-        siblings = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
-        raise ProviderLoadError(f"{path}: there is no such file{did_you_mean(path.name, siblings)}")
+        raise ProviderLoadError(f"{path}: there is no such file{near_file(path)}")
     path = path.resolve()
     package_root = path.parent
     parts = [path.stem]
@@ -325,6 +325,7 @@ def instantiate(
     Raises `ProviderLoadError` for anything else and for constructors that fail.
     """
     if isinstance(thing, Provider):
+        _refuse_unused(settings, spec, "is made already")
         return thing, "class", None
     if vera_loader.is_vera(thing if inspect.isclass(thing) else type(thing)):
         adapted, made = vera_loader.adapt(thing, settings, spec.short)
@@ -334,11 +335,22 @@ def instantiate(
         return provider, "class", made
     if callable(thing):
         _check_function(thing, spec)
+        _refuse_unused(settings, spec, "is a function, which gets the messages alone")
         return FunctionProvider(thing), "function", None
     raise ProviderLoadError(
         f"{spec.short}: {spec.name} is a {type(thing).__name__}; a provider is a function"
         " (messages -> str) or a class"
     )
+
+
+def _refuse_unused(settings: ProviderSettings, spec: ProviderSpec, what: str) -> None:
+    """Raises `ProviderLoadError` for options of what takes none."""
+    if settings.options:
+        names = ", ".join(str(name) for name in settings.options)
+        raise ProviderLoadError(
+            f"{spec.short} {what}: the options {names} are keyword arguments of a class; take them"
+            " out, or make it one"
+        )
 
 
 def _construct(

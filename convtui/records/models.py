@@ -208,6 +208,11 @@ class HistorySeeded(Record):
     """Each side's message list as it stood."""
     ended: list[dict[str, Any]] = []
     """Sessions that are over: `{session, session_type, termination}`."""
+    past: dict[str, Any] | None = None
+    """What the parents' logs say beside the texts (see `transcript.past`): `{turns, open?,
+    sessions, totals, outputs?}`. `turns` has also those that were dropped or skipped."""
+    clock: dict[str, float] | None = None
+    """Seconds that the conversation had taken: `{running, held}`."""
 
 
 class ProviderSetup(Record):

@@ -65,6 +65,17 @@ SHAPES: Final[dict[str, str]] = {
         " usage:usage{}? compressed:compression{}? taken_over:text[]? budget:list?"
         " pending:pending_turn? responder:object? speaks_next:text?"
     ),
+    "past": (
+        "turns:past_turn[]? open:past_turn? sessions:past_session[]? totals:usage{}? outputs:int?"
+    ),
+    "past_turn": (
+        "session:int! turn:int! speaker:text? status:text? stage:text? attempt:int? marks:text[]?"
+        " codes:text[]? signals:text[]? note:text? error:text? text:text? interim:interim[]?"
+        " at:number? latency:number? prompt_tokens:number? completion_tokens:number? cost:number?"
+    ),
+    "past_session": (
+        "session:int! session_type:text? first_speaker:text? max_turns:int? skipped:text?"
+    ),
     "compression": "summary:text? upto:int?",
     "pending_turn": "turn:int! messages:message[]?",
     "totals": (
@@ -82,7 +93,8 @@ FIELDS: Final[dict[str, str]] = {
     ),
     "history.seeded": (
         "turns:seeded_turn[]! sessions:text[]! current:int! counters:counters!"
-        " messages:message[]{}! ended:ended_session[]"
+        " messages:message[]{}! ended:ended_session[] past:past?"
+        " clock:number{}?"
     ),
     "provider.setup": (
         "duration:number! outcome:text! error:error? hooks:text{}? stateful:flag?"

@@ -44,9 +44,11 @@ _NAMED = (
     "break",
     "set",
 )
+_CODE = ("file", "module", "entry_point")
+"""Providers that are somebody's code."""
 # Flags of the same commands that say how to run, not what.
 _ELSEWHERE = ("out", "resume", "trust", "python", "env_file", "wire", "paused", "debug", "runs",
-              "on_pause", "in_process", "task")  # fmt: skip
+              "on_pause", "in_process", "task", "theme")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class FlaggedScenario:
             return problem
         for path, flag in self.origin.items():
             key = dotted(path) or ""
-            if problem.key == key:
+            if problem.key == key or key.startswith(f"{problem.key}."):
                 return Problem(problem.message, path=flag)
             if problem.key.startswith((f"{key}.", f"{key}[")):
                 return Problem(problem.message, path=flag, key=problem.key)
@@ -130,8 +132,13 @@ class _Merge:
 
     def provider(self) -> None:
         if "provider" in self.given:
-            spec = parse_provider_spec(str(self.given["provider"]), self.cwd)
-            _put(self.data, ("provider", "use"), str(spec.resolved(self.cwd)))
+            spec = parse_provider_spec(str(self.given["provider"]), self.cwd).resolved(self.cwd)
+            written = self.data.get("provider")
+            if isinstance(written, dict) and spec.kind not in _CODE:
+                # Keyword arguments of the class that the flag replaces.
+                written = {key: value for key, value in written.items() if key != "options"}
+                self.data["provider"] = written
+            self._put("provider", ("provider", "use"), str(spec))
 
     def sessions(self) -> None:
         names = self.given.get("sessions")
@@ -172,7 +179,10 @@ class _Merge:
 
     def settings(self, keys: Collection[str]) -> None:
         for item in _settings(self.given.get("set")):
-            self.origin[_set(self.data, item, keys)] = f"--set {item}"
+            path = _set(self.data, item, keys)
+            # A parameter may be a key, which no message repeats.
+            secret = {"params", "options"} & set(path[:2])
+            self.origin[path] = f"--set {'.'.join(path) if secret else item}"
 
     def _put(self, flag: str, key: tuple[str, ...], value: Any) -> None:
         _put(self.data, key, value)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ModelWrapValidatorHandler, PrivateAttr, create_model, model_validator
 
-from convtui.errors import UsageError, did_you_mean, listed
-from convtui.files.yaml import load_yaml, read_text, validate
+from convtui.errors import DataFileError, Problem, UsageError, did_you_mean, listed
+from convtui.files.yaml import line_of, load_yaml, read_text, validate
 from convtui.scenario.persona_table import CONTEXT, PersonaTable, fill_template, read_persona_table
 from convtui.scenario.provider_spec import absolute
 from convtui.scenario.simulators.kind import PersonaKeys, SimulatorKind
 from convtui.scenario.simulators.registry import MODULES, guess, kind_of, kinds
+from convtui.scenario.unused_settings import unknown_model, useless_in_persona
 
 if TYPE_CHECKING:
     # What a type checker can know: the kinds that are listed may be others when this runs.
@@ -73,10 +74,17 @@ class Persona(Keys):
         return persona
 
     @classmethod
-    def load(cls, path: Path | str) -> Persona:
+    def load(cls, path: Path | str, *, named_by: Path | None = None) -> Persona:
         """The persona in a YAML file. Raises `FileError` or `DataFileError`."""
-        document = load_yaml(Path(path))
+        document = load_yaml(Path(path), named_by=named_by)
         persona = validate(cls, document.data, document.lines, path, what="persona")
+        problems = [
+            Problem(each.message, path=path, line=line_of(document.lines, each.key),
+                    key=".".join(each.key))
+            for each in (*useless_in_persona(persona), *filter(None, (unknown_model(persona),)))
+        ]  # fmt: skip
+        if problems:
+            raise DataFileError(problems)
         return persona.with_source(str(path))
 
     def with_source(self, source: str | None) -> Persona:
@@ -134,13 +142,14 @@ def load_persona(
     *,
     context_template: str | None = None,
     reminder: str | None = None,
+    named_by: Path | None = None,
 ) -> Persona:
     """The persona that a SPEC names: a built-in name, a YAML file, or `personas.tsv:Name`.
 
     Relative paths are below `base` (the working directory by default); `tsv:Name` means
     `personas.tsv` there. `template`, `context_template` and `reminder` are the files that turn a
-    table's row into a persona, as in `load_tsv_persona`. Raises `UsageError`, `FileError` or
-    `DataFileError`.
+    table's row into a persona, as in `load_tsv_persona`. `named_by` is the file that has the SPEC.
+    Raises `UsageError`, `FileError` or `DataFileError`.
     """
     base = Path.cwd() if base is None else base
     ref = ref.strip()
@@ -162,7 +171,7 @@ def load_persona(
     if ref in built_in:
         return Persona.load(built_in[ref]).with_source(ref)
     if re.search(r"[/\\]|\.ya?ml$", ref, re.IGNORECASE):
-        return Persona.load(absolute(ref, base))
+        return Persona.load(absolute(ref, base), named_by=named_by)
     near = did_you_mean(ref, built_in)
     file = next((f"{ref}{end}" for end in (".yaml", ".yml") if (base / f"{ref}{end}").exists()), "")
     if file:

@@ -15,6 +15,7 @@ from typing import Final
 
 from convtui.errors import DataFileError, Problem, did_you_mean, listed, nearest
 from convtui.files.yaml import read_text
+from convtui.text.counts import counted
 
 CONTEXT: Final = "persona_context"
 """The field of a general template that a context template fills."""
@@ -139,7 +140,7 @@ def _add(table: PersonaTable, record: _Record) -> None:
 
 
 def _counts(cells: int, columns: list[str]) -> str:
-    some = "1 cell" if cells == 1 else f"{cells} cells"
+    some = counted(cells, "cell")
     return f"{some} where the first line names {len(columns)}"
 
 

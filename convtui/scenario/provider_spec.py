@@ -143,6 +143,24 @@ def source_names(path: Path) -> list[str] | None:
 
     The file is parsed, never imported; None when it is missing or not Python.
     """
+    defined = _defined(path)
+    if defined is None:
+        return None
+    public = [(name, kind) for name, kind in defined if name[:1] != "_"]
+    public.sort(key=lambda each: each[1] != "class")
+    return list(dict.fromkeys(name for name, _ in public))
+
+
+def defines(path: Path, name: str) -> Literal["function", "class"] | None:
+    """What a Python file defines as `name` at its top level; None if that is not certain, as
+    under a decorator."""
+    kinds = {kind for defined, kind in _defined(path, plain=True) or () if defined == name}
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def _defined(
+    path: Path, *, plain: bool = False
+) -> list[tuple[str, Literal["function", "class"]]] | None:
     import ast
     import warnings
 
@@ -154,10 +172,12 @@ def source_names(path: Path) -> list[str] | None:
             tree = ast.parse(source)
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    named = [node for node in tree.body if isinstance(node, kinds) and node.name[:1] != "_"]
-    named.sort(key=lambda node: not isinstance(node, ast.ClassDef))
-    return list(dict.fromkeys(node.name for node in named))
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return [
+        (node.name, "function" if isinstance(node, functions) else "class")
+        for node in tree.body
+        if isinstance(node, (*functions, ast.ClassDef)) and not (plain and node.decorator_list)
+    ]
 
 
 def _not_python(text: str) -> str:

@@ -7,7 +7,7 @@ name is the engine's business, so that reading a scenario never runs anybody's c
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -53,6 +53,7 @@ from convtui.scenario.persona import (
     with_follow_ups,
 )
 from convtui.scenario.provider_spec import ProviderSpec, absolute, parse_provider_spec
+from convtui.scenario.unused_settings import unknown_models, useless_settings
 from convtui.secrets.names import LogValues
 from convtui.secrets.public_scenario import public_scenario, scenario_secrets
 from convtui.secrets.redactor import Redactor
@@ -259,11 +260,13 @@ class Scenario(StrictModel):
         lines: Lines | None = None,
         path: Path | None = None,
         base: Path | None = None,
+        within: Collection[tuple[str, ...]] | None = None,
     ) -> Scenario:
         """A scenario from plain data as a file holds it.
 
         Relative paths are below `base` (by default the directory of `path`, else the working
-        directory). `lines` and `path` place the mistakes. Raises `DataFileError`.
+        directory). `lines` and `path` place the mistakes. Settings that can never act are mistakes
+        as well; where `within` is given, only those of these keys. Raises `DataFileError`.
         """
         if base is None:
             base = Path.cwd() if path is None else path.absolute().parent
@@ -281,8 +284,9 @@ class Scenario(StrictModel):
             if isinstance(ref, str):
                 try:
                     persona = load_persona(
-                        ref, base, files[0], context_template=files[1], reminder=files[2]
-                    )
+                        ref, base, files[0], context_template=files[1], reminder=files[2],
+                        named_by=path,
+                    )  # fmt: skip
                     data["persona"] = persona.model_dump(exclude_unset=True)
                     source = persona.source
                 except DataFileError as error:
@@ -302,15 +306,43 @@ class Scenario(StrictModel):
             rest = [problem for problem in problems if problem.path != path]
             own = sorted([*error.problems, *own], key=lambda problem: problem.line or 0)
             raise DataFileError([*own, *rest]) from None
+        scenario = scenario._with(path, base, source)
+        if within is None:
+            problems += scenario._useless(lines, path, named=source is not None)
+        else:
+            problems += scenario._useless(lines, path, within=within)
         if problems:
             raise DataFileError(problems)
-        return scenario._with(path, base, source)
+        return scenario
 
     def _with(self, path: Path | None, base: Path | None, source: str | None) -> Scenario:
         scenario = self.model_copy(update={"persona": self.persona.with_source(source)})
         scenario._path = None if path is None else path.absolute()
         scenario._base = base
         return scenario
+
+    def _useless(
+        self,
+        lines: Lines,
+        path: Path | None,
+        *,
+        named: bool = False,
+        within: Collection[tuple[str, ...]] | None = None,
+    ) -> list[Problem]:
+        """The settings that can never act. A persona that is `named` was checked on its own."""
+        settings = useless_settings(self)
+        if path is not None or within is not None:
+            # Scripts may bring clients of their own, which know other names.
+            settings += unknown_models(self)
+        if within is not None:
+            settings = [each for each in settings if each.is_within(within)]
+        elif named:
+            settings = [each for each in settings if each.key[0] != "persona"]
+        problems = [
+            Problem(each.message, path=path, line=line_of(lines, each.key), key=".".join(each.key))
+            for each in settings
+        ]
+        return sorted(problems, key=lambda problem: problem.line or 0)
 
     def problems(self) -> list[Problem]:
         """What keeps this scenario from running although each of its files is valid."""
@@ -412,13 +444,15 @@ def merge_flags(
     *,
     cwd: Path | None = None,
     ready: bool = True,
+    strict: bool = False,
 ) -> Scenario:
     """`scenario` (the demo when None) with the common flags of `debug` and `run` applied.
 
     `flags` maps flag names (`max_turns` or `max-turns`) to values; None means "not given". `set`
     is a list of `key=value`, applied last, `break` a list of filter expressions added to the
     scenario's. Relative paths in flags are below `cwd`. With `ready`, what would keep the result
-    from running is an error too. Raises `UsageError`, its mistakes named by flag.
+    from running is an error too; with `strict`, flags that can never act. Raises `UsageError`, its
+    mistakes named by flag.
     """
     cwd = Path.cwd() if cwd is None else cwd
     data = {} if scenario is None else scenario.model_dump(exclude_unset=True)
@@ -428,7 +462,8 @@ def merge_flags(
         # The demo fails once to show a discarded turn; it is asked again, or it would end there.
         flagged.data.setdefault("on_discard", "retry 2")
     try:
-        merged = Scenario.from_data(flagged.data, base=base)
+        within = flagged.origin if strict else ()
+        merged = Scenario.from_data(flagged.data, base=base, within=within)
     except DataFileError as error:
         raise DataFileError([flagged.at_flag(problem) for problem in error.problems]) from None
     source = merged.persona.source or flagged.persona_source

@@ -14,10 +14,13 @@ from typing import Any, Final
 
 from convtui.records.codec import STAGES, RecordDict
 from convtui.records.interim import Interim, interim_in
+from convtui.records.values import as_text
 from convtui.scenario.simulators.registry import HUMAN
 from convtui.text_checks.incomplete import finish_means
 from convtui.text_checks.reasoning import says_nothing
+from convtui.transcript.clock import Clock
 from convtui.transcript.corrections import CORRECTABLE
+from convtui.transcript.past import Past, carry_over, fill_summary, is_about, totals_from
 from convtui.transcript.turns import (
     COMMITTED,
     ENDED,
@@ -32,6 +35,7 @@ from convtui.transcript.turns import (
     Turn,
     add_usage,
 )
+from convtui.transcript.usage import usage_in
 
 __all__ = [
     "COMMITTED",
@@ -100,11 +104,18 @@ class Transcript:
         self.trailer: RecordDict | None = None
         self.records = 0
         self.last_t = 0.0
+        self.clock = Clock()
         self.offsets: array[int] = array("Q")
         """Byte offset of every record's line."""
         self.counts: defaultdict[str, int] = defaultdict(int)
         """Records by type."""
         self._current: Turn | None = None
+        self.inherited: dict[str, Totals] = {}
+        """What each side used before this log began."""
+        self.past_known = True
+        """Whether the log says which turns its parents dropped or skipped."""
+        self.asked_before: RecordDict | None = None
+        """What the parent log says of the turn that was in progress there, until it begins."""
         self._left: tuple[int, int, tuple[Interim, ...]] | None = None
         """What the turn in progress had said beside tool calls when the log was gone on with."""
 
@@ -263,37 +274,20 @@ class Transcript:
             "current": record.get("current"),
             "turns": len(record["turns"]),
         }
+        past = Past(record)
+        self.clock.goes_on(record.get("clock"))
         self.taken_over.update(record["counters"].get("taken_over") or ())
         self.prepared = record["sessions"]
+        self.past_known, self.asked_before = past.known, past.open
+        self.outputs += past.outputs
+        self.inherited = past.totals or {
+            side: totals_from(used) for side, used in usage_in(record["counters"]).items()
+        }
         ended = {item.get("session"): item for item in record.get("ended", [])}
-        for item in record["turns"]:
-            session = item["session"]
-            if self.session(session) is None:
-                name = self.prepared[session - 1] if session <= len(self.prepared) else ""
-                self._new_session(session, name)
-            seeded = self._new_turn(session, item["turn"], item["speaker"], 1)
-            seeded.status = COMMITTED
-            seeded.stage = "terminate"
-            seeded.text = item["text"]
-            seeded.flags = Flag.SEEDED
-            if item.get("human"):
-                seeded.flags |= Flag.HUMAN
-            if item.get("edited"):
-                seeded.flags |= Flag.EDITED
-            if item.get("would_have") in _WOULD_HAVE:
-                seeded.flags |= Flag.WOULD_END
-                seeded.note = _WOULD_HAVE[item["would_have"]]
-            if item.get("incomplete"):
-                seeded.flags |= Flag.INCOMPLETE
-                seeded.code(f"incomplete:{item['incomplete']}")
-            if item.get("error_text"):
-                seeded.flags |= Flag.ERROR_TEXT
-                seeded.code("error_text")
-            take_noticed(seeded, item.get("flags"))
-            interim = interim_in(item.get("messages") or ())
-            if interim:
-                seeded.flags |= Flag.INTERIM
-                seeded.interim = () if item.get("interim") == "say" else interim
+        for said, summary in past.in_order(record["turns"]):
+            self._seeded_turn(said, summary)
+        self.seed["last"] = len(self.turns) - 1
+        self._seeded_sessions(past)
         waiting = (record.get("counters") or {}).get("pending")
         if waiting is not None:
             interim = interim_in(waiting.get("messages") or ())
@@ -302,6 +296,28 @@ class Transcript:
             holder = self._new_session(index, item.get("session_type") or "")
             holder.termination = item.get("termination")
         self._current = None
+
+    def _seeded_turn(self, said: RecordDict | None, summary: RecordDict | None) -> None:
+        """A turn of the past: as it was committed, if it was, and what else is known of it."""
+        item = said or summary or {}
+        session = item["session"]
+        if self.session(session) is None:
+            name = self.prepared[session - 1] if session <= len(self.prepared) else ""
+            self._new_session(session, name)
+        seeded = self._new_turn(session, item["turn"], item.get("speaker") or "persona", 1)
+        seeded.flags = Flag.SEEDED
+        seeded.status = COMMITTED if said else as_text(item.get("status")) or GONE
+        if said is not None:
+            _as_committed(seeded, said)
+        if summary is not None:
+            fill_summary(seeded, summary, self.clock.before.running)
+
+    def _seeded_sessions(self, past: Past) -> None:
+        for item in past.sessions:
+            session = self._new_session(item["session"], as_text(item.get("session_type")))
+            session.first_speaker = item.get("first_speaker")
+            session.max_turns = item.get("max_turns")
+            session.skipped = item.get("skipped")
 
     def _warmed(self, record: RecordDict, turn: Turn | None) -> None:
         self.warm = record
@@ -382,6 +398,10 @@ class Transcript:
         if self._left is not None and self._left[:2] == (turn.session, turn.number):
             turn.interim, self._left = self._left[2], None
             turn.flags |= _INTERIM * bool(turn.interim)
+        before = self.asked_before
+        if before is not None and is_about(before, turn):
+            self.asked_before = None
+            carry_over(turn, before)
         if record.get("human"):
             turn.flags |= Flag.HUMAN
 
@@ -589,8 +609,11 @@ class Transcript:
 
     def _held(self, record: RecordDict, turn: Turn | None) -> None:
         self.hold = record
+        self.clock.hold(self.last_t)
         if turn is not None:
             turn.flags |= Flag.HELD
+            if record.get("reason") == "breakpoint":
+                turn.code("break")
             if record.get("stage") in STAGES:
                 turn.stage = record["stage"]
             if record.get("reason") == "error":
@@ -599,7 +622,7 @@ class Transcript:
                 _error(turn, record, record.get("error") or {})
 
     def _released(self, record: RecordDict, turn: Turn | None) -> None:
-        self.hold = None
+        self._go_on()
         if turn is not None:
             turn.flags &= ~Flag.HELD
             if record.get("choice") in ("simulate", "hand_back"):
@@ -657,11 +680,40 @@ class Transcript:
 
     def _ended(self, record: RecordDict, turn: Turn | None) -> None:
         self.termination = record.get("termination")
-        self.hold = None
+        self._go_on()
 
     def _trailer(self, record: RecordDict, turn: Turn | None) -> None:
         self.trailer = record
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Nothing is held any more."""
         self.hold = None
+        self.clock.release(self.last_t)
+
+
+def _as_committed(turn: Turn, said: RecordDict) -> None:
+    """A turn that was committed in a parent log."""
+    turn.stage = "terminate"
+    turn.text = said["text"]
+    if said.get("human"):
+        turn.flags |= Flag.HUMAN
+    if said.get("edited"):
+        turn.flags |= Flag.EDITED
+    if said.get("would_have") in _WOULD_HAVE:
+        turn.flags |= Flag.WOULD_END
+        turn.note = _WOULD_HAVE[said["would_have"]]
+    if said.get("incomplete"):
+        turn.flags |= Flag.INCOMPLETE
+        turn.code(f"incomplete:{said['incomplete']}")
+    if said.get("error_text"):
+        turn.flags |= Flag.ERROR_TEXT
+        turn.code("error_text")
+    take_noticed(turn, said.get("flags"))
+    interim = interim_in(said.get("messages") or ())
+    if interim:
+        turn.flags |= Flag.INTERIM
+        turn.interim = () if said.get("interim") == "say" else interim
 
 
 def take_noticed(turn: Turn, noticed: Any) -> None:

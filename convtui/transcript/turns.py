@@ -168,10 +168,10 @@ class Turn:
         """One line for the row below the text: which hook dropped it, why it was overridden."""
         self.error = ""
         self.codes: tuple[str, ...] = ()
-        """What the flags do not say and `faults` needs, in order: `error:SIDE:KIND`,
+        """What the flags do not say, in order: `error:SIDE:KIND`,
         `retry:SIDE`, `tool:KIND`, `warning:CODE`, `decided:KIND[:invalid][:human|:record]`,
         `end:KIND`, `budget`, `injected:SIDE`, `incomplete:REASON`, `error_text`,
-        `thought:SIGNAL`, and `FLAG:RULE` of the heuristics."""
+        `thought:SIGNAL`, `break` where a breakpoint stopped, and `FLAG:RULE` of the heuristics."""
         self.version = 0
 
     def code(self, code: str) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from convtui.records.values import as_object
-from convtui.transcript.fold import Transcript
+from convtui.transcript.turns import Totals
+
+if TYPE_CHECKING:
+    from convtui.transcript.fold import Transcript
 
 FIGURES: Final = ("prompt_tokens", "completion_tokens", "cost")
 Used = dict[str, float]
@@ -40,3 +44,18 @@ def used_by_side(transcript: Transcript) -> dict[str, Used]:
             if value is not None:
                 figures[name] = figures.get(name, 0) + value
     return usage
+
+
+def whole_totals(transcript: Transcript) -> Mapping[str, Totals]:
+    """By side, what was used in this log and in those that it goes back to."""
+    if not transcript.inherited:
+        return transcript.totals
+    whole: dict[str, Totals] = {}
+    for totals in (transcript.inherited, transcript.totals):
+        for side, used in totals.items():
+            total = whole.setdefault(side, Totals())
+            total.calls += used.calls
+            total.retries += used.retries
+            total.seconds += used.seconds
+            total.add(used.as_dict())
+    return whole

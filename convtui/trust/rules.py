@@ -5,10 +5,11 @@ this user has named it**: on this command line, in this session, in an earlier r
 user's own program wrote and nobody changed since (the header's `seal`, see `convtui.config.seal`),
 or with a yes to the question that is asked otherwise. `refuse_unasked()` is the rule;
 `engine.conversation.build` calls it before anything is loaded, so that no way in can go round it.
+A run that is started again is a new conversation to the engine: whoever starts it asks before.
 
 | what is gone on with                                          | asks                           |
 |---------------------------------------------------------------|--------------------------------|
-| own log, untouched: resume, go on, compress                   | no                             |
+| own log, untouched: resume, go on, compress, run again        | no                             |
 | own log, its provider's file edited since (same path)         | no: the user named that path   |
 | reload, restart, fork, rewind, compress in a live session     | no: the session's own scenario |
 | a branch that names something else than the live session      | by its own header              |

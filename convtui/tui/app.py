@@ -6,28 +6,34 @@ import asyncio
 import contextlib
 import gc
 import os
+import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
 from textual.actions import SkipAction
-from textual.app import App, ComposeResult, SystemCommand
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 from textual.screen import ModalScreen, Screen, SystemModalScreen
 from textual.widgets import Static
 
 from convtui.actions.registry import Keymap, load_keymap
-from convtui.errors import ConvtuiError
+from convtui.errors import ConvtuiError, UsageError
 from convtui.records.codec import exit_code
 from convtui.text.boundary import visible
-from convtui.tui.drawing import theming
+from convtui.tui.attention import Attention
+from convtui.tui.drawing import frames, glyphs, theming
 from convtui.tui.drawing.palette import DARK, Palette
 from convtui.tui.keyboard.typed_keys import TypedKeys, takes_text
+from convtui.tui.notice_board import NoticeApp
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.screen_context import AnswersInterrupt
-from convtui.tui.textual_compat import read_alt_enter
+from convtui.tui.textual_compat import can_suspend, read_alt_enter, write_to_terminal
+from convtui.tui.theme_choice import choose_theme, theme_name
+from convtui.tui.widgets.line_view import LineView
 
 if TYPE_CHECKING:
     from convtui.client.engine_client import EngineHandle
@@ -41,7 +47,6 @@ First = Callable[["ConvtuiApp"], Screen[Any]]
 SMALLEST = (40, 10)
 INTERRUPT_AGAIN = 3.0
 """Seconds within which a second ctrl+c leaves."""
-HINT = "space pauses, s steps one stage, ? shows every key"
 
 
 class TooSmall(ModalScreen[None]):
@@ -55,21 +60,21 @@ class TooSmall(ModalScreen[None]):
         yield Static(f"make the terminal larger\n(at least {SMALLEST[0]}x{SMALLEST[1]})")
 
 
-class ConvtuiApp(App[int], inherit_bindings=False):
+class ConvtuiApp(NoticeApp, inherit_bindings=False):
     """The app. `first` creates the screen that is opened."""
 
     TITLE = "convtui"
-    ENABLE_COMMAND_PALETTE = True
-    COMMAND_PALETTE_BINDING = "f24"
+    ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "leave", "quit", show=False, priority=True),
         Binding("ctrl+c", "interrupt", "copy", show=False, system=True, priority=True),
         Binding("f1", "dialog_help", "help", show=False, priority=True),
     ]
-    CSS = """
-    ToastRack { dock: top; align: right top; margin-top: 1; }
-    Toast { max-width: 64; }
-    CommandPalette { background: $background 60%; }
+    CSS = f"""
+    {frames.CSS}
+    ModalScreen {{ layers: default notices; }}
+    .-aside {{ display: none !important; }}
+    .-whole {{ width: 1fr !important; height: 1fr !important; max-width: 100% !important; }}
     """
 
     def __init__(
@@ -88,6 +93,8 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         self.palette = Palette(monochrome=self.monochrome)
         self.run_in_progress: LiveRun | None = None
         """The current run; screens draw it, the app ends it."""
+        self.log_of_last: Callable[[], Path | None] = lambda: None
+        """The log of the run or the recording that was opened last."""
         self.warm: WarmEngine | None = None
         """An engine process for the next run."""
         self.failed_with: ConvtuiError | None = None
@@ -97,16 +104,27 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         self._state_file = state_file
         if state_file is None and config is not None:
             self._state_file = config.paths.state_file
+        self._state_lock = asyncio.Lock()
         self._interrupted = float("-inf")
+        setting = config.glyphs if config is not None else "auto"
+        self._ascii = glyphs.AsciiGlyphs() if glyphs.wants_ascii(setting, os.environ) else None
         read_alt_enter()
         self.typed = TypedKeys(
             self, deliver=super().on_event, acts=self._acts, dropped=self._keys_dropped
         )
+        self.attention = Attention(lambda: self.config, lambda text: write_to_terminal(self, text))
         self.theme_view: ThemeView | None = None
         self._theme_problems: list[str] = []
+        self._theme_name = theming.DEFAULT
+        self._choosing_theme = False
         self._first_theme()
 
     # --- settings
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Called by Textual for each line that it draws."""
+        filters = super().get_line_filters()
+        return [*filters, self._ascii] if self._ascii is not None else filters
 
     @property
     def monochrome(self) -> bool:
@@ -129,14 +147,16 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         if self.config is None:
             return None, []
         try:
-            theme, problems = theming.load(self.config.theme, self.themes_dir)
+            theme, problems = theming.load(self._theme_name, self.themes_dir)
         except ConvtuiError as error:
             return None, [str(error)]
         return theme, [str(problem) for problem in problems]
 
     def _first_theme(self) -> None:
         """Sets the theme of the first frame; the user's themes are loaded later."""
-        theme = theming.builtin_theme(self.config.theme) if self.config is not None else None
+        if self.config is not None:
+            self._theme_name = theme_name(self.config, self._state_file)
+        theme = theming.builtin_theme(self._theme_name) if self.config is not None else None
         if theme is not None or self.config is None:
             self._apply_theme(theme, [])
         else:
@@ -158,6 +178,34 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         else:
             self.theme = textual_theme.name
         self._theme_problems = problems
+        if self.is_running:
+            self._repaint_lines()
+
+    def _repaint_lines(self) -> None:
+        """Gives the palette to all that draws with it, on every screen that is open."""
+        from convtui.tui.widgets.line_view import LineView
+
+        for screen in self.screen_stack:
+            for view in screen.query(LineView):
+                view.palette = self.palette
+
+    def _show_theme(self, theme: ThemeView | None) -> None:
+        """Draws every open screen with a theme."""
+        self._apply_theme(theme, self._theme_problems)
+        for screen in self.screen_stack:
+            for view in screen.query(LineView):
+                view.palette = self.palette
+            restyle = getattr(screen, "restyle", None)
+            if restyle is not None:
+                restyle()
+
+    async def choose_theme(self) -> None:
+        self._choosing_theme = True
+        try:
+            chosen = await choose_theme(self, self.theme_view, self._show_theme)
+        finally:
+            self._choosing_theme = False
+        self._theme_name = chosen or self._theme_name
 
     def _show_problems(self, problems: list[str], title: str) -> None:
         if problems:
@@ -174,12 +222,9 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         while True:
             before = await asyncio.to_thread(watch.stamp, [folder])
             theme, problems = await asyncio.to_thread(self._load_theme)
-            if theme != self.theme_view:
-                self._apply_theme(theme, problems)
-                for screen in self.screen_stack:
-                    restyle = getattr(screen, "restyle", None)
-                    if restyle is not None:
-                        restyle()
+            if theme != self.theme_view and not self._choosing_theme:
+                self._theme_problems = problems
+                self._show_theme(theme)
             if problems != shown:
                 self._show_problems(problems, "Theme not loaded")
             shown = []
@@ -192,6 +237,11 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         return self._first(self)
 
     def on_mount(self) -> None:
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            # Killed from outside, it leaves in order: the terminal is restored, the log is closed.
+            asyncio.get_running_loop().add_signal_handler(
+                signal.SIGTERM, self.exit, 128 + signal.SIGTERM
+            )
         self.call_after_refresh(self._after_first_frame)
 
     def _after_first_frame(self) -> None:
@@ -259,7 +309,13 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         python: str | None = None,
         again: tuple[str, tuple[int, int]] | None = None,
     ) -> None:
-        """Opens the debugger on a new run; `again` is a brief, and the turn to decide again."""
+        """Opens the debugger on a new run; `again` is a brief, and the turn to decide again.
+
+        Raises `UsageError` while another run is live: the app ends only one.
+        """
+        live = self.run_in_progress
+        if live is not None and not live.handle.over:
+            raise UsageError("A conversation is still live: end it before you start another.")
         warm = await self.warm.take(python) if self.warm is not None else None
         screen = debugger(self, spec, python=python, warm=warm)
         screen.parts.briefs.pending = again
@@ -292,7 +348,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
                 # Closing a recording leaves a live run below it alone.
                 self.run_in_progress = None
         else:
-            run = self.run_in_progress
+            run = self.run_in_progress or getattr(screen, "run", None)
             code = 0
             if run is not None and run.handle.state.value == "failed":
                 code = 3
@@ -347,7 +403,10 @@ class ConvtuiApp(App[int], inherit_bindings=False):
             self.copy_to_clipboard(selection)
         copied = "Copied. " if selection else ""
         screen = self._action_screen()
-        what = screen.leaving() if screen is not None else "quits"
+        bottom = screen is None or self.screen_stack[0] is screen
+        what = (screen.quit_does if screen is not None else "") or (
+            "quits" if bottom else "goes back"
+        )
         self.notify(f"{copied}Press ctrl+c again: it {what}.", markup=False, timeout=3)
 
     async def on_unmount(self) -> None:
@@ -372,6 +431,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         if isinstance(event, events.Key) and not event.is_forwarded:
             # A key proves that the terminal has the focus; restore that of the input.
             self.app_focus = True
+            self.attention.pressed()
             await self.typed.key(event)
             return
         if isinstance(event, events.Paste) and not event.is_forwarded:
@@ -379,6 +439,12 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         elif isinstance(event, events.MouseDown) and not event.is_forwarded:
             self.typed.mouse_pressed()
         await super().on_event(event)
+
+    def on_app_focus(self) -> None:
+        self.attention.focus(True)
+
+    def on_app_blur(self) -> None:
+        self.attention.focus(False)
 
     def _acts(self, key: str) -> bool:
         """Whether a key does more, outside of inputs, than show something."""
@@ -390,6 +456,31 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         screen = self._action_screen()
         if screen is not None:
             screen.keys_dropped()
+
+    # --- the terminal
+
+    @property
+    def can_suspend(self) -> bool:
+        return can_suspend(self)
+
+    async def photograph(self) -> None:
+        """Saves a picture of the screen as it is once a palette over it is gone."""
+        from convtui.config.paths import Paths
+        from convtui.tui.drawing.labels import short_path
+        from convtui.tui.photograph import save
+        from convtui.tui.textual_compat import drawn_lines
+
+        drawn = asyncio.Event()
+        self.call_after_refresh(drawn.set)
+        await drawn.wait()
+        paths = self.config.paths if self.config is not None else Paths.find()
+        stem = time.strftime("screen-%Y%m%d-%H%M%S")
+        lines, width = drawn_lines(self), self.size.width
+        picture = await asyncio.to_thread(save, lines, width, paths.exports_dir, stem)
+        screen = self._action_screen()
+        if screen is not None:
+            where = visible(short_path(picture.with_suffix("")))
+            screen.tell(f"Saved the screen: {where}.svg and .txt")
 
     # --- remembered state
 
@@ -406,29 +497,11 @@ class ConvtuiApp(App[int], inherit_bindings=False):
             return
         from convtui.config.paths import write_state
 
-        state = {**await self.recall(), **what}
-        with contextlib.suppress(ConvtuiError):
-            await asyncio.to_thread(write_state, self._state_file, state)
-
-    async def hint_once(self) -> None:
-        """Shows the first-run hint."""
-        if not (await self.recall()).get("hinted"):
-            self.notify(HINT, title="Three keys to start with", markup=False, timeout=12)
-            await self.remember(hinted=True)
-
-    # --- the command palette
-
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Every action that applies now, for the command palette."""
-        target = self._action_screen()
-        if target is None:
-            return
-        for action in target.available():
-            if action.id in ("app.palette", "app.interrupt"):
-                continue
-            key = self.keymap.shown(action)
-            title = f"{action.group}: {action.help.rstrip('.')}" + (f"  ({key})" if key else "")
-            yield SystemCommand(title, action.id, lambda name=action.id: target.perform(name))
+        # One after the other: each writes what it has read.
+        async with self._state_lock:
+            state = {**await self.recall(), **what}
+            with contextlib.suppress(ConvtuiError):
+                await asyncio.to_thread(write_state, self._state_file, state)
 
 
 def debugger(
@@ -445,6 +518,7 @@ def debugger(
     from convtui.tui.sources.source import LiveSource
 
     run = app.run_in_progress = LiveRun(spec, python=python, plan=plan, warm=warm)
+    app.log_of_last = lambda: run.handle.log_path
     return DebuggerScreen(app.keymap, LiveSource(run.handle), run)
 
 
@@ -455,7 +529,9 @@ def recording(
     from convtui.tui.screens.debugger.screen import DebuggerScreen
     from convtui.tui.sources.replay import ReplaySource
 
-    return DebuggerScreen(app.keymap, ReplaySource(path, speed=speed), at=at)
+    screen = DebuggerScreen(app.keymap, ReplaySource(path, speed=speed), at=at)
+    app.log_of_last = lambda: path
+    return screen
 
 
 def _picker(app: ConvtuiApp) -> Screen[Any]:
@@ -478,9 +554,20 @@ def _run(app: ConvtuiApp) -> int:
         status = app.run(mouse=mouse)
     finally:
         gc.enable()
+        log = app.log_of_last()
+        if log is not None:
+            from convtui.printing.parting import print_parting
+
+            print_parting(log, _usual_folder(app.config))
     if app.failed_with is not None:
         raise app.failed_with
     return status if status is not None else app.return_code or 0
+
+
+def _usual_folder(config: Config | None) -> Path | None:
+    """Where commands look for saved runs, unless a flag says otherwise."""
+    by_flag = config is None or config.origin("out_dir").layer == "flag"
+    return None if config is None or by_flag else config.runs_dir
 
 
 def run_picker(*, config: Config | None = None) -> int:

@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Coroutine
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
+from rich.segment import Segment
 from textual import events
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
+from textual._context import visible_screen_stack
+from textual.app import App
 from textual.css.query import NoMatches
 from textual.keys import Keys
 from textual.widget import Widget
 from textual.worker import Worker
+
+Result = TypeVar("Result")
+
+
+class ToastlessApp(App[Result], Generic[Result], inherit_bindings=False):
+    """An app that draws its notices with `draw_notice()`; Textual's toasts lie over content.
+
+    Textual keeps the notices that are due, and says when that changes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Screens leave out the widgets of toasts.
+        self._disable_notifications = True
+
+    def draw_notice(self) -> None:
+        """Draws the current notice on the current screen, or none."""
+
+    def _refresh_notifications(self) -> None:
+        self.draw_notice()
 
 
 class _MoreKeys(StrEnum):
@@ -37,6 +61,24 @@ def read_alt_enter() -> None:
 def forward(widget: Widget, event: events.Key | events.Paste) -> None:
     """Queues an event for a widget behind earlier ones, as the app does."""
     widget._forward_event(event)
+
+
+def write_to_terminal(app: App[Any], text: str) -> None:
+    """Sends control codes between two frames; nothing where there is no terminal."""
+    if app._driver is not None and not app.is_headless:
+        app._driver.write(text)
+        app._driver.flush()
+
+
+def can_suspend(app: App[Any]) -> bool:
+    """Whether ctrl+z may stop the program: not in a browser, not on Windows."""
+    return app._driver is not None and app._driver.can_suspend and hasattr(signal, "SIGTSTP")
+
+
+def drawn_lines(app: App[Any]) -> list[list[Segment]]:
+    """What is on the screen, one list of segments a line."""
+    visible_screen_stack.set(app._background_screens)
+    return [list(strip) for strip in app.screen._compositor.render_strips()]
 
 
 def is_open(widget: Widget) -> bool:

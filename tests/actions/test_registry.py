@@ -11,6 +11,8 @@ from convtui.actions.key_names import display_key, normal_key
 from convtui.actions.registry import CONTEXTS, Keymap, actions, key_table_markdown, load_keymap
 from convtui.errors import DataFileError
 
+PALETTE_ONLY = {"app.notices", "app.theme", "hints.toggle", "view.hooks"}
+
 
 def test_the_registry_is_consistent() -> None:
     keymap = Keymap()
@@ -19,7 +21,7 @@ def test_the_registry_is_consistent() -> None:
         assert action.help.endswith("."), action
         assert action.contexts, action
         assert action.contexts <= set(CONTEXTS), action
-        assert action.keys, action
+        assert action.keys or action.id in PALETTE_ONLY, action
         for key in (*action.keys, *action.aliases):
             assert normal_key(key) == key
     for one, other in combinations(actions().values(), 2):
@@ -85,16 +87,16 @@ def test_what_is_no_key(written: str) -> None:
 
 def test_a_keymap(tmp_path: Path) -> None:
     file = tmp_path / "keymap.yaml"
-    file.write_text("run.toggle: z\nmove.up: [up, '{']\ncopy.turn: []\nview.follow: f5\n")
+    file.write_text("run.toggle: Z\nmove.up: [up, '{']\ncopy.turn: []\nview.follow: f5\n")
     keymap = load_keymap(file)
-    assert keymap.keys("run.toggle") == ("z",)
+    assert keymap.keys("run.toggle") == ("Z",)
     assert keymap.keys("move.up") == ("up", "left_curly_bracket")
     assert keymap.keys("copy.turn") == ()
     assert keymap.shown("copy.turn") == ""
     # An alias gives way to a chosen key.
     assert keymap.keys("run.continue") == ("c",)
     assert load_keymap(None) == Keymap()
-    assert "`z`" in key_table_markdown(keymap)
+    assert "`Z`" in key_table_markdown(keymap)
 
 
 def test_two_actions_may_exchange_keys(tmp_path: Path) -> None:
@@ -107,7 +109,7 @@ def test_mistakes_in_a_keymap(tmp_path: Path) -> None:
     file = tmp_path / "keymap.yaml"
     file.write_text(
         "run.step_turn: s\nhold.edt: e\nmove.up: [shift+k, 1.5]\ncopy.turn: ctrl+c\n"
-        "run.toggle: z\nbreak.here: z\nhold.choice_2: y\n"
+        "run.toggle: Z\nbreak.here: Z\nhold.choice_2: y\n"
     )
     with pytest.raises(DataFileError) as caught:
         load_keymap(file)
@@ -118,7 +120,7 @@ def test_mistakes_in_a_keymap(tmp_path: Path) -> None:
         "3: move.up: 'shift+k': write K instead of shift+k",
         "3: move.up: 1.5 is not a key; put it in quotes",
         "4: copy.turn: ctrl+c is reserved for copying and quitting",
-        "6: break.here: 'z' is also the key of run.toggle (held, live)",
+        "6: break.here: 'Z' is also the key of run.toggle (held, live)",
         "7: hold.choice_2: choices of a hold have no numbers; each has a key of its own, such as"
         " hold.edit, hold.ask_again, hold.override",
     ]

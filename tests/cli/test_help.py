@@ -76,11 +76,11 @@ def test_a_command_prints_its_usage(convtui: Run) -> None:
 def test_your_own_keys_are_shown(convtui: Run, home: Path) -> None:
     keymap = home / "config" / "keymap.yaml"
     keymap.parent.mkdir(parents=True)
-    keymap.write_text("run.toggle: z\n")
+    keymap.write_text("run.toggle: f8\n")
     code, out, _ = convtui("help", "keys")
     assert code == 0
     row = next(line for line in out.splitlines() if "`run.toggle`" in line)
-    assert row.startswith("`z` ")
+    assert row.startswith("`F8` ")
 
 
 def test_settings_that_do_not_load_do_not_stop_it(convtui: Run, home: Path) -> None:

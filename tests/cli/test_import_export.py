@@ -75,7 +75,7 @@ def test_a_log_goes_out_and_comes_in_again(convtui: Run, log: Path, tmp_path: Pa
     code, out, err = convtui("export", log, "--to", "vera", "--out", tmp_path / "out")
     assert code == 0
     assert out.count("wrote ") == 4
-    assert "discarded turns are left out" in err
+    assert "1 discarded turn is left out" in err
     written = json.loads(
         convtui("export", log, "--to", "vera", "--out", tmp_path / "b", "--json").out
     )
@@ -122,7 +122,7 @@ def test_results_of_waza_come_in(convtui: Run, tmp_path: Path) -> None:
 def test_event_files_go_out_and_come_in(convtui: Run, log: Path, tmp_path: Path) -> None:
     code, out, err = convtui("export", log, "--to", "oharness", "--out", tmp_path / "out")
     assert code == 0
-    assert "discarded turns (in user.log events)" in err
+    assert "1 discarded turn (in user.log events)" in err
     (file,) = (tmp_path / "out").glob("*.jsonl")
     assert out == f"wrote {file}\n"
     assert convtui("import", file, "--out", tmp_path / "back").code == 0
@@ -244,7 +244,7 @@ def test_a_log_goes_out_to_rath_and_comes_in_again(convtui: Run, log: Path, tmp_
     code, out, err = convtui("export", log, "--to", "rath", "--out", tmp_path / "out")
     assert (code, out.count("wrote ")) == (0, 2)
     assert "2 sessions are 2 files" in err
-    assert "1 discarded turns left out" in err
+    assert "1 discarded turn left out" in err
     assert (
         "nothing is overwritten"
         in convtui("export", log, "--to", "rath", "--out", tmp_path / "out").err

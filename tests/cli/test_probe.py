@@ -40,7 +40,7 @@ def test_a_good_provider(convtui: Run, bot: Path, tmp_path: Path) -> None:
         "pass  empty          it answers",
         "2 passed, 0 failed, 0 to look at, 0 not applicable",
     ]
-    assert "1 call was made, tokens unknown, cost unknown" in result.err
+    assert "1 call was made" in result.err
     (log,) = (tmp_path / "work" / "logs" / "empty").glob("*.jsonl")
     assert convtui("check", log).code == 0
 

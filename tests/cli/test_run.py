@@ -72,7 +72,7 @@ def test_a_run_prints_its_turns_and_its_log(process: Run, convtui: Run, home: Pa
     code, out, err = process(*DEMO)
     assert code == 0
     assert "1:1 persona: Hi, my ferry was cancelled" in out
-    assert "conversation ended: max_turns by harness" in out
+    assert "conversation ended: max turns at turn" in out
     log = log_of(err)
     assert err == f"{log}\n"
     assert log.parent == home / "data" / "runs"
@@ -149,7 +149,7 @@ def test_what_would_pause_ends_the_run_or_goes_on(convtui: Run, bot: Path) -> No
     common = ("run", "--provider", f"{bot}:hollow", "--persona", "maya", "--max-turns", "2")
     code, out, _ = convtui(*common)
     assert code == 3
-    assert "conversation ended: interrupted by harness" in out
+    assert "conversation ended: interrupted" in out
     code, out, _ = convtui(*common, "--on-pause", "continue")
     assert code == 0
     assert "empty reply" in out

@@ -64,7 +64,7 @@ def test_orders(convtui: Run, library: Path) -> None:
     [
         (["--sort", "token"], "cannot sort by 'token', did you mean 'tokens'?"),
         (["a", "b"], "'b' is no log here, and two filters are one too many"),
-        (["gone.jsonl"], "gone.jsonl: there is no such log here"),
+        (["gone.jsonl"], "gone.jsonl: there is no such log"),
         (["--trash"], "--trash: which runs?"),
         (["--tag", "x"], "--tag: which runs?"),
         (["--tag", "a,b", "one"], "a tag has no #, no comma"),

@@ -140,7 +140,8 @@ NEEDS_TRUST = {
 }  # fmt: skip
 COUNTS = {
     "theme": "light", "speed": 2.0, "color": "never", "mouse": False, "wire": "off",
-    "confirm_quit": False,
+    "confirm_quit": False, "hints": False, "notify": "bell", "notify_when": "always",
+    "glyphs": "ascii",
 }  # fmt: skip
 
 

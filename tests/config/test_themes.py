@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import colorsys
+import math
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -46,6 +49,45 @@ def test_words_can_be_read(name: str) -> None:
     }
     assert not weak
     assert contrast(theme.colors["border"], theme.colors["background"]) >= 1.8
+
+
+def apart(one: str, other: str) -> float:
+    """The distance of two colours in CIELAB; some 10 are seen at a glance."""
+
+    def lab(color: str) -> tuple[float, float, float]:
+        channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        red, green, blue = (
+            c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels
+        )
+        x, y, z = (
+            t ** (1 / 3) if t > 0.008856 else 7.787 * t + 16 / 116
+            for t in (
+                (0.4124 * red + 0.3576 * green + 0.1805 * blue) / 0.9505,
+                0.2126 * red + 0.7152 * green + 0.0722 * blue,
+                (0.0193 * red + 0.1192 * green + 0.9505 * blue) / 1.089,
+            )
+        )
+        return 116 * y - 16, 500 * (x - y), 200 * (y - z)
+
+    return math.dist(lab(one), lab(other))
+
+
+def hue(color: str) -> float:
+    red, green, blue = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return colorsys.rgb_to_hsv(red, green, blue)[0] * 360
+
+
+@pytest.mark.parametrize("name", ["dark", "light", "high-contrast"])
+def test_roles_are_told_apart_by_colour(name: str) -> None:
+    colors = load_themes([builtin_dir("themes")])[0][name].colors
+    near = {
+        pair: round(distance, 1)
+        for pair in combinations(TEXT_ROLES, 2)
+        if (distance := apart(colors[pair[0]], colors[pair[1]])) < 13
+    }
+    assert not near
+    assert abs(hue(colors["held"]) - hue(colors["persona"])) >= 10
+    assert apart(colors["held"], colors["persona"]) >= 25
 
 
 def test_mono_has_no_colour_and_tells_roles_apart() -> None:

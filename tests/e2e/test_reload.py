@@ -19,8 +19,8 @@ from convtui.log.reader import open_log
 from convtui.protocol import Commands, ContinueFrom, StartSpec
 from convtui.scenario.scenario import Scenario
 from convtui.transcript.fold import COMMITTED
-from convtui.tui.screens.debugger.provider_reload import error_data
 from convtui.tui.screens.debugger.reloaded_turn import reloaded_turn
+from convtui.tui.screens.dialogs.provider_error import error_data
 from convtui.tui.sources.source import LiveSource
 from tests.builders.waiting import WITHIN, when
 

@@ -100,9 +100,9 @@ def test_it_runs_from_another_folder(installed: Path, home: Path) -> None:
     spoken = run(installed, home, "demo", "--out", str(home / "runs"))
     assert "Skarholm" in spoken.stdout
     assert "no terminal to draw on" in spoken.stderr
-    sample = Path(where["builtin_sample_runs"]["path"]) / "discarded.jsonl"
-    command = convtui("replay", sample, python=installed)
+    command = convtui("replay", "sample:discarded", python=installed)
     with Terminal(command, env=clean_environment(home), cwd=home) as terminal:
         terminal.until("REPLAY", "Robin")
         terminal.press("q")
+        terminal.until("next: convtui replay sample:discarded")
         assert terminal.wait() == 0

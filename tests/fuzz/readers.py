@@ -35,8 +35,8 @@ from convtui.tui.widgets.inspector.repro import repro
 from convtui.tui.widgets.inspector.stages import Context
 from convtui.tui.widgets.inspector.tabs import DECIDING, build, has_content
 from convtui.tui.widgets.status import simulator_of
+from convtui.tui.widgets.transcript.calls import call_spans
 from convtui.tui.widgets.transcript.marks import extras_of
-from convtui.tui.widgets.transcript.outline import call_spans
 from convtui.tui.widgets.transcript.session_rows import Frame
 from convtui.tui.widgets.transcript.summaries import summaries_of
 from convtui.tui.widgets.transcript.turn_lines import Geometry, TurnLines

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from convtui.library.families import RunNode, families, guides, only, walk
+from convtui.library.families import RunNode, families, guides, oldest_first, only, walk
 from convtui.log.run_summary import RunSummary, list_runs, summarise
 from tests.builders.conversations import Bot, cut_turn, resume, run, scenario
+from tests.tui.harness.family import family
 from tests.tui.harness.sample import header, refund, write_log
 
 BEGIN = datetime(2026, 3, 1, 10, tzinfo=UTC)
@@ -132,3 +133,11 @@ async def test_a_child_says_what_it_changed_and_where_it_goes_on(tmp_path: Path)
     (root,) = families(list_runs(tmp_path))
     assert root.run.id == whole.one("header")["id"]
     assert [branch.origin() for branch in root.children] == ["rewind at 1:3", "rewind at 2:1"]
+
+
+def test_two_logs_are_compared_the_older_first(tmp_path: Path) -> None:
+    first, second, third = family(tmp_path)
+    for one, other in ((first, second), (second, third), (first, third)):
+        assert oldest_first(one, other) == oldest_first(other, one) == (one, other)
+    gone = tmp_path / "gone.jsonl"
+    assert set(oldest_first(gone, first)) == {gone, first}

@@ -17,6 +17,7 @@ from convtui.errors import BadModelRequest, ModelUnavailable, StreamDropped, Usa
 from convtui.models.base import Delta, Reply, ReplyFold
 from convtui.models.context import current_warn
 from convtui.models.litellm_client import LitellmClients
+from convtui.scenario.model_names import PREFIXES
 from convtui.secrets.redactor import Redactor
 from tests.fakes.openai_http import Received
 from tests.fakes.openai_script import FakeCall, FakeReply, tokens
@@ -331,3 +332,10 @@ async def test_closing_leaves_the_connections_of_others_alone(server: OpenAIServ
         texts += [piece.text async for piece in pieces]
     assert "".join(text for text in texts if text) == "two three four"
     await second.aclose()
+
+
+def test_the_list_of_providers_is_that_of_litellm(warmed: LitellmClients) -> None:
+    from litellm.llms.openai_like.json_loader import JSONProviderRegistry
+
+    known = {str(getattr(name, "value", name)) for name in warmed.module().provider_list}
+    assert known | set(JSONProviderRegistry.list_providers()) == PREFIXES

@@ -83,7 +83,7 @@ def test_the_whole_sample() -> None:
         "session 1 of 2: intake (persona first, up to 20 turns)\n"
         "1:1 persona: Hello, my ferry was cancelled.\n"
         "1:2 provider: I am sorry.\n"
-        "session 1 intake ended: max_turns by harness at turn 2: the reason of max_turns\n"
+        "session 1 intake ended: max turns at turn 2: the reason of max_turns\n"
         "\n"
         "session 2 of 2: refund (persona first, up to 20 turns)\n"
         "2:1 persona: I want my money back.\n"
@@ -96,10 +96,10 @@ def test_the_whole_sample() -> None:
         "2:4 provider: Of course.\n"
         "    raw differs from shown\n"
         "    signal [[DONE]] 28-36\n"
-        "session 2 refund ended: early_termination by provider at turn 4:"
+        "session 2 refund ended: early termination by provider at turn 4:"
         " the reason of early_termination\n"
         "\n"
-        "conversation ended: early_termination by provider at turn 4:"
+        "conversation ended: early termination by provider at turn 4:"
         " the reason of early_termination\n"
         "totals: provider 3 calls, 264 tokens, $0.0012, 1.5 s\n"
     )
@@ -238,7 +238,7 @@ def test_cancelled_and_skipped_turns() -> None:
             ]
         )
     )
-    assert "1:2 provider: I was\n    cancelled by hand\n    turn skipped: skipped by hand\n" in out
+    assert "1:2 provider: I was\n    cancelled by hand\n    turn skipped by hand\n" in out
 
 
 def test_a_retried_discard_prints_both_attempts() -> None:
@@ -293,7 +293,8 @@ def test_skipped_sessions_failed_setup_and_parents() -> None:
         ]
     )
     assert "rewind of p1 after its record 9: old.jsonl" in out
-    assert "1 turn taken over from the parent\n1:1 persona: before\n" in out
+    assert "1 turn taken over from the parent; what was dropped or skipped there is" in out
+    assert "only in its log\n1:1 persona: before\n" in out
     assert "\nsetup() failed: x\n  here\n" in out
     assert "session 2 b skipped: the setup failed\n" in out
     assert "conversation ended: failed by provider: the reason of failed\n" in out
@@ -303,9 +304,7 @@ def test_skipped_sessions_failed_setup_and_parents() -> None:
 def test_unknown_is_not_zero() -> None:
     used = Totals()
     used.calls = 1
-    assert totals_line({"provider": used}) == (
-        "totals: provider 1 call, unknown tokens, cost unknown, 0.0 s"
-    )
+    assert totals_line({"provider": used}) == ("totals: provider 1 call, 0.0 s")
     assert describe(None) == "for a reason that is not on record"
 
 
@@ -323,7 +322,7 @@ def test_debug_prints_a_line_for_every_hook_and_call() -> None:
         "1:2 provider request 1 message",
         "1:2 provider response 500.0 ms, first token 100.0 ms, 70 tokens in, 18 tokens out, stop",
         "2:2 provider extract_signals (default) 1.0 ms: [[ERROR]] 0-9",
-        "2:4 provider post_process_response (yours) 2.0 ms: changed",
+        "2:4 provider post_process_response (your hook) 2.0 ms: changed",
         "2:2 provider should_discard_response: discarded, skip",
         "2:4 provider commit: 2 words",
         "terminate: early_termination by provider",

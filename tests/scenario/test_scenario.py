@@ -446,7 +446,11 @@ def test_flags_that_are_wrong(flags: dict[str, Any], words: str) -> None:
 
 def test_secrets_stay_out_of_the_public_form() -> None:
     scenario = merge_flags(
-        None, {"set": ["provider.params.api_key=verysecretvalue", "provider.params.top_p=1"]}
+        None,
+        {
+            "provider": "openai/m",
+            "set": ["provider.params.api_key=verysecretvalue", "provider.params.top_p=1"],
+        },
     )
     public = scenario.public(Redactor(["anothersecret"]))
     assert "verysecretvalue" not in json.dumps(public)

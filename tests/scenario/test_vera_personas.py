@@ -66,7 +66,7 @@ async def test_the_reminder_stands_before_the_last_provider_message(folder: Path
         "persona_reminder": "reminder.txt",
     }
     by_key = Scenario.from_data({"persona": "tsv:Ada", **files}, base=folder)
-    flags: dict[str, Any] = {"persona": "tsv:Ada", "user_model": "fake/user", "max_turns": 4}
+    flags: dict[str, Any] = {"persona": "tsv:Ada", "user_model": "openai/user", "max_turns": 4}
     by_flag = merge_flags(None, {**flags, **files, "provider": "demo"}, cwd=folder)
     assert by_flag.persona.reminder == by_key.persona.reminder == "REMINDER: you are the user."
     models = FakeModels(user=["one", "two"])

@@ -42,7 +42,10 @@ async def test_a_simulated_user_sees_what_was_said_and_nothing_else(
     stop = calls(("responder_stop", "{}"))
     models = FakeModels(user=["<end>"] if kind == "llm" else [stop])
     brief = {"instructions": "HT-9", "max_followups": 2}
-    persona = ann(opening="hi") if kind == "llm" else ann(opening="hi", responder=brief)
+    persona = ann(opening="hi")
+    if kind == "responder":
+        persona |= {"responder": brief}
+        del persona["prompt"]
     ran = await run(scenario(bot, persona=persona), tmp_path, models=models)
     assert ran.of("tool.returned")[0]["ok"]
     sent = json.dumps(models.clients["user"].sent)

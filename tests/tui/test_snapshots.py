@@ -184,7 +184,7 @@ class Held:
 
 @pytest.fixture
 def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Held:
-    monkeypatch.setattr(StatusFeed, "elapsed", lambda _: 31.0)
+    monkeypatch.setattr(StatusFeed, "now", lambda _: 31.0)
     return Held(tmp_path)
 
 

@@ -17,6 +17,7 @@ from convtui.analysis.profile.data import spread_dict, tally_dict
 from convtui.analysis.profile.profile import Profile, RunProfile, combine
 from convtui.analysis.report.intervals import Interval, design_effect, newcombe, rounded, student_t
 from convtui.errors import UsageError
+from convtui.text.counts import counted
 
 METHOD: Final = (
     "Newcombe's score interval, 95 %, calls of one run taken as alike (design effect, Student's t"
@@ -80,7 +81,7 @@ def compare_arms(
         raise UsageError(f"{sorted(both)[0]}: this log is in both arms")
     a, b = _arm("warm", warm), _arm("cold", cold)
     rate_a, rate_b = a.profile.tally.error_rate, b.profile.tally.error_rate
-    name = test_name or f"{_many(len(warm))} warm against {_many(len(cold))} cold"
+    name = test_name or f"{counted(len(warm), 'run')} warm against {counted(len(cold), 'run')} cold"
     if rate_a is None or rate_b is None:
         unknown = [arm.name for arm in (a, b) if arm.profile.tally.error_rate is None]
         why = f"no tool call with a known outcome in the {' and the '.join(unknown)} arm"
@@ -141,12 +142,10 @@ def _notes(a: Arm, b: Arm) -> list[str]:
             if ending in ("running", "crashed", "failed", "interrupted")
         )
         if unfinished:
-            notes.append(f"{arm.name}: {_many(unfinished)} did not come to an ordinary end")
+            notes.append(
+                f"{arm.name}: {counted(unfinished, 'run')} did not come to an ordinary end"
+            )
     return notes
-
-
-def _many(count: int) -> str:
-    return f"{count:,} run{'' if count == 1 else 's'}"
 
 
 def as_dict(comparison: AbComparison) -> dict[str, Any]:

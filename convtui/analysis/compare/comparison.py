@@ -20,6 +20,7 @@ from convtui.log.detail import TurnDetail
 from convtui.log.parents import Ancestry
 from convtui.log.reader import Log, open_log
 from convtui.log.transcript_json import turn_detail
+from convtui.text.counts import counted
 from convtui.text.word_diff import Op, word_diff
 from convtui.transcript.fold import COMMITTED, Flag, Session, Transcript, Turn
 
@@ -177,7 +178,7 @@ class Comparison:
     def kin_words(self) -> str:
         """How the runs are related and how many turns they share; empty for unrelated ones."""
         kin = self.kinship
-        turns = f"{kin.shared} turn{'' if kin.shared == 1 else 's'}"
+        turns = counted(kin.shared, "turn")
         if kin.kind == "same":
             return "A and B are the same log"
         if kin.kind == "branch":

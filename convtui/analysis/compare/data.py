@@ -6,6 +6,7 @@ from typing import Any
 
 from convtui.analysis.compare.comparison import Comparison, Facts, Pair, SessionPair
 from convtui.transcript.fold import COMMITTED, GONE, Flag, Transcript, Turn
+from convtui.transcript.usage import whole_totals
 
 
 def about(transcript: Transcript) -> dict[str, Any]:
@@ -34,7 +35,9 @@ def figures(transcript: Transcript) -> dict[str, Any]:
         "signals": sum(1 for turn in transcript.turns if turn.flags & Flag.SIGNAL),
         "errors": sum(1 for turn in transcript.turns if turn.flags & Flag.ERROR),
         "latency": round(sum(took) / len(took), 4) if took else None,
-        "used": {side: totals.as_dict() for side, totals in sorted(transcript.totals.items())},
+        "used": {
+            side: totals.as_dict() for side, totals in sorted(whole_totals(transcript).items())
+        },
     }
 
 

@@ -19,7 +19,10 @@ from convtui.analysis.report.report import (
     Verdict,
 )
 from convtui.text.boundary import one_line
+from convtui.text.counts import counted
+from convtui.transcript.ending_words import ending_words
 from convtui.transcript.fold import Totals
+from convtui.transcript.usage import whole_totals
 
 UNKNOWN: Final = "unknown"
 _ALONE: Final = 400
@@ -61,7 +64,7 @@ def turn_report(comparison: Comparison) -> Report:
 def _verdict(comparison: Comparison) -> Verdict:
     if comparison.same:
         return Verdict("no difference in what was said and what happened", "good")
-    many = f"{comparison.count} difference{'' if comparison.count == 1 else 's'}"
+    many = counted(comparison.count, "difference")
     return Verdict(f"{many}, the first at {comparison.first_words()}", "bad")
 
 
@@ -157,15 +160,8 @@ def ending_rows(comparison: Comparison) -> list[Row]:
 
 
 def ending(termination: dict[str, Any] | None) -> str:
-    """`early termination by provider at turn 4: <reason>`."""
-    if not termination:
-        return "no ending on record"
-    text = str(termination.get("kind", "")).replace("_", " ")
-    if termination.get("by"):
-        text += f" by {termination['by']}"
-    if termination.get("at_turn"):
-        text += f" at turn {termination['at_turn']}"
-    return text + (f": {termination['reason']}" if termination.get("reason") else "")
+    """How a run or a session ended, in words."""
+    return ending_words(termination, nothing="no ending on record")
 
 
 def usage_rows(comparison: Comparison) -> list[Row]:
@@ -176,7 +172,7 @@ def usage_rows(comparison: Comparison) -> list[Row]:
         if figures_a[name] or figures_b[name]:
             rows.append((name, str(figures_a[name]), str(figures_b[name])))
     rows.append(("mean latency", _seconds(figures_a["latency"]), _seconds(figures_b["latency"])))
-    totals_a, totals_b = comparison.a.totals, comparison.b.totals
+    totals_a, totals_b = whole_totals(comparison.a), whole_totals(comparison.b)
     for side in sorted({*totals_a, *totals_b}):
         used_a, used_b = totals_a.get(side), totals_b.get(side)
         for name in ("calls", "tokens", "cost", "time"):
@@ -185,7 +181,6 @@ def usage_rows(comparison: Comparison) -> list[Row]:
 
 
 def _turns(run: dict[str, Any]) -> str:
-    # Usage of a branch does not include its inherited turns.
     own = f" ({run['turns'] - run['seeded']} its own)" if run["seeded"] else ""
     return f"{run['turns']}{own}"
 

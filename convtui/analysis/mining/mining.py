@@ -24,6 +24,7 @@ from convtui.errors import LogError
 from convtui.log.reader import Log, open_log
 from convtui.records.codec import RecordDict
 from convtui.secrets.redactor import CarefulRedactor, Redactor
+from convtui.text.counts import counted
 from convtui.transcript.fold import COMMITTED, Transcript, Turn
 from convtui.warm.templates import VERSION, WarmPattern, WarmTemplate
 
@@ -190,27 +191,27 @@ def _take(
     calls = calls_of(log)
     messages = _messages(log, calls)
     if messages < rules.min_messages:
-        return f"fewer than {rules.min_messages} messages"
-    counted = [call for call in calls if not is_trivial(call.name)]
-    if not counted:
+        return f"fewer than {counted(rules.min_messages, 'message')}"
+    relevant = [call for call in calls if not is_trivial(call.name)]
+    if not relevant:
         return "no tool calls"
-    rate = tally_of(counted).error_rate
+    rate = tally_of(relevant).error_rate
     if rate is None:
         return "no call with a known outcome"
     if rate > rules.max_error_rate:
         return f"error rate above {rules.max_error_rate:g}"
     mined.used.append(transcript.id)
-    mined.tools.update(call.name for call in counted)
-    gain = gain_of([[call.outcome.success for call in counted]]).change
+    mined.tools.update(call.name for call in relevant)
+    gain = gain_of([[call.outcome.success for call in relevant]]).change
     if gain is not None:
         mined.gains.append(gain)
-    kind = _main_type(counted)
+    kind = _main_type(relevant)
     tallies = {
-        name: tally_of(call for call in counted if call.name == name)
-        for name in {call.name for call in counted}
+        name: tally_of(call for call in relevant if call.name == name)
+        for name in {call.name for call in relevant}
     }
-    last = {(call.session, call.turn): call.seq for call in counted}
-    for call in counted:
+    last = {(call.session, call.turn): call.seq for call in relevant}
+    for call in relevant:
         if call.outcome.success is not True or not call.answered or not _can_be_shown(call):
             continue
         if _success_rate(tallies[call.name]) < rules.min_success_rate:

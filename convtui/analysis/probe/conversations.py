@@ -11,6 +11,7 @@ from convtui.analysis.probe.wording import ASK, MESSAGES, QUESTION, secret, tell
 from convtui.client.engine_client import inspect_provider
 from convtui.errors import EngineError
 from convtui.records.codec import RecordDict
+from convtui.text.counts import counted
 
 _LEAKY = ("llm.response", "llm.partial", "response.processed", "turn.committed", "tool.called",
           "tool.returned", "provider.output")  # fmt: skip
@@ -91,7 +92,7 @@ def _hook_order(session: ProbeSession, run: ProbeRun) -> None:
     wrong = _misorder(run)
     if wrong is None:
         count = len(run.of("session.entered"))
-        session.add("hook_order", "pass", f"as documented, over {count} sessions", run)
+        session.add("hook_order", "pass", f"as documented, over {counted(count, 'session')}", run)
         return
     says, record = wrong
     error = (record or {}).get("error") or {}
@@ -120,7 +121,7 @@ def _misorder(run: ProbeRun) -> tuple[str, RecordDict | None] | None:
         return f"{len(entered)} of {len(prepared)} sessions were entered{because}", None
     resets = run.of("session.reset")
     if len(resets) < len(prepared) - 1:
-        return f"{len(resets)} resets between {len(prepared)} sessions", None
+        return f"{counted(len(resets), 'reset')} between {counted(len(prepared), 'session')}", None
     kinds = [str(record.get("type")) for record in run.records]
     positions = [kinds.index(kind) for kind in ("provider.setup", "sessions.prepared",
               "session.entered", "session.started", "provider.cleanup")]  # fmt: skip

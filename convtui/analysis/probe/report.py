@@ -12,6 +12,7 @@ from convtui.analysis.report.report import Sentence, Tone, Verdict
 from convtui.errors import UsageError, did_you_mean
 from convtui.scenario.provider_hooks import METHODS
 from convtui.text.boundary import visible_line
+from convtui.text.counts import counted
 
 Outcome = Literal["pass", "fail", "warn", "n/a"]
 
@@ -143,9 +144,11 @@ class ProbeReport:
     def usage_words(self) -> str:
         """`usage()` in words."""
         usage = self.usage()
-        text = "1 call was made" if usage["calls"] == 1 else f"{usage['calls']} calls were made"
-        text += f", {usage['tokens']:,} tokens" if "tokens" in usage else ", tokens unknown"
-        return text + (f", ${usage['cost']:.4f}" if "cost" in usage else ", cost unknown")
+        text = f"{counted(usage['calls'], 'call')} {'was' if usage['calls'] == 1 else 'were'} made"
+        if "tokens" in usage:
+            text += f", {counted(usage['tokens'], 'token')}"
+            text += f", ${usage['cost']:.4f}" if "cost" in usage else ", cost unknown"
+        return text
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON-compatible data."""

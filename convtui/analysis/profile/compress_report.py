@@ -7,6 +7,7 @@ from typing import Final
 from convtui.analysis.profile.compress_check import CompressionCheck, Part
 from convtui.analysis.profile.report import gain_words, interval_words, rate
 from convtui.analysis.report.report import Report, Section, Sentence, Tone
+from convtui.text.counts import counted
 
 _ANSWERS: Final[dict[bool | None, tuple[str, Tone]]] = {
     True: ("preserved", "good"),
@@ -34,7 +35,7 @@ def _sentences(check: CompressionCheck) -> list[Sentence]:
     if not check.has_compression:
         return [Sentence(check.why, "no compression"), *notes]
     rows = check.compressed.get("rows_in")
-    what = f"{rows} messages became a summary" if rows else "there was one"
+    what = f"{counted(rows, 'message')} became a summary" if rows else "there was one"
     sentences = [
         Sentence(f"{what} ({check.compressed.get('log', '')})", "compression"),
         _part("before", check.pre),
@@ -52,7 +53,7 @@ def _part(name: str, part: Part | None) -> Sentence:
     tally = part.tally
     if not tally.calls:
         return Sentence("no tool calls", name)
-    calls = f"{tally.calls:,} call{'' if tally.calls == 1 else 's'}"
+    calls = counted(tally.calls, "call")
     lost = f", {tally.unknown:,} unknown" if tally.unknown else ""
     text = f"{calls}{lost}, error rate {rate(tally)}"
     return Sentence(text, name, below=[Sentence(gain_words(part.gain))])

@@ -21,7 +21,7 @@ from convtui.log.reader import Log
 from convtui.log.run_summary import number
 from convtui.records.codec import RecordDict
 from convtui.transcript.corrections import CORRECTABLE
-from convtui.transcript.fold import COMMITTED, Flag, Transcript, Turn
+from convtui.transcript.fold import COMMITTED, GONE, Flag, Transcript, Turn
 
 Number = TypeVar("Number", int, float)
 _NOTICED: Final = {name: int(flag) for name, flag in CORRECTABLE.items()}
@@ -91,6 +91,7 @@ class RunProfile:
     inherited: int = 0
     """Turns taken over from the run that this one continues."""
     discarded: int = 0
+    inherited_discarded: int = 0
     errors: int = 0
     """Turns that failed, or whose text is an error message."""
     signals: Counter[str] = field(default_factory=Counter)
@@ -150,6 +151,10 @@ class Profile:
     errors: int
     sessions: int
     sides: list[SideStats]
+
+    @property
+    def inherited_discarded(self) -> int:
+        return sum(run.inherited_discarded for run in self.runs)
 
     @property
     def retries(self) -> int:
@@ -258,7 +263,8 @@ def _take_turns(run: RunProfile, transcript: Transcript) -> None:
     )
     for turn in transcript.turns:
         if turn.flags & Flag.SEEDED:
-            run.inherited += 1
+            run.inherited += turn.status == COMMITTED
+            run.inherited_discarded += turn.status == GONE
             continue
         run.committed_turns += turn.status == COMMITTED
         wrong = bool(turn.flags & (Flag.ERROR | Flag.ERROR_TEXT))

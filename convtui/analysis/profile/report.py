@@ -14,6 +14,7 @@ from convtui.analysis.report.plots import figure
 from convtui.analysis.report.report import Part, Report, Section, Sentence, Table
 from convtui.analysis.tool_calls.gains import MIN_CALLS, Gain, Tally
 from convtui.analysis.tool_calls.outcomes import RULES
+from convtui.text.counts import counted
 from convtui.transcript.corrections import FLAG_WORDS
 
 UNKNOWN: Final = "unknown"
@@ -119,8 +120,10 @@ def _about(profile: Profile) -> list[tuple[str, ...]]:
         ("turns with errors", profile.errors),
         ("retries", profile.retries),
     ):
-        if count:
-            rows.append((name, f"{count:,}"))
+        before = profile.inherited_discarded if name == "discarded" else 0
+        if count or before:
+            more = f" and {before:,} from before it" if before else ""
+            rows.append((name, f"{count:,}{more}"))
     if profile.cost is not None:
         rows.append(("cost", figure(profile.cost, "$")))
     tally = profile.tally
@@ -134,7 +137,7 @@ def _about(profile: Profile) -> list[tuple[str, ...]]:
     else:
         rows.append(("tool calls", "none"))
     if profile.trivial:
-        rows.append(("left out", f"{profile.trivial:,} calls of trivial tools"))
+        rows.append(("left out", f"{counted(profile.trivial, 'call')} of trivial tools"))
     damaged = sum(bool(run.damage) for run in profile.runs)
     if damaged:
         which = f"{damaged:,} of the logs" if len(profile.runs) > 1 else "the log"

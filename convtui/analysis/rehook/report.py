@@ -13,6 +13,7 @@ from typing import Any, Final
 from convtui.analysis.rehook.rehook_process import Rehooked
 from convtui.analysis.report.diffs import clipped
 from convtui.analysis.report.report import Diff, Listing, Report, Section, Sentence, Tone, Verdict
+from convtui.text.counts import counted
 from convtui.text.word_diff import Op, word_diff
 from convtui.text_checks.incomplete import in_words
 
@@ -211,7 +212,7 @@ class RehookReport:
     def summary(self) -> str:
         """One line: how many replies were rehooked, how many changed."""
         counts = self.counts
-        text = f"{_many(counts.turns, 'reply', 'replies')} of {_many(counts.logs, 'log')}: "
+        text = f"{counted(counts.turns, 'reply', 'replies')} of {counted(counts.logs, 'log')}: "
         if not counts.turns:
             text += "nothing went through the hooks"
         elif not counts.changed:
@@ -224,7 +225,7 @@ class RehookReport:
             if counts.errors:
                 text += f"; hooks failed on {counts.errors:,}"
         if counts.empty:
-            text += f"; nothing to rehook in {_many(counts.empty, 'log')}"
+            text += f"; nothing to rehook in {counted(counts.empty, 'log')}"
         if self.result.stopped:
             text += f"; {self.result.stopped}"
         return text
@@ -240,8 +241,8 @@ class RehookReport:
             )
         if counts.seeded:
             notes.append(
-                f"the raw replies of {counts.seeded} turns stand in the logs that these go on"
-                " from: name those, too"
+                f"the raw replies of {counted(counts.seeded, 'turn')} stand in the logs that these"
+                " go on from: name those, too"
             )
         if counts.by_hand:
             notes.append(
@@ -254,7 +255,7 @@ class RehookReport:
             )
             text = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
             notes.append(
-                f"{_many(counts.incomplete, 'reply', 'replies')} had not come to an end ({text});"
+                f"{counted(counts.incomplete, 'reply', 'replies')} had not come to an end ({text});"
                 " the hooks were given what there was"
             )
         if result.output:
@@ -370,7 +371,3 @@ class Pace:
             minutes = f"{left // 60}:{left % 60:02}" if left >= 60 else f"{max(1, left)} s"
             text += f"  {minutes} left"
         return text
-
-
-def _many(number: int, one: str, more: str = "") -> str:
-    return f"{number:,} {one if number == 1 else more or one + 's'}"

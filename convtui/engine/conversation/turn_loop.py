@@ -56,12 +56,13 @@ class TurnLoop:
         last = session.turns[-1] if session.turns else None
         speaker: Speaker = "persona"
         termination: Termination | None = None
+        at = last.turn if last else 0
         if unsettled["kind"] == "user":
-            at_turn = last.turn if last else 0
-            termination = user_is_done(unsettled["reason"], unsettled.get("sentinel"), at_turn)
+            termination = user_is_done(unsettled["reason"], unsettled.get("sentinel"), at)
         elif unsettled["kind"] == "discard":
             speaker = unsettled["speaker"]
-            rules = self._rules(session, speaker, int(unsettled["turn"]))
+            at = int(unsettled["turn"])
+            rules = self._rules(session, speaker, at)
             termination = discarded(rules, acting_matches(rules, seed.matches))
         elif last is not None:
             speaker = last.speaker
@@ -69,8 +70,7 @@ class TurnLoop:
             termination = ending(rules, acting_matches(rules, seed.matches), last.text)
         if termination is None:
             return None
-        # A discarded turn is not in this log: the hold is at the last one that is.
-        return await self._turns.settle(session, speaker, last.turn if last else 0, termination)
+        return await self._turns.settle(session, speaker, at, termination)
 
     def _rules(self, session: SessionState, speaker: Speaker, number: int) -> Rules:
         return Rules(

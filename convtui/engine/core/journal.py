@@ -124,7 +124,10 @@ class Journal:
     def close(self, termination: dict[str, Any] | None, totals: dict[str, Any]) -> None:
         """Writes the trailer, once."""
         with self._lock:
-            truncated = any(turn.flags & Flag.TRUNCATED for turn in self.transcript.turns)
+            truncated = any(
+                turn.flags & Flag.TRUNCATED and not turn.flags & Flag.SEEDED
+                for turn in self.transcript.turns
+            )
             written = self.writer.close(termination, totals, truncated=truncated)
             if written is not None:
                 self._spread(*written)

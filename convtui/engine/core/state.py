@@ -11,6 +11,7 @@ from convtui.records.models import Speaker, Termination
 from convtui.scenario.scenario import Scenario
 from convtui.simulators.base import user_visible
 from convtui.text.boundary import word_count
+from convtui.text.counts import counted
 from convtui.warm.templates import WarmContext
 
 _SUMMARY = "Summary of the conversation so far:"
@@ -138,7 +139,7 @@ class ConversationState:
             return Termination(
                 kind="word_limit",
                 by="harness",
-                reason=f"{session.words} words, the limit is {limits.max_total_words}",
+                reason=f"{counted(session.words, 'word')}, the limit is {limits.max_total_words}",
                 at_turn=at_turn,
             )
         count = self.counted(session)
@@ -147,7 +148,7 @@ class ConversationState:
             return Termination(
                 kind="max_turns",
                 by="harness",
-                reason=f"{count} turns, the limit is {limits.max_turns}{more}",
+                reason=f"{counted(count, 'turn')}, the limit is {limits.max_turns}{more}",
                 at_turn=at_turn,
             )
         return None

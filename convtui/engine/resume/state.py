@@ -18,6 +18,9 @@ from convtui.log.reader import LogReader, digest_until
 from convtui.protocol import ContinueFrom
 from convtui.providers.base import HistoryTurn, RestoreState, SignalMatch
 from convtui.records.models import EXIT_CODES, HistorySeeded, ParentRef, Speaker
+from convtui.transcript.clock import Elapsed, elapsed
+from convtui.transcript.fold import Transcript
+from convtui.transcript.past import past_of
 from convtui.warm.templates import WarmContext
 
 _LOSSES = frozenset({"bad_json", "huge_line", "no_type", "seq_gap"})
@@ -70,6 +73,10 @@ class ResumeState:
     """The responder's own session, as its `restore()` takes it."""
     warm: WarmContext | None = None
     """The warm start of every session."""
+    past: dict[str, Any] = field(default_factory=dict)
+    """What the log says of its turns beside their texts; see `transcript.past`."""
+    clock: Elapsed = field(default_factory=Elapsed)
+    """How long it had been running."""
     damage: list[str] = field(default_factory=list)
     """Unreadable lines of the parent log, which are left out."""
 
@@ -111,6 +118,8 @@ class ResumeState:
                 **({"responder": self.responder["messages"]} if self.responder else {}),
             },
             ended=self.ended,
+            past=self.past,
+            clock=self.clock.as_dict(),
         )
 
     def fill(self, state: ConversationState) -> None:
@@ -202,6 +211,8 @@ def read_seed(parent: ContinueFrom) -> ResumeState:
     with LogReader(path) as reader:
         reader.advance()
         last = len(reader.transcript.offsets) - 1
+        # The reader's own fold reads on to the end of the log.
+        past = reader.transcript if parent.seq is None else Transcript()
         for ordinal, record in enumerate(reader.read_range(0, last)):
             if parent.seq is not None and record["seq"] > parent.seq:
                 break
@@ -209,6 +220,8 @@ def read_seed(parent: ContinueFrom) -> ResumeState:
                 if ordinal in reader.incomplete:
                     raise ValueError("a field that it must have is missing or damaged")
                 fold.take(record)
+                if past is not reader.transcript:
+                    past.apply(record)
             except (LookupError, TypeError, ValueError, AttributeError) as error:
                 raise LogError(
                     f"{path}: record {record.get('seq')} ({record.get('type')}) is damaged; this"
@@ -269,8 +282,21 @@ def read_seed(parent: ContinueFrom) -> ResumeState:
         compressed=fold.compressed,
         responder=fold.responder.as_data(),
         warm=fold.warm,
+        past=past_of(
+            past,
+            in_progress=_in_progress(fold, pending),
+            reopened=fold.current if reopened is not None else None,
+        ),
+        clock=elapsed(past),
         damage=damage,
     )
+
+
+def _in_progress(fold: ResumeFold, pending: Pending | None) -> tuple[int, int] | None:
+    """The turn that is asked for again."""
+    if pending is not None:
+        return fold.current, pending.number
+    return (int(fold.open.get("session", 1)), int(fold.open["turn"])) if fold.open else None
 
 
 def _reopen(fold: ResumeFold, path: Path, *, any_ending: bool) -> str | None:

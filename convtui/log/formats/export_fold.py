@@ -14,6 +14,7 @@ from convtui.log.requests import rebuild
 from convtui.records.codec import RecordDict
 from convtui.records.times import EPOCH, later, parse_time
 from convtui.records.values import as_list, as_object
+from convtui.text.counts import counted_phrase
 
 _LONGEST: Final = 1e9
 """Seconds; a time beyond is that of a damaged record."""
@@ -132,7 +133,7 @@ class ExportFold:
     def notes(self) -> Iterator[str]:
         """What was noted, and how often."""
         for what, count in self._counts.items():
-            yield f"{count} {what}"
+            yield counted_phrase(count, what)
 
 
 def is_provider(record: RecordDict) -> bool:

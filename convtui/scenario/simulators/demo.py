@@ -11,4 +11,5 @@ KIND = SimulatorKind(
     written="`simulator: demo`",
     without_model="the built-in demo user speaks without one.",
     asks="persona",
+    ignores=("opening", "script"),
 )

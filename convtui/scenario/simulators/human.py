@@ -10,4 +10,5 @@ KIND = SimulatorKind(
     speaks="you",
     written="`simulator: human`, or `t` at any time",
     without_model="a human speaks for the persona.",
+    ignores=("script",),
 )

@@ -117,6 +117,8 @@ class SimulatorKind:
     calls no model by name."""
     asks: Literal["persona", "responder"] | None = None
     """The side under which its calls are recorded; None when it makes none."""
+    ignores: tuple[str, ...] = ()
+    """Keys of any kind that this one has no use for, `model` and `params` aside."""
     model_opens: bool = False
     """Whether its model writes the first message when none is written down."""
     guess: Callable[[Mapping[Any, Any], bool], bool] = lambda persona, follow_ups: False

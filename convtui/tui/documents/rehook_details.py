@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from convtui.analysis.rehook.report import Changed
 from convtui.tui.drawing.palette import Span
-from convtui.tui.drawing.word_diff import diff_spans
+from convtui.tui.drawing.word_diff import diff_spans, legend_spans
 from convtui.tui.widgets.text_pane import Document
 
 _LONGEST: Final = 20_000
@@ -34,10 +34,11 @@ def details_of(change: Changed | None) -> Document:
         _field(doc, "discarded", _yes(before), _yes(after))
         _field(doc, "ends", _ends(before), _ends(after))
         one, other = str(before["text"]), str(after["text"])
-        doc.head("text", "the same" if one == other else "[-then-] {+now+}")
+        doc.head("text", "the same" if one == other else "")
         if one == other:
             doc.text(one)
         else:
+            doc.line(*legend_spans("then", "now"))
             doc.spans(diff_spans(one[:_LONGEST], other[:_LONGEST]))
             if max(len(one), len(other)) > _LONGEST:
                 doc.line((f"… compared up to {_LONGEST:,} characters", "muted"))

@@ -10,7 +10,7 @@ from typing import Final
 
 from convtui.printing.wording import made_on, message_words
 from convtui.text.boundary import visible_line
-from convtui.tui.drawing.word_diff import diff_spans
+from convtui.tui.drawing.word_diff import changed_spans, diff_spans, legend_spans
 from convtui.tui.widgets.text_pane import Document
 from convtui.warm.names import MAX_PATTERNS
 from convtui.warm.store import Stored
@@ -119,11 +119,7 @@ def _gain(stored: Stored) -> str:
 def difference(one: Stored, other: Stored) -> Document:
     """How what two templates inject differs, pattern by pattern, words marked."""
     doc = Document()
-    doc.line(
-        ("[-", "error bold"), (visible_line(one.name), "error bold"), ("-]", "error bold"),
-        (" ", "text"),
-        ("{+", "ok bold"), (visible_line(other.name), "ok bold"), ("+}", "ok bold"),
-    )  # fmt: skip
+    doc.line(*legend_spans(visible_line(one.name), visible_line(other.name)))
     (before, system), (after, new_system) = _injected(one)[:2], _injected(other)[:2]
     if (before, system) == (after, new_system):
         return doc.line(("They inject the same.", "ok"))
@@ -169,12 +165,11 @@ def _patterns(messages: Sequence[Message]) -> list[_Pattern]:
 
 
 def _only(doc: Document, pattern: _Pattern, where: str, *, added: bool) -> None:
-    open_, close, role = ("{+", "+}", "ok") if added else ("[-", "-]", "error")
     name = f"pattern {pattern.number} {visible_line(pattern.tool, 40)}"
     doc.head(name, f"only in {visible_line(where)}")
     for name, text in pattern.texts:
         doc.line((name, "muted"))
-        doc.spans([(open_, f"{role} bold"), (text, role), (close, f"{role} bold")], indent=2)
+        doc.spans(changed_spans("+" if added else "-", text), indent=2)
 
 
 def _changed(doc: Document, old: _Pattern, new: _Pattern) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from convtui.text.boundary import visible_line
+from convtui.tui.drawing import glyphs
 
 if TYPE_CHECKING:
     from convtui.records.codec import RecordDict
@@ -25,16 +26,16 @@ HOLD_REASONS: Final = {
     "cannot_restore": "the provider cannot be brought back to this point",
 }
 _DECISIONS: Final = {
-    "reply": ("+", "ok"),
-    "stop": ("#", "accent"),
-    "abstain": ("?", "warning"),
-    "error": ("!", "error"),
+    "reply": (glyphs.REPLY, "ok"),
+    "stop": (glyphs.STOP, "accent"),
+    "abstain": (glyphs.ABSTAIN, "warning"),
+    "error": (glyphs.ERROR, "error"),
 }
 
 
 def decision_sign(kind: str) -> tuple[str, str]:
     """A decision's glyph and colour role."""
-    return _DECISIONS.get(kind, ("!", "error"))
+    return _DECISIONS.get(kind, (glyphs.ERROR, "error"))
 
 
 def decision_text(record: RecordDict) -> str:
@@ -72,6 +73,13 @@ def ending(termination: dict[str, Any] | None) -> str:
     reason = visible_line(str(termination.get("reason", "")), 200)
     text = f"{kind} by {by}" if by else kind
     return f"{text}: {reason}" if reason else text
+
+
+def ending_role(kind: str) -> str:
+    """The colour role of how something ended: red is for errors alone."""
+    if kind in ("failed", "crashed", "damaged", "abstained"):
+        return "error"
+    return "warning" if kind in ("interrupted", "discarded") else "ok"
 
 
 def age(then: datetime | None, now: datetime | None = None) -> str:

@@ -50,7 +50,19 @@ _MONO: Final[Mapping[str, str]] = {
     "held": "bold",
     "reasoning": "dim italic",
 }
-_EXTRA: Final[Mapping[str, str]] = {"struck": "strike", "bold": "bold", "under": "underline"}
+_EXTRA: Final[Mapping[str, str]] = {
+    "struck": "strike",
+    "bold": "bold",
+    "under": "underline",
+    "sign": "none",
+}
+_JSON: Final[Mapping[str, str]] = {
+    "json:key": "accent",
+    "json:string": "tool",
+    "json:number": "signal",
+    "json:literal": "human",
+}
+"""The colours of JSON; in monochrome only its keys stand out."""
 
 
 class Palette:
@@ -96,7 +108,9 @@ class Palette:
         if name.startswith("on:"):
             return Style() if self.monochrome else Style(bgcolor=self.roles.get(name[3:]))
         if self.monochrome:
+            name = "accent" if name == "json:key" else name
             return Style.parse(_MONO[name]) if name in _MONO else Style()
+        name = _JSON.get(name, name)
         return Style(color=self.roles.get(name, self.roles["text"]))
 
 

@@ -80,6 +80,8 @@ def textual_theme(
             "border-blurred": c["border"],
             "text-muted": c["muted"],
             "foreground-muted": c["muted"],
+            "text-disabled": c["muted"],
+            "foreground-disabled": c["muted"],
             "text-accent": c["accent"],
             "text-primary": c["accent"],
             "text-error": c["error"],
@@ -123,6 +125,22 @@ def load(name: str, user_dir: Path | None) -> tuple[ThemeView | None, list[Probl
         problems.append(Problem(f"there is no theme {name!r}{hint}"))
     theme = themes.get(name) or themes.get(DEFAULT)
     return theme_view(theme) if theme is not None else None, problems
+
+
+def all_themes(user_dir: Path | None) -> list[tuple[ThemeView, str]]:
+    """Every theme that can be loaded, with a few words on it. Blocking."""
+    from convtui.config.paths import builtin_dir
+    from convtui.config.themes import load_themes
+
+    builtin = builtin_dir("themes")
+    themes, _ = load_themes([builtin, *([user_dir] if user_dir is not None else [])])
+    return [
+        (
+            theme_view(theme),
+            "no colours" if theme.monochrome else "dark" if theme.dark else "light",
+        )
+        for theme in themes.values()
+    ]
 
 
 def palette_of(theme: ThemeView | None, *, monochrome: bool) -> Palette:

@@ -8,12 +8,15 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from textual import events, on
 from textual.actions import SkipAction
 from textual.screen import Screen
 
 from convtui.actions.registry import Action, Keymap, actions
 from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible, visible_line
+from convtui.tui.drawing.frames import UNFRAMED, has_frames
+from convtui.tui.keyboard.typed_keys import takes_text
 from convtui.tui.screens.handlers import Handler, handler_table
 from convtui.tui.textual_compat import run_while_open
 from convtui.tui.widgets.keybar import KeyBar, KeyItem
@@ -34,6 +37,8 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
 
     KEY_CONTEXTS: Sequence[str] = ()
     """Every context this screen can be in."""
+    quit_does = ""
+    """What `quit()` does now, as a verb; empty where it just goes back or leaves the app."""
 
     def __init__(self, keymap: Keymap) -> None:
         super().__init__()
@@ -44,6 +49,13 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
             for key in keymap.keys(action):
                 if not self._bindings.key_to_bindings.get(key):
                     self._bindings.bind(key, f"press('{key}')", show=False)
+
+    @on(events.Mount)
+    @on(events.Resize)
+    @on(events.ScreenResume)
+    def _fit_frames(self) -> None:
+        """Frames the panes while there is room; the terminal may change while this is hidden."""
+        self.set_class(not has_frames(self.app.size), UNFRAMED)
 
     @property
     def capp(self) -> ConvtuiApp:
@@ -80,10 +92,6 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
             return None
         return self.quit()
 
-    def leaving(self) -> str:
-        """What `quit()` does, after "ctrl+c again"."""
-        return "quits" if self.app.screen_stack[0] is self else "goes back"
-
     def footer_ids(self) -> Sequence[str]:
         """The actions in the footer, most important first; the last one always stays."""
         return ()
@@ -95,6 +103,11 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
         if action is None:
             raise SkipAction
         self.perform(action.id)
+
+    def press(self, key: str) -> None:
+        """Does what a key does here that was pressed on a page over this screen."""
+        if self.action_of(key) is not None:
+            self.action_press(key)
 
     def action_of(self, key: str) -> Action | None:
         """The action of a key in the current contexts."""
@@ -127,10 +140,14 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
 
     def _common_handlers(self) -> Iterator[Handler]:
         yield Handler("app.help", self._help)
-        yield Handler("app.palette", self.app.action_command_palette)
+        yield Handler("app.palette", self._open_palette)
+        yield Handler("app.notices", self.capp.board.open_log)
+        yield Handler("app.theme", self.capp.choose_theme)
         yield Handler("app.quit", self.quit, label=self._quit_label)
         yield Handler("app.back", self.back)
         yield Handler("app.interrupt", self.capp.action_interrupt)
+        yield Handler("app.photograph", self.capp.photograph)
+        yield Handler("app.suspend", self.app.action_suspend_process, lambda: self.capp.can_suspend)
 
     def _quit_label(self) -> str:
         return "quit" if self.app.screen_stack[0] is self else "back"
@@ -185,13 +202,20 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
 
     def footer_items(self) -> list[KeyItem]:
         items: list[KeyItem] = []
+        typing = takes_text(self.focused)
         for action_id in self.footer_ids():
             action = actions()[action_id]
-            keys = self._working_keys(action)
-            if keys and self.keymap.shown_keys(action) and self.enabled(action_id):
-                label = visible_line(self.label(action), 24)
-                items.append(KeyItem(self.keymap.display(keys[0]), label, action_id))
+            key = self._shown_key(action, typing=typing)
+            if key and self.enabled(action_id):
+                items.append(KeyItem(key, visible_line(self.label(action), 24), action_id))
         return items
+
+    def _shown_key(self, action: Action, *, typing: bool) -> str:
+        """The first key of an action that works now, for display; empty if there is none."""
+        if typing:
+            return self.keymap.shown_while_typing(action)
+        keys = self._working_keys(action) if self.keymap.shown_keys(action) else ()
+        return self.keymap.display(keys[0]) if keys else ""
 
     def refresh_footer(self) -> None:
         for bar in self.query(KeyBar):
@@ -216,7 +240,6 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
 
     def tell(self, text: str, severity: str = "information") -> None:
         """Shows a notice, which replaces the previous one."""
-        self.app.clear_notifications()
         level = cast("Any", severity)
         self.app.notify(visible(text)[:1500], severity=level, markup=False, timeout=5)
 
@@ -232,6 +255,32 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
         """Opens a screen over this one; `closed` is called with its result."""
         self.app.push_screen(screen, closed)
 
+    def _open_palette(self) -> None:
+        """Offers the actions that apply now; what fits the moment comes first."""
+        from convtui.tui.screens.dialogs.commands import Command, Commands
+
+        footer = {name: rank for rank, name in enumerate(self.footer_ids())}
+        offered = [a for a in self.available() if a.id not in ("app.palette", "app.interrupt")]
+        last = len(footer)
+
+        def rank(action: Action) -> int:
+            """The answers to a hold first, then the keys of the footer, numbered ones last."""
+            if action.id[-1:].isdigit():
+                return last + 1
+            return -1 if action.group == "Held" else footer.get(action.id, last)
+
+        offered.sort(key=rank)
+        commands = [
+            Command(a.id, a.help.rstrip("."), self._shown_key(a, typing=False), self.label(a))
+            for a in offered
+        ]
+
+        def chosen(action_id: str | None) -> None:
+            if action_id is not None:
+                self.perform(action_id)
+
+        self.open(Commands(commands), chosen)
+
     def _help(self) -> None:
         from convtui.manual.pages import topic_of
         from convtui.tui.screens.help import HelpScreen
@@ -242,5 +291,7 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
         topic, monochrome = topic_of(contexts), self.capp.palette.monochrome
         keys = {action.id: self._working_keys(action) for action in self.available()}
         self.app.push_screen(
-            HelpScreen(self.keymap, listed, topic, keys=keys, monochrome=monochrome)
+            HelpScreen(
+                self.keymap, listed, topic, keys=keys, contexts=contexts, monochrome=monochrome
+            )
         )

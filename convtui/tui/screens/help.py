@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -21,12 +20,22 @@ from convtui.errors import FileError
 from convtui.manual.layout import Style, lay_out
 from convtui.manual.pages import TOPICS, page, topic_of
 from convtui.text.boundary import visible
+from convtui.tui.drawing.key_table import Group, key_table
 from convtui.tui.textual_compat import is_open
 
 if TYPE_CHECKING:
     from convtui.tui.screens.action_screen import ActionScreen
 
 _NUMBERED = re.compile(r".*_([2-9]|\d\d)")
+_GROUPS: Final = {
+    "take_over": "Take over",
+    "inspector": "Look",
+    "search": "Search",
+    "held": "Held",
+    "replay": "Replay",
+}
+"""The group that comes first in a context."""
+_KINDS: Final = {"title": "bold $text-accent", "keys": "bold", "": ""}
 _STYLES: dict[Style, str] = {
     "": "",
     "title": "bold $text-accent",
@@ -35,6 +44,29 @@ _STYLES: dict[Style, str] = {
     "code": "$text-secondary",
     "link": "underline",
 }
+
+
+class KeyTable(Static):
+    """Groups of keys, laid out to the widget's width."""
+
+    def __init__(self, groups: Sequence[Group], *, id: str) -> None:
+        super().__init__(id=id, markup=False)
+        self._groups = groups
+        self._width = 0
+
+    def on_resize(self, event: events.Resize) -> None:
+        if event.size.width != self._width:
+            self._width = event.size.width
+            self.update(table_content(self._groups, self._width))
+
+
+def table_content(groups: Sequence[Group], width: int) -> Content:
+    """A key table as styled text."""
+    parts: list[tuple[str, str]] = []
+    for line in key_table(groups, width):
+        parts += [(text, _KINDS[kind]) for text, kind in line]
+        parts.append(("\n", ""))
+    return Content.assemble(*parts)
 
 
 class ManualPage(Static):
@@ -75,11 +107,12 @@ class HelpScreen(ModalScreen[None]):
 
     DEFAULT_CSS = """
     HelpScreen { align: center middle; background: $background 60%; }
-    HelpScreen > VerticalScroll { width: 84; max-width: 96%; height: auto; max-height: 92%;
+    HelpScreen > VerticalScroll { width: 132; max-width: 96%; height: auto; max-height: 92%;
                                   border: round $accent; background: $surface; padding: 0 1;
                                   scrollbar-gutter: stable; }
     HelpScreen Static { width: 1fr; height: auto; }
-    HelpScreen #help-topic { height: 1; margin: 1 0; background: $panel; color: $text-muted; }
+    HelpScreen #help-page { max-width: 96; }
+    HelpScreen #help-topic { height: auto; margin: 1 0; background: $panel; color: $text-muted; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark,f1,enter", "dismiss(None)", "close"),
@@ -95,15 +128,20 @@ class HelpScreen(ModalScreen[None]):
         topic: str = "start",
         *,
         keys: Mapping[str, Sequence[str]] | None = None,
+        contexts: Sequence[str] = (),
         dialog: Sequence[Binding] = (),
         monochrome: bool = False,
     ) -> None:
-        """`topic` is the page below the keys; `keys` are those that work, by action, without which
-        the keymap's are shown; `dialog` are the bindings of an open dialog."""
+        """`topic` is the page below the keys, `contexts` say which of those come first.
+
+        `keys` are those that work, by action, without which the keymap's are shown; `dialog` are
+        the bindings of an open dialog.
+        """
         super().__init__()
         self._keymap = keymap
         self._actions = list(actions)
         self._keys = keys or {}
+        self._first = [_GROUPS[context] for context in contexts if context in _GROUPS]
         self._dialog = list(dialog)
         self._monochrome = monochrome
         self.topic = topic
@@ -113,30 +151,19 @@ class HelpScreen(ModalScreen[None]):
         box.border_title = Content("keys that work here")
         box.border_subtitle = Content("tab manual  ← → its pages  esc close")
         with box:
-            yield Static(self.table(), markup=False, id="help-keys")
+            yield KeyTable(list(self._groups()), id="help-keys")
             yield Static(markup=False, id="help-topic")
             yield ManualPage(id="help-page")
-
-    def table(self) -> Content:
-        parts: list[tuple[str, str]] = []
-        for group, rows in self._groups():
-            if parts:
-                parts.append(("\n", ""))
-            parts.append((f"{group}\n", "bold $text-accent"))
-            for shown, does in rows:
-                pad = " " * max(1, 18 - cell_len(shown))
-                parts += [(f"  {shown}{pad}", "bold"), (f"{does}\n", "")]
-        return Content.assemble(*parts)
 
     def _groups(self) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         if self._dialog:
             yield "Dialog", [self._dialog_row(binding) for binding in self._dialog]
-        groups: dict[str, list[tuple[str, str]]] = {}
+        groups: dict[str, list[tuple[str, str]]] = {name: [] for name in self._first}
         for action in self._actions:
             # The first tab stands for all.
             if not _NUMBERED.fullmatch(action.id):
                 groups.setdefault(action.group, []).append(self._action_row(action))
-        yield from groups.items()
+        yield from ((name, rows) for name, rows in groups.items() if rows)
 
     def _action_row(self, action: Action) -> tuple[str, str]:
         working = self._keys.get(action.id, self._keymap.keys(action))

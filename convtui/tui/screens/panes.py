@@ -33,11 +33,6 @@ class PaneScreen(ActionScreen):
             return focused
         return next((rows for rows in self.query(RowList) if rows.region), self.query(TextPane)[0])
 
-    def restyle(self) -> None:
-        """Applies a changed theme."""
-        for pane in (*self.query(TextPane), *self.query(RowList)):
-            pane.palette = self.capp.palette
-
     def next_pane(self) -> None:
         self.focus_next("TextPane, RowList")
 

@@ -128,6 +128,17 @@ class ReplaySource:
         return self.steps[self.step].stage
 
     @property
+    def cursor_time(self) -> float | None:
+        """Seconds on the log's clock at the cursor; None when everything is shown."""
+        if self.position is None:
+            return None
+        turn = self.transcript.turns[self.position]
+        # The records of a turn that a parent log has are on that log's clock.
+        if turn.first >= 0 and 0 <= self.step < len(self.steps):
+            return self.steps[self.step].t
+        return turn.started
+
+    @property
     def at_end(self) -> bool:
         return self.position is None
 

@@ -71,10 +71,8 @@ class HoldBar(Vertical):
     """Shows why the engine is holding and how to answer."""
 
     DEFAULT_CSS = """
-    HoldBar { height: auto; max-height: 12; display: none; background: $surface;
-              border-top: solid $warning; padding: 0 1; }
+    HoldBar { height: auto; max-height: 12; display: none; }
     HoldBar.-held { display: block; }
-    HoldBar.-error { border-top: solid $error; }
     HoldBar Static { height: auto; width: 1fr; }
     HoldBar #hold-reason { max-height: 3; }
     HoldBar #hold-decision { max-height: 2; }

@@ -71,6 +71,8 @@ class LineView(ScrollView, can_focus=True):
         self.heights = Heights()
         self._width = 0
         self._placing = False
+        self._placed = (0, 0)
+        """The first line and the height of the view when it was placed last."""
         self._timer: Timer | None = None
         self._measured_to = 0
         self._progress_at = 0.0
@@ -78,6 +80,12 @@ class LineView(ScrollView, can_focus=True):
         """Whether the last line stays visible when lines are added."""
         self.follows = False
         """Whether scrolling to the end makes the view stick to it."""
+        self.end_room: int | None = None
+        """The least number of empty lines below the end while the view sticks to it.
+
+        With a number, the view scrolls no further than it has to when lines are added, or when it
+        gets lower or higher: what opens and closes below it moves no line. None is always the end.
+        """
 
     # --- for subclasses
 
@@ -207,7 +215,7 @@ class LineView(ScrollView, can_focus=True):
         if anchor is None:
             item = items - 1
             self._ensure_exact(item)
-            row = height - self.heights[item]
+            row = height - self.heights[item] - self._room_below()
         else:
             item, row = min(anchor[0], items - 1), anchor[1]
         line = row
@@ -224,6 +232,17 @@ class LineView(ScrollView, can_focus=True):
             line -= self.heights[above]
         self._place(self.heights.start(item) - row)
 
+    def _room_below(self) -> int:
+        """Empty lines to leave below the end, so that what is visible moves as little as can be."""
+        if self.end_room is None:
+            return 0
+        room = self._placed[0] + self.view_height - self.line_count
+        return max(min(self.end_room, self._most_room), min(room, self._most_room))
+
+    @property
+    def _most_room(self) -> int:
+        return 0 if self.end_room is None or not self.stick_to_end else self.view_height // 2
+
     def _ensure_exact(self, item: int) -> None:
         if not self.heights.is_exact(item):
             self.heights.put(item, self.measure(item))
@@ -233,8 +252,11 @@ class LineView(ScrollView, can_focus=True):
         if not self.is_mounted:
             return
         total = self.line_count
+        top = max(0, min(top, total - self.view_height + self._most_room))
+        self._placed = (top, self.view_height)
+        # What is scrolled past the end belongs to it.
+        total = max(total, top + self.view_height) if top else total
         size = Size(self._width, total)
-        top = max(0, min(top, total - self.view_height))
         # Bypass the reactive's setter, which would lay out the whole screen for each new line.
         self.set_reactive(Widget.virtual_size, size)
         if quiet:
@@ -252,6 +274,11 @@ class LineView(ScrollView, can_focus=True):
         finally:
             self._placing = False
         self.refresh()
+
+    def validate_scroll_y(self, value: float) -> float:
+        """Keeps the position in bounds, and where it is until a changed height is taken in."""
+        resized = self.end_room is not None and self.view_height != self._placed[1]
+        return value if resized else super().validate_scroll_y(value)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Measures what has become visible."""
@@ -346,7 +373,7 @@ class LineView(ScrollView, can_focus=True):
         elif anchor is not None:
             self._place(self.heights.start(anchor[0]) - anchor[1], quiet=True)
         else:
-            self._place(self.line_count, quiet=True)
+            self._place(self.line_count - self.view_height + self._room_below(), quiet=True)
         if item >= 0:
             self._timer = call_once(self, 0.001, self._measure_slice)
 

@@ -12,6 +12,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
+from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, Span
 from convtui.tui.widgets.line_view import CopyRow, LineView, strip_of
 from convtui.tui.widgets.transcript.marks import fit
@@ -110,7 +111,7 @@ class RowList(LineView, Generic[Item]):
 
     def row(self, item: int, row: int) -> Strip:
         """One line, with the selection mark."""
-        mark = Segment("▌" if item == self.cursor else " ", self.palette.style("accent"))
+        mark = Segment(glyphs.BAR if item == self.cursor else " ", self.palette.style("accent"))
         spans = fit(list(self.spans_of(self.items[item])), max(10, self.view_width - 2))
         return Strip([mark, *strip_of(spans, self.palette)])
 

@@ -7,38 +7,42 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
 
-from rich.cells import cell_len
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
+from textual.widget import Widget
 
 from convtui.library.families import RunNode
+from convtui.library.run_order import NEWEST
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
-from convtui.tui.drawing.labels import age
+from convtui.tui.drawing.labels import age, ending_role
 from convtui.tui.drawing.palette import Span, plain
 from convtui.tui.widgets.line_view import CopyRow, LineView, strip_of
+from convtui.tui.widgets.run_columns import (
+    Column,
+    RunRow,
+    column_at,
+    columns_for,
+    header_spans,
+    next_order,
+    row_spans,
+    state_label,
+    widths_of,
+)
 from convtui.tui.widgets.status import short_spec
 from convtui.tui.widgets.transcript.marks import fit
 
-BAD = frozenset({"failed", "crashed", "damaged", "interrupted", "discarded", "abstained"})
-"""States shown as errors."""
-_NAMES_WIDTH = 32
-"""Cells of the column with persona and provider, if the list is wide enough."""
-_COLUMNS_FROM = 60
+_MEASURED = 300
+"""Rows whose names decide how wide the columns are."""
 Row = tuple[str, RunNode]
 """The tree guides of a run, and the run."""
 
 
-def run_spans(
-    run: RunSummary, now: datetime, before: str = "", after: str = "", pad: int = 0
-) -> list[Span]:
-    """A run on one line: age, persona and provider, ending, between the texts of a tree.
-
-    Persona and provider take at least `pad` cells, which aligns what follows.
-    """
+def run_spans(run: RunSummary, now: datetime) -> list[Span]:
+    """A run on one line without columns: age, persona and provider, ending, tags."""
     created = run.created_at or datetime.fromtimestamp(run.modified, UTC)
     if run.damaged:
         names = visible_line(run.name, 60)
@@ -47,32 +51,14 @@ def run_spans(
     turns = f"  {run.turns} turns" if run.turns is not None else ""
     why = f"  {visible_line(run.damaged, 60)}" if run.damaged else ""
     tags = f"  #{' #'.join(run.tags)}" if run.tags else ""
-    names += " " * (pad - cell_len(before) - cell_len(names))
     spans = [
-        (f"{age(created, now):>10}  {before}", "muted"),
+        (f"{age(created, now):>10}  ", "muted"),
         (f"{names}  ", "text"),
-        (visible_line(run.state, 40).replace("_", " "), "error" if run.state in BAD else "ok"),
+        (state_label(run), ending_role(run.state)),
         (f"{turns}{why}", "muted"),
-        (f"  {visible_line(after, 60)}" if after else "", "accent"),
         (visible_line(tags, 80), "tool"),
     ]
     return [(text, role) for text, role in spans if text]
-
-
-def branch_spans(
-    branch: RunNode, now: datetime, guide: str, *, opened: bool, letter: str = "", pad: int = 0
-) -> list[Span]:
-    """A run of a tree on one line; a root shows its number of branches, a mark its letter."""
-    guide = f"[{letter}] marked  {guide}" if letter else guide
-    if branch.depth:
-        return run_spans(branch.run, now, guide, branch.origin(), pad)
-    count = f"{branch.size} branch{'es' if branch.size != 1 else ''}" if branch.size else ""
-    newest = branch.newest or branch.run
-    if count and not opened and newest is not branch.run:
-        count += f", the newest {newest.state.replace('_', ' ')}"
-    mark = ("▾ " if opened else "▸ ") if branch.size else ""
-    after = ", ".join(part for part in (count, branch.origin()) if part)
-    return run_spans(branch.run, now, guide + mark, after, pad)
 
 
 class RunList(LineView):
@@ -80,6 +66,7 @@ class RunList(LineView):
 
     DEFAULT_CSS = """
     RunList { height: 1fr; background: transparent; }
+    RunList:focus { background: transparent; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "cursor_up", show=False),
@@ -107,7 +94,10 @@ class RunList(LineView):
         self.branches: list[RunNode] = []
         self.marked: list[Path] = []
         """The marked runs; the first of two is A, the second B."""
+        self.order = NEWEST
+        """The order of the runs, as the header shows it."""
         self._rows: Sequence[Row] = ()
+        self._widths: tuple[int, int] | None = None
         self._opened: frozenset[str] | None = frozenset()
         self._highlighted: int | None = None
         self._now = datetime.now(UTC)
@@ -120,7 +110,7 @@ class RunList(LineView):
         selected = self.branch
         row = self._highlighted or 0
         self._now = datetime.now(UTC)
-        self._rows, self._opened = rows, opened
+        self._rows, self._opened, self._widths = rows, opened, None
         self.branches = [branch for _, branch in rows]
         self.runs = [branch.run for branch in self.branches]
         if len(rows) != len(self.heights):
@@ -198,12 +188,21 @@ class RunList(LineView):
     def row_text(self, index: int) -> str:
         return plain(self._spans(index))
 
-    def _spans(self, index: int) -> list[Span]:
+    def columns(self, width: int = 0) -> list[Column]:
+        """The columns that fit into `width` cells, by default those of the list."""
+        if self._widths is None:
+            shown = range(min(len(self._rows), _MEASURED))
+            self._widths = widths_of(self._row(index) for index in shown)
+        who, log = self._widths
+        return columns_for(width or max(1, self.view_width), self.order, who=who, log=log)
+
+    def _row(self, index: int) -> RunRow:
         guide, branch = self._rows[index]
-        letter = self.letter_of(branch.run.path)
         opened = self._opened is None or branch.run.file in self._opened
-        pad = min(_NAMES_WIDTH, self.view_width // 2 - 6) if self.view_width >= _COLUMNS_FROM else 0
-        return branch_spans(branch, self._now, guide, opened=opened, letter=letter, pad=pad)
+        return RunRow(branch, guide, opened, self.letter_of(branch.run.path))
+
+    def _spans(self, index: int) -> list[Span]:
+        return row_spans(self._row(index), self.columns(), self._now)
 
     def measure(self, item: int) -> int:
         return 1
@@ -218,8 +217,46 @@ class RunList(LineView):
         if item != self._highlighted:
             return None
         if self.palette.monochrome:
-            return Style(reverse=True)
-        return self.palette.background("selection")
+            return Style(reverse=self.has_focus, underline=not self.has_focus)
+        return self.palette.background("selection" if self.has_focus else "panel")
 
     def copy_row(self, item: int, row: int) -> CopyRow:
         return CopyRow(self.row_text(item).rstrip())
+
+
+class RunHeader(Widget):
+    """The titles of a list's columns; a click on one sorts by it."""
+
+    DEFAULT_CSS = """
+    RunHeader { height: 1; width: 1fr; }
+    """
+    ALLOW_SELECT = False
+
+    class Sorted(Message):
+        """Another order was chosen."""
+
+        def __init__(self, order: str) -> None:
+            super().__init__()
+            self.order = order
+
+    def __init__(self, listed: RunList) -> None:
+        super().__init__()
+        self._list = listed
+
+    def _columns(self) -> list[Column]:
+        # The list has a scroll bar.
+        return self._list.columns(max(1, self.size.width - 1))
+
+    def render_line(self, y: int) -> Strip:
+        listed = self._list
+        width = self.size.width
+        spans = header_spans(self._columns(), listed.order) if width and not y else []
+        strip = strip_of(fit(spans, max(1, width)), listed.palette)
+        return strip.extend_cell_length(width, self.rich_style).apply_style(
+            Style(bgcolor=self.rich_style.bgcolor)
+        )
+
+    def on_click(self, event: events.Click) -> None:
+        column = column_at(self._columns(), event.x)
+        if column is not None and column.order:
+            self.post_message(self.Sorted(next_order(column, self._list.order)))

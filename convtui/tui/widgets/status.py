@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from convtui.printing.wording import wait_words
 from convtui.records.values import as_object
-from convtui.transcript.fold import COMMITTED, Flag, Transcript, Turn
+from convtui.transcript.clock import elapsed
+from convtui.transcript.fold import COMMITTED, OPEN, Flag, Transcript, Turn
 from convtui.transcript.usage import used_by_side
 from convtui.tui.drawing.labels import ending
 from convtui.tui.sources.budget import current_limits, used_of
@@ -69,11 +70,25 @@ def _busy_status(handle: EngineHandle) -> Status:
         return Status("pausing", detail=wait)
     if wait:
         return Status("running", detail=wait)
-    busy = handle.busy
-    current = handle.transcript.current
-    target = "tools" if current is not None and current.stage == "tools" else "reply"
-    detail = f"waiting for the {target}, {busy:.0f} s" if busy is not None and busy >= 2 else ""
-    return Status("running", detail=detail)
+    return Status("running", detail=_activity(handle))
+
+
+def _activity(handle: EngineHandle) -> str:
+    """What is going on in the turn: waiting for the first words, thinking, streaming, tools."""
+    turn, busy = handle.transcript.current, handle.busy
+    if turn is None or turn.status != OPEN:
+        return ""
+    since = f", {busy:.0f} s" if busy is not None and busy >= 2 else ""
+    if turn.stage == "tools":
+        return f"tools are running{since}"
+    if turn.stage != "request":
+        return ""
+    thinks = turn.text.rfind("<think") > turn.text.rfind("</think")
+    if thinks or (handle.thinking and not turn.text):
+        return f"{turn.speaker} is thinking{since}"
+    if turn.text:
+        return f"{turn.speaker} is streaming"
+    return f"waiting for the {turn.speaker}{since}" if busy is not None else ""
 
 
 def _retry_wait(handle: EngineHandle) -> str:
@@ -182,7 +197,7 @@ class Followups:
         return before + self._is_answer(turn)
 
     def _is_last_seeded(self, index: int) -> bool:
-        return index == int(self.transcript.seed.get("turns") or 0) - 1
+        return index == int(self.transcript.seed.get("last", -1))
 
     @staticmethod
     def _is_answer(turn: Turn) -> bool:
@@ -196,15 +211,16 @@ def figures(
     scenario: dict[str, Any],
     followups: Followups | None = None,
     position: int | None = None,
-    elapsed: float | None = None,
+    now: float | None = None,
     notes: Sequence[str] = (),
     first: Sequence[str] = (),
 ) -> Figures:
-    """The figures of the bottom line."""
+    """The figures of the bottom line, as of `now` on the log's clock, or of its last record."""
     turns = transcript.turns
     index = len(turns) - 1 if position is None else min(position, len(turns) - 1)
     turn = turns[index] if index >= 0 else None
     session = transcript.session(turn.session) if turn is not None else None
+    time = elapsed(transcript, now)
     used = used_by_side(transcript)
     limits = current_limits(transcript, scenario)
     own = {limit.what: limit.limit for limit in limits if limit.scope == "conversation"}
@@ -228,7 +244,8 @@ def figures(
             for limit in limits
             if limit.scope != "conversation"
         ],
-        elapsed=transcript.last_t if elapsed is None else elapsed,
+        elapsed=time.running,
+        held=time.held,
         notes=notes,
         first=first,
     )

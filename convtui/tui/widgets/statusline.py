@@ -11,6 +11,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from convtui.text.boundary import visible_line
+from convtui.transcript.clock import Elapsed, elapsed_words
+from convtui.tui.drawing.labels import ending_role
 from convtui.tui.drawing.palette import Palette, Span, palette_of
 from convtui.tui.widgets.line_view import strip_of
 from convtui.tui.widgets.transcript.marks import fit
@@ -41,7 +43,6 @@ _ROLES: Final = {
     "playing": "ok",
     "loading": "warning",
 }
-_FAILURES: Final = ("failed", "interrupted", "discarded", "abstained")
 
 
 @dataclass(slots=True, frozen=True)
@@ -77,10 +78,8 @@ def state_text(status: Status) -> tuple[str, str]:
     if state == "pausing":
         return "PAUSING", detail or "waiting for the call"
     if state == "held":
-        text = f"HELD at {visible_line(status.address, 20)}" if status.address else "HELD"
-        if status.stage:
-            text += f" {visible_line(status.stage, 20)}"
-        return text + (f" ({reason})" if reason else ""), detail
+        # The hold's bar and its turn say at which stage, and why.
+        return f"HELD at {visible_line(status.address, 20)}" if status.address else "HELD", detail
     if state == "your_turn":
         return "YOUR TURN", detail
     if state == "not_responding":
@@ -89,9 +88,7 @@ def state_text(status: Status) -> tuple[str, str]:
     if state == "dead":
         return "ENGINE DIED", detail
     if state == "ended":
-        kind = visible_line(status.kind, 30) or "unknown"
-        by = f" by {visible_line(status.by, 20)}" if status.by else ""
-        return f"ENDED {kind}{by}", reason or detail
+        return _ending(status), reason or detail
     if state == "loading":
         return f"LOADING {status.percent:.0f}%", detail
     keyword = "PLAYING" if state == "playing" else "REPLAY"
@@ -99,15 +96,23 @@ def state_text(status: Status) -> tuple[str, str]:
     return f"{keyword} {status.position}/{status.count} {speed}", detail
 
 
+def _ending(status: Status) -> str:
+    if status.kind == "interrupted":
+        return "INTERRUPTED"
+    kind = visible_line(status.kind, 30).replace("_", " ") or "unknown"
+    return f"ENDED {kind}" + (f" by {visible_line(status.by, 20)}" if status.by else "")
+
+
 def state_role(status: Status) -> str:
     """The colour role of the state."""
-    if status.state == "ended" and status.kind in _FAILURES:
-        return "error"
+    if status.state == "ended":
+        role = ending_role(status.kind)
+        return "accent" if role == "ok" else role
     return _ROLES.get(status.state, "accent")
 
 
 def title_spans(persona: str, provider: str, status: Status, width: int) -> list[Span]:
-    """The top line: the two sides, a rule, the state in inverse. The state is cut last."""
+    """The top line: the two sides, the state in inverse. The state is cut last."""
     keyword, detail = state_text(status)
     mark = f" {keyword} "
     sides: list[Span] = [
@@ -125,9 +130,7 @@ def title_spans(persona: str, provider: str, status: Status, width: int) -> list
             state += fit([(f" {detail}", "muted")], free)
     state.append((" ", "text"))
     left = fit(sides, max(0, min(room, width - _cells(state) - 1)))
-    line = width - _cells(left) - _cells(state)
-    if line > 1:
-        left.append(("─" * (line - 1) + " ", "border"))
+    left.append((" " * max(0, width - _cells(left) - _cells(state)), "text"))
     return fit([*left, *state], width)
 
 
@@ -144,6 +147,9 @@ class Figures:
     cost: float | None = None
     max_cost: float | None = None
     elapsed: float | None = None
+    """Seconds that it has been running, holds left out."""
+    held: float = 0.0
+    """Seconds spent in holds."""
     notes: Sequence[str] = ()
     """Short notes, such as `follow` or `3 matches`."""
     followups: int | None = None
@@ -201,9 +207,7 @@ def _figures(figures: Figures, *, short: bool = False) -> list[str]:
         name = _SHORT.get(side.side, side.side) if short else side.side
         parts.append(f"{name} {_of_budget(side.what, side.used, side.limit, short=short)}")
     if figures.elapsed is not None:
-        minutes, rest = divmod(int(figures.elapsed), 60)
-        hours, minutes = divmod(minutes, 60)
-        parts.append(f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}")
+        parts.append(elapsed_words(Elapsed(figures.elapsed, figures.held)))
     first = (visible_line(note, 60) for note in figures.first)
     return [*first, *parts, *(visible_line(note, 60) for note in figures.notes)]
 
@@ -248,7 +252,7 @@ class StatusLine(Widget):
     DEFAULT_CSS = """
     StatusLine {
         height: 1;
-        background: $panel;
+        background: $background;
         color: $foreground;
     }
     """

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Final
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual.strip import Strip
 
 from convtui.text.boundary import visible
+from convtui.tui.drawing.glyphs import FOLDED, UNFOLDED
 from convtui.tui.drawing.palette import Palette, Span, plain
+from convtui.tui.drawing.word_diff import without_signs
 from convtui.tui.drawing.wrap import Wrapped, count_lines, paint
 from convtui.tui.widgets.line_view import CopyRow, LineView
 
 _BLOCK_CHARS = 4_096
 _KEPT = 200
+MAX_BLOCKS: Final = 5_000
+"""Blocks of a document up to which all folds open at once."""
+_MAX_COPIED: Final = 20_000
+"""The same for what is copied."""
 
 Mark = tuple[int, int, str]
+
+
+@dataclass(slots=True)
+class Fold:
+    """What is hidden below a block while it is folded."""
+
+    key: str
+    """The same when the document is made again."""
+    folded: Sequence[Span]
+    """What the block says while it is folded."""
+    inside: Callable[[], Sequence[Block]] = field(compare=False)
+    open: bool = False
+    """Whether it is open unless somebody has folded it."""
 
 
 @dataclass(slots=True)
@@ -32,6 +52,37 @@ class Block:
     """Whether the next block continues the text without a newline."""
     label: Sequence[Span] = ()
     """Drawn in the indent of the first line, and as wide as that."""
+    right: Span = ("", "")
+    """Drawn at the end of the first line, in a column that nothing else is in."""
+    hang: int = 0
+    """More indent for all lines but the first."""
+    depth: int = 0
+    """Cells of the indent that are copied with the text."""
+    fold: Fold | None = None
+    """What is below it, with a sign in the last two cells of the indent."""
+    is_folded: bool = False
+
+    @property
+    def room_taken(self) -> int:
+        """The cells of a line that its text does not have."""
+        right = cell_len(self.right[0])
+        return self.indent + self.hang + (right + 2 if right else 0)
+
+    def folded(self) -> Block:
+        """The block as it is drawn while it is folded."""
+        assert self.fold is not None
+        text, marks = _marked(self.fold.folded)
+        return replace(self, text=text, marks=marks, is_folded=True)
+
+
+def _marked(spans: Sequence[Span]) -> tuple[str, list[Mark]]:
+    """The text of spans, and their roles by place."""
+    marks: list[Mark] = []
+    position = 0
+    for text, role in spans:
+        marks.append((position, position + len(text), role))
+        position += len(text)
+    return plain(spans), marks
 
 
 class Document:
@@ -40,18 +91,65 @@ class Document:
     def __init__(self) -> None:
         self.pieces: list[Block] = []
 
-    def line(self, *spans: Span, indent: int = 0, label: Sequence[Span] = ()) -> Document:
-        """Adds a line of several roles; it wraps to the right of `label`."""
+    def line(
+        self,
+        *spans: Span,
+        indent: int = 0,
+        label: Sequence[Span] = (),
+        right: Span = ("", ""),
+    ) -> Document:
+        """Adds a line of several roles; it wraps between `label` and `right`."""
         if label:
             indent = sum(len(text) for text, _ in label)
-        marks: list[Mark] = []
-        position = 0
-        for text, role in spans:
-            marks.append((position, position + len(text), role))
-            position += len(text)
-        text = "".join(text for text, _ in spans)
-        self.pieces.append(Block(text, "text", indent, marks, label=label))
+        text, marks = _marked(spans)
+        self.pieces.append(Block(text, "text", indent, marks, label=label, right=right))
         return self
+
+    def fold(
+        self,
+        key: str,
+        title: Sequence[Span],
+        folded: Sequence[Span],
+        write: Callable[[Document], object],
+        *,
+        indent: int = 0,
+        opened: bool = False,
+    ) -> Document:
+        """Adds a line with `write` below it, which is called when it is opened first."""
+
+        def inside() -> Sequence[Block]:
+            below = Document()
+            write(below)
+            return below.pieces
+
+        text, marks = _marked(title)
+        fold = Fold(key, folded, inside, opened)
+        self.pieces.append(Block(text, "text", indent + 2, marks, fold=fold))
+        return self
+
+    def blocks(
+        self,
+        opened: Mapping[str, bool] | None = None,
+        *,
+        everything: bool = False,
+        most: int = MAX_BLOCKS,
+    ) -> list[Block]:
+        """The blocks to show: `opened` are the folds that were opened or folded, by key."""
+        shown: list[Block] = []
+        left = self.pieces[::-1]
+        while left:
+            block = left.pop()
+            fold = block.fold
+            if fold is None:
+                shown.append(block)
+                continue
+            is_open = (opened or {}).get(fold.key, fold.open or everything)
+            if is_open and (len(shown) + len(left) < most or not everything):
+                shown.append(block)
+                left.extend(reversed(fold.inside()))
+            else:
+                shown.append(block.folded())
+        return shown
 
     def blank(self) -> Document:
         self.pieces.append(Block(""))
@@ -101,9 +199,15 @@ class Document:
 
     def __str__(self) -> str:
         return "".join(
-            plain(piece.label) + piece.text + ("" if piece.joined else "\n")
-            for piece in self.pieces
+            _whole_line(piece) + ("" if piece.joined else "\n")
+            for piece in self.blocks(everything=True, most=_MAX_COPIED)
         )
+
+
+def _whole_line(piece: Block) -> str:
+    """A block as plain text."""
+    right = f"  {piece.right[0]}" if piece.right[0] else ""
+    return " " * piece.depth + plain(piece.label) + piece.text + right
 
 
 def _block_end(text: str, start: int) -> tuple[int, int]:
@@ -134,32 +238,60 @@ class TextPane(LineView):
     ) -> None:
         super().__init__(palette=palette, name=name, id=id, classes=classes)
         self._doc = doc or Document()
+        self.pieces = self.blocks_of(self._doc)
+        """The blocks that are shown."""
         self._wrapped: dict[int, Wrapped] = {}
+        self._unsigned: dict[int, Block] = {}
 
     @property
     def doc(self) -> Document:
         return self._doc
 
+    def blocks_of(self, doc: Document) -> list[Block]:
+        return doc.blocks()
+
     def show(self, doc: Document, *, keep_place: bool = False) -> None:
         """Shows a document from the top, or from the current scroll position."""
-        top = round(self.scroll_y)
         self._doc = doc
-        self._wrapped.clear()
-        self.load(len(doc.pieces), 1)
-        if keep_place:
-            self.scroll_to(y=top, animate=False)
+        pieces = self.blocks_of(doc)
+        if keep_place and pieces == self.pieces:
+            # The folds of the new document replace those of the old one.
+            self.pieces = pieces
+            return
+        anchor = self._anchor() if keep_place else (0, 0)
+        self._reload(pieces, anchor)
+
+    def _reload(self, pieces: list[Block], anchor: tuple[int, int] | None) -> None:
+        """Shows other blocks, with one of them in the given row."""
+        self.pieces = pieces
+        self.rewrap()
+        self.load(len(pieces), 1)
+        if anchor != (0, 0):
+            self._settle(anchor)
 
     def on_mount(self) -> None:
-        self.load(len(self._doc.pieces), 1)
+        self.load(len(self.pieces), 1)
 
     def rewrap(self) -> None:
         self._wrapped.clear()
+        self._unsigned.clear()
 
     def _room(self, piece: Block) -> int:
-        return max(4, self.view_width - piece.indent - 1)
+        return max(4, self.view_width - piece.room_taken - 1)
+
+    def _piece(self, item: int) -> Block:
+        """A block as drawn: without the signs of a diff where colour tells."""
+        piece = self.pieces[item]
+        if self.palette.monochrome or not any("sign" in role for _, _, role in piece.marks):
+            return piece
+        unsigned = self._unsigned.get(item)
+        if unsigned is None:
+            text, marks = without_signs(piece.text, piece.marks)
+            unsigned = self._unsigned[item] = replace(piece, text=text, marks=marks)
+        return unsigned
 
     def measure(self, item: int) -> int:
-        piece = self._doc.pieces[item]
+        piece = self._piece(item)
         return count_lines(piece.text, self._room(piece))
 
     def _wrap(self, item: int) -> Wrapped:
@@ -167,28 +299,44 @@ class TextPane(LineView):
         if wrapped is None:
             if len(self._wrapped) > _KEPT:
                 self._wrapped.clear()
-            piece = self._doc.pieces[item]
+            piece = self._piece(item)
             wrapped = self._wrapped[item] = Wrapped(piece.text, self._room(piece))
         return wrapped
 
+    def sign_role(self, item: int) -> str:
+        """The role of a fold's sign."""
+        return "accent"
+
     def row(self, item: int, row: int) -> Strip:
-        piece = self._doc.pieces[item]
+        piece = self._piece(item)
         wrapped = self._wrap(item)
         if row >= len(wrapped):
             return Strip([])
         marks = [(*wrapped.span(start, end), role) for start, end, role in piece.marks]
         pieces = paint(wrapped.starts[row], wrapped.ends[row], marks, piece.role)
         style = self.palette.style
-        segments = [Segment(" " * piece.indent)] if piece.indent else []
-        if row == 0 and piece.label:
+        indent = piece.indent + (piece.hang if row else 0)
+        segments = [Segment(" " * indent)] if indent else []
+        if row == 0 and piece.fold is not None:
+            sign = FOLDED if piece.is_folded else UNFOLDED
+            segments = [
+                Segment(" " * max(0, indent - 2)),
+                Segment(f"{sign} ", style(self.sign_role(item))),
+            ]
+        elif row == 0 and piece.label:
             segments = [Segment(visible(text), style(role)) for text, role in piece.label]
         segments += [
             Segment(wrapped.text[low:high], style(role)) for low, high, role in pieces if low < high
         ]
+        text, role = piece.right
+        if row == 0 and text:
+            used = sum(cell_len(segment.text) for segment in segments)
+            gap = max(2, self.view_width - 1 - used - cell_len(text))
+            segments += [Segment(" " * gap), Segment(visible(text), style(role))]
         return Strip(segments)
 
     def copy_row(self, item: int, row: int) -> CopyRow:
-        piece = self._doc.pieces[item]
+        piece = self._piece(item)
         wrapped = self._wrap(item)
         if row >= len(wrapped):
             return CopyRow("")
@@ -197,8 +345,11 @@ class TextPane(LineView):
             glue = " " if wrapped.ends[row] < wrapped.starts[row + 1] else ""
         elif row == len(wrapped) - 1 and piece.joined:
             glue = ""
-        before = plain(piece.label) if row == 0 and piece.label else " " * piece.indent
-        return CopyRow(before + wrapped.line(row), piece.indent, glue)
+        indent = piece.indent + (piece.hang if row else 0)
+        before = plain(piece.label) if row == 0 and piece.label else " " * indent
+        kept = piece.depth if row == 0 else 0
+        right = piece.right[0] if row == 0 else ""
+        return CopyRow(before + wrapped.line(row) + f"  {right}".rstrip(), indent - kept, glue)
 
     def all_text(self) -> str:
         return str(self._doc)

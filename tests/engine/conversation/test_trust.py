@@ -309,7 +309,7 @@ async def test_a_seal_holds_whatever_was_taken_out_of_the_header(
         "tools": [],
     }  # fmt: skip
     redactor = Redactor(["environment-secret-4711"])
-    what = Scenario.from_data(data, base=tmp_path)
+    what = Scenario.from_public(data)
     ran = await run(what, tmp_path, redactor=redactor, models=FakeModels(m=["x <end>"]))
     text = ran.path.read_text()
     assert "hunter2" not in text and "environment-secret" not in text

@@ -55,7 +55,7 @@ def test_a_commit_has_the_rounds_that_led_to_it(tmp_path: Path) -> None:
     assert (first.reply["raw"], second.reply["raw"]) == ("Let me look.", "Two boats.")
     assert [record["type"] for record in first.after] == ["tool.called", "tool.returned"]
     assert (first.has_results, second.has_results) == (True, False)
-    assert list(fold.notes()) == ["1 discarded turns left out"]
+    assert list(fold.notes()) == ["1 discarded turn left out"]
 
 
 def test_what_came_to_nothing_is_no_part_of_the_next_turn(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_damaged_record_stops_only_an_exporter_that_is_strict(tmp_path: Path) 
         tolerant.run({"warning": handle}, tolerant=True)
         with pytest.raises(KeyError):
             ExportFold(log, "other").run({"warning": handle})
-    assert list(tolerant.notes()) == ["1 records of a wrong shape left out"]
+    assert list(tolerant.notes()) == ["1 record of a wrong shape left out"]
 
 
 def test_small_helpers(tmp_path: Path) -> None:

@@ -435,7 +435,7 @@ def test_inactive_turns_do_not_go_out_as_said(tmp_path: Path, to: str) -> None:
         written = to_files(source, tmp_path / "out")
     if to != "oharness":
         assert not any("WRONG" in path.read_text() for path in written.files)
-    assert any("inactive turns" in note for note in written.notes)
+    assert any("inactive turn" in note for note in written.notes)
     again = list(reader_for(written.files[0], to)(written.files[0]))
     texts = [r.text for i in again for _, r in i.records if isinstance(r, TurnCommitted)]
     assert texts == ["right", "yes"]

@@ -396,7 +396,7 @@ def test_what_came_in_goes_out(tmp_path: Path, row: Row) -> None:
 def test_a_log_of_ours_goes_out_and_comes_back(tmp_path: Path) -> None:
     ours = write_log(tmp_path / "ours.jsonl", sample())
     written = export(ours, tmp_path / "out")
-    assert any("discarded turns left out" in note for note in written.notes)
+    assert any("discarded turn left out" in note for note in written.notes)
     with open_log(ours) as log:
         said = [(t.speaker, t.text) for t in log.transcript.turns if t.status == "committed"]
     back = logs(written.files[0], tmp_path / "logs")

@@ -837,7 +837,7 @@ def test_a_log_of_ours_goes_out(tmp_path: Path) -> None:
     assert found[0]["lineage_kind"] == "op_session_loop"
     assert ["convtui.persona", "Maya"] in found[0]["lineage_extras"]
     notes = " ".join(written.notes)
-    for what in ("by a human", "shown text is not the reply", "errors of tools", "endings"):
+    for what in ("by a human", "shown text is not the reply", "error of tools", "ending"):
         assert what in notes
     with opened(back, tmp_path / "logs") as log:
         assert log.transcript.header["persona"] == "Maya"
@@ -857,7 +857,7 @@ def test_every_session_is_a_file(tmp_path: Path) -> None:
         assert len(set(written.files)) == 2
         notes = " ".join(written.notes)
         assert "2 sessions are 2 files" in notes
-        assert "1 discarded turns left out" in notes
+        assert "1 discarded turn left out" in notes
         with pytest.raises(FileError, match="nothing is overwritten"):
             export(log, tmp_path / "out")
         assert len(list((tmp_path / "out").iterdir())) == 2
@@ -868,7 +868,7 @@ def test_every_session_is_a_file(tmp_path: Path) -> None:
     ]
     talk = conversation(session(1, "default", [more], ending()), end=ending())
     with open_log(write_log(tmp_path / "two.jsonl", talk)) as log:
-        assert any("decisions" in note for note in export(log, tmp_path / "two").notes)
+        assert any("decision" in note for note in export(log, tmp_path / "two").notes)
 
 
 def test_nothing_is_overwritten_and_nothing_half_is_left(write: Write, tmp_path: Path) -> None:
@@ -923,7 +923,7 @@ def test_usage_that_is_not_known_is_null(tmp_path: Path) -> None:
     with open_log(write_log(tmp_path / "run.jsonl", conversation(talk, end=ending()))) as log:
         written = export(log, tmp_path / "out")
     assert parsed(written.files[0])[-1]["cumulative_usage"] is None
-    assert "1 replies whose usage is not known: cumulative_usage is null" in written.notes
+    assert "1 reply whose usage is not known: cumulative_usage is null" in written.notes
 
 
 def test_a_retried_reply_is_there_once(tmp_path: Path) -> None:
@@ -947,7 +947,7 @@ def test_a_reply_that_was_dropped_at_the_end_is_not_there(tmp_path: Path, end: A
     with open_log(write_log(tmp_path / "run.jsonl", talk, close=end is not None)) as log:
         written = export(log, tmp_path / "out")
     assert [c["payload"]["content"] for c in chunks(written.files[0])] == ["Hi"]
-    assert "1 discarded turns left out" in written.notes
+    assert "1 discarded turn left out" in written.notes
     assert not any("never finished" in note for note in written.notes)
 
 

@@ -559,7 +559,7 @@ def test_text_that_would_be_taken_for_turns_is_told(tmp_path: Path) -> None:
         tmp_path / "run.jsonl", conversation(session(1, "default", turns, ending()), end=ending())
     )
     files, notes = export(log, tmp_path / "out")
-    assert "1 turns were changed" in notes[0]
+    assert "1 turn was changed" in notes[0]
     assert [len(parse(file.read_text())) for file in files if file.suffix == ".txt"] == [2]
     assert [len(parse_log(f.read_text()).turns) for f in files if f.suffix == ".log"] == [2]
 

@@ -24,6 +24,7 @@ class FakeHandle:
         self.log_path = log
         self.error: dict[str, Any] | None = None
         self.busy: float | None = None
+        self.thinking = False
         self.retry_wait: dict[str, Any] | None = None
         self.approve_tools: bool | list[str] | None = None
         self.armed: dict[str, dict[str, Any]] = {}

@@ -11,7 +11,7 @@ from convtui.config.paths import write_state
 from convtui.protocol import StartSpec
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
-from convtui.tui.sources.run import LiveRun
+from convtui.tui.sources.run import ContinueRun, LiveRun
 from convtui.tui.sources.source import LiveSource
 from tests.tui.harness.fake_handle import FakeHandle
 from tests.tui.harness.sample import until, write_log
@@ -21,14 +21,23 @@ class LiveApp:
     """The app; `opening` are the first records of its run, of which two items are shown."""
 
     def __init__(
-        self, folder: Path, opening: Sequence[dict[str, Any]], scenario: dict[str, Any]
+        self,
+        folder: Path,
+        opening: Sequence[dict[str, Any]],
+        scenario: dict[str, Any],
+        *,
+        continue_run: ContinueRun | None = None,
     ) -> None:
         self._opening = opening
         # The hint for newcomers would take the place of the notices that are looked at.
         write_state(folder / "state.json", {"hinted": True})
         self.handle = FakeHandle(write_log(folder / "a.jsonl", opening, closed=False))
         spec = StartSpec(scenario=scenario, out_dir=str(folder))
-        run = LiveRun(spec, make_handle=lambda: cast(EngineHandle, self.handle))
+        run = LiveRun(
+            spec,
+            make_handle=lambda: cast(EngineHandle, self.handle),
+            continue_run=continue_run,
+        )
         self.app = ConvtuiApp(
             lambda app: DebuggerScreen(app.keymap, LiveSource(run.handle), run),
             state_file=folder / "state.json",

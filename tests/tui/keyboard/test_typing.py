@@ -10,7 +10,6 @@ from typing import Any, cast
 import pytest
 from textual import events
 from textual._xterm_parser import XTermParser
-from textual.command import CommandPalette
 from textual.widgets import Input, Static, TextArea
 
 from convtui.client.engine_client import EngineHandle, EngineState
@@ -19,6 +18,7 @@ from convtui.log.notes import Notes
 from convtui.transcript.fold import Transcript
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.breakpoints import BreakpointsScreen
+from convtui.tui.screens.dialogs.commands import Commands
 from convtui.tui.screens.dialogs.notes import NotesScreen
 from convtui.tui.screens.dialogs.questions import DROPS, Ask, Choose, Edit
 from convtui.tui.screens.warm.form import BuildForm, BuildOptions
@@ -631,10 +631,10 @@ async def test_a_burst_in_the_palette_runs_nothing(taken: Taken) -> None:
     async with taken.app.run_test(size=(120, 26)) as pilot:
         await taken.begin(pilot)
         await pilot.press(":")
-        await until(pilot, lambda: isinstance(taken.app.screen, CommandPalette))
+        await until(pilot, lambda: isinstance(taken.app.screen, Commands))
         taken.hands.burst()
         await pilot.press(*"approve", "enter")
-        assert isinstance(taken.app.screen, CommandPalette)
+        assert isinstance(taken.app.screen, Commands)
         assert taken.app.screen.query_one(Input).value == "approve "
         assert not taken.handle.orders
 

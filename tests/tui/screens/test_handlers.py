@@ -52,8 +52,10 @@ def live(app: ConvtuiApp, _: Path) -> ActionScreen:
 
 
 SCREENS: dict[tuple[str, ...], Make] = {
-    ("search", "dead", "held", "live", "take_over"): live,
-    ("search", "replay"): lambda app, log: DebuggerScreen(app.keymap, ReplaySource(log)),
+    ("inspector", "search", "dead", "held", "live", "take_over"): live,
+    ("inspector", "search", "replay"): lambda app, log: DebuggerScreen(
+        app.keymap, ReplaySource(log)
+    ),
     ("picker",): lambda app, _: PickerScreen(app.keymap),
     ("runs",): lambda app, log: RunsScreen(app.keymap, log.parent),
     ("compare",): lambda app, log: CompareScreen(app.keymap, log, log),
@@ -91,7 +93,9 @@ async def test_a_screen_does_just_what_is_heard_on_it(
         assert heard <= set(table), f"no handler for {sorted(heard - set(table))}"
         if isinstance(screen, DebuggerScreen):
             # Both debuggers have all but what a recording, or a run, has alone.
-            heard |= heard_in(("search", "dead", "held", "live", "replay", "take_over"))
+            heard |= heard_in(
+                ("inspector", "search", "dead", "held", "live", "replay", "take_over")
+            )
         assert set(table) <= heard, f"no key for {sorted(set(table) - heard)}"
         for handler in table.values():
             assert isinstance(handler.enabled(), bool)

@@ -100,6 +100,11 @@ async def test_the_keys_of_every_state_do_what_they_say(
             check()
         live.handle.held(("go", "go on"), ("edit", "edit"), drafts=DRAFTS)
         check()
+        with monkeypatch.context() as focus:
+            # In the inspector Enter unfolds: the first choice has its own letter.
+            focus.setattr(screen.parts.inspector_keys, "on_fold", lambda: True)
+            check()
+            assert screen.hold_bar.query_one(Keys).items[0].key == "c"
         screen.parts.search.text = "day"
         check()
         screen.parts.search.text = ""

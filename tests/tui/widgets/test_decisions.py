@@ -238,16 +238,16 @@ def test_the_responders_conversation_up_to_a_turn() -> None:
     decided(story, "stop", by="human", latency=None, reason="enough")
     first = story.transcript.turns[-1]
     context = Context(deciding=True, messages=lambda call: [{"role": "user", "content": "brief"}])
-    text = str(build("Responder", story.detail(first), first, context))
+    text = str(build("Decision", story.detail(first), first, context))
     assert " 1 user\nbrief\n" in text
     assert " 2 assistant  reply\ncalls responder_reply\n" in text
-    assert "* instead, by hand: # stop enough" in text
+    assert "* instead, by hand: ∎ stop enough" in text
     story.number = 2
     story.on("turn.started", speaker="provider")
     later = story.transcript.turns[-1]
-    assert "not been called yet" in str(build("Responder", story.detail(later), later, context))
+    assert "not been called yet" in str(build("Decision", story.detail(later), later, context))
     context.responder_detail = story.detail(first)
-    text = str(build("Responder", story.detail(later), later, context))
+    text = str(build("Decision", story.detail(later), later, context))
     assert "up to 1:1" in text
     assert " 1 user\n" in text
 
@@ -262,7 +262,6 @@ def test_the_tabs_of_a_deciding_user_are_full_where_something_was_decided() -> N
         full = has_content(tab, story.detail(turn), context)
         assert full or doc.startswith("nothing here\n"), tab
     assert has_content("Decision", story.detail(turn), context)
-    assert has_content("Responder", story.detail(turn), context)
     assert "Decision tab" in str(build("Tools", story.detail(turn), turn, context))
 
 
@@ -290,7 +289,7 @@ def ended(kind: str, **more: Any) -> tuple[Turn, TurnDetail]:
     ("kind", "more", "first"),
     [
         ("abstain", {}, f"? abstained: {REASON}"),
-        ("stop", {"reason": "done"}, "# stopped: done"),
+        ("stop", {"reason": "done"}, "∎ stopped: done"),
         ("error", {"valid": False, "reason": "no tool"}, "! no decision: no tool"),
         (
             "reply",
@@ -328,7 +327,7 @@ def test_what_is_wrong_with_a_last_decision_is_told_once() -> None:
 
 def test_a_turn_that_ended_by_a_decision_has_its_sign() -> None:
     assert glyph(ended("abstain")[0]) == ("?", "warning")
-    assert glyph(ended("stop")[0]) == ("#", "accent")
+    assert glyph(ended("stop")[0]) == ("∎", "accent")
 
 
 def test_badges_of_decisions_and_drafts() -> None:

@@ -38,13 +38,13 @@ def card(story: Story, **context: Any) -> str:
 def test_a_row_for_each_call_says_how_it_went() -> None:
     assert rows(eventful_story(), running=True) == [
         "tools round 1 of 64, 3 calls",
-        "x pay(amount: 5)  denied by hand: too much",
-        "+ look()  ok 2.0 s, result edited by hand, truncated, 1,000,000 characters in all",
-        "+ pay(amount: 1)  ok 500 ms, edited by hand",
+        "✗ pay(amount: 5)  denied by hand: too much",
+        "✓ look()  ok 2.0 s, result edited by hand, truncated, 1,000,000 characters in all",
+        "✓ pay(amount: 1)  ok 500 ms, edited by hand",
         "tools round 2 of 64, 1 call",
-        "~ look()  running",
+        "⋯ look()  running",
     ]
-    assert rows(eventful_story())[-1] == "~ look()  no result on record"
+    assert rows(eventful_story())[-1] == "⋯ look()  no result on record"
 
 
 def test_the_outcome_has_room_before_the_arguments() -> None:
@@ -74,7 +74,7 @@ def test_how_many_rows_there_are_does_not_depend_on_the_width() -> None:
         lines = TurnLines(Geometry(width, 2, 0), Palette())
         lines.update(turn, Frame(), extra, None, None)
         shown = "\n".join(lines.strip(row).text for row in range(lines.height))
-        assert "x pay(" in shown and "tool call" not in shown
+        assert "✗ pay(" in shown and "tool call" not in shown
         seen.add(len(rows(story, width)))
     assert len(seen) == 1
 
@@ -89,14 +89,14 @@ def test_arguments_in_short_are_one_harmless_line() -> None:
 def test_a_card_tells_who_decided_and_what_was_changed() -> None:
     text = card(eventful_story())
     assert "round 1 of 64  3 calls" in text and "round 2 of 64  1 call" in text
-    assert "x pay  denied by hand" in text and "too much" in text
+    assert "✗ pay  denied by hand" in text and "too much" in text
     assert "approved       by a human" in text
-    assert 'arguments of the model\n{\n  "amount": 7\n}' in text
-    assert 'arguments, edited by hand\n{\n  "amount": 1\n}' in text
+    assert 'arguments of the model\n{"amount": 7}' in text
+    assert 'arguments, edited by hand\n{"amount": 1}' in text
     assert "truncated: the model received 50 of 1,000,000 characters" in text
     assert "result, edited by hand: sent to the model\ny" in text
     assert "duration       500 ms" in text
-    assert text.index("denied by hand") < text.index("+ look") < text.index("+ pay")
+    assert text.index("denied by hand") < text.index("✓ look") < text.index("✓ pay")
 
 
 def test_texts_of_several_lines_are_readable() -> None:
@@ -132,7 +132,7 @@ def test_what_is_held_is_a_card_before_it_runs() -> None:
     detail, context = story.detail(turn), Context(hold=hold)
     assert has_content("Tools", detail, context)
     text = str(build("Tools", detail, turn, context))
-    assert "> pay  waiting for you" in text and "not yet" in text and '"a": 1' in text
+    assert "▸ pay  waiting for you" in text and "not yet" in text and '"a": 1' in text
 
 
 WHOLE = "line of a long result\n" * 5000

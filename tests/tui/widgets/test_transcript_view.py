@@ -14,6 +14,7 @@ from textual.selection import Selection
 
 from convtui.transcript.fold import Flag, Session, Transcript
 from convtui.tui.drawing.palette import Palette, plain
+from convtui.tui.widgets.transcript.calls import call_spans
 from convtui.tui.widgets.transcript.marks import (
     TurnExtras,
     badges,
@@ -22,7 +23,6 @@ from convtui.tui.widgets.transcript.marks import (
     own_row_count,
     own_rows,
 )
-from convtui.tui.widgets.transcript.outline import call_spans
 from convtui.tui.widgets.transcript.session_rows import Frame, session_head
 from convtui.tui.widgets.transcript.transcript_view import TranscriptView
 from convtui.tui.widgets.transcript.turn_lines import Geometry, TurnLines, measure_turn
@@ -111,8 +111,8 @@ async def test_everything_is_said_in_words(size: tuple[int, int]) -> None:
             "ended: early_termination",
         ):
             assert expected in flat, expected
-        assert re.search(r"x +3 provider", flat)
-        assert re.search(r"> +5 provider", flat)
+        assert re.search(r"✗ +3 provider", flat)
+        assert re.search(r"▸ +5 provider", flat)
 
 
 def test_measured_heights_are_the_drawn_ones() -> None:
@@ -142,14 +142,14 @@ def test_own_rows_are_counted() -> None:
 
 def test_signs() -> None:
     turn = ferry().transcript.turns[0]
-    assert glyph(turn)[0] == "."
+    assert glyph(turn)[0] == "∙"
     for flag, sign in (
-        (Flag.DISCARDED, "x"),
-        (Flag.HELD | Flag.DISCARDED, ">"),
+        (Flag.DISCARDED, "✗"),
+        (Flag.HELD | Flag.DISCARDED, "▸"),
         (Flag.ERROR, "!"),
-        (Flag.SKIPPED, "-"),
-        (Flag.EDITED, "*"),
-        (Flag.SIGNAL, "!"),
+        (Flag.SKIPPED, "⊘"),
+        (Flag.EDITED, "✎"),
+        (Flag.SIGNAL, "◊"),
     ):
         turn.flags = flag
         assert glyph(turn)[0] == sign

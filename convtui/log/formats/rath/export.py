@@ -323,9 +323,9 @@ class _Export:
 
     def _count_marks(self, record: RecordDict) -> None:
         if record.get("human"):
-            self._fold.count("turns said by a human are not marked as that")
+            self._fold.count("turns said by a human, not marked as that")
         if record.get("edited"):
-            self._fold.count("turns edited by hand are not marked as that")
+            self._fold.count("turns edited by hand, not marked as that")
         if record.get("metadata"):
             self._fold.count("turns have metadata, which is left out")
 

@@ -179,7 +179,7 @@ class _Run:
             self._differing.append(f"{name}: {problem}")
         else:
             self._fold.count(
-                "turns were changed where they would have been taken for other turns, or hold what"
+                "turns were changed that would have been taken for other turns, or that held what"
                 " is no text",
                 layout.changed(texts),
             )

@@ -29,6 +29,7 @@ from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
 from convtui.tui.documents.ab import missing
 from convtui.tui.documents.report import report_document
+from convtui.tui.drawing.frames import PANE, entitle
 from convtui.tui.drawing.palette import Span
 from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.screens.dialogs.questions import Ask
@@ -37,6 +38,8 @@ from convtui.tui.screens.panes import PaneScreen
 from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.timers import call_once
 from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.widgets.maximise import Maximise
+from convtui.tui.widgets.notice_line import NoticeLine
 from convtui.tui.widgets.row_list import RowList
 from convtui.tui.widgets.run_list import run_spans
 from convtui.tui.widgets.text_pane import TextPane
@@ -76,21 +79,19 @@ class ArmsScreen(PaneScreen):
     AUTO_FOCUS = "ArmList"
     DEFAULT_CSS = """
     ArmsScreen { layout: vertical; }
-    ArmsScreen #arms-title { height: 1; width: 1fr; background: $panel; padding: 0 1; }
     ArmsScreen #arms-body { layout: horizontal; height: 1fr; }
     ArmsScreen ArmList { width: 1fr; height: 1fr; }
-    ArmsScreen TextPane { width: 1fr; height: 1fr; padding: 0 1; border-left: solid $border; }
-    ArmsScreen TextPane:focus, ArmsScreen ArmList:focus { scrollbar-color: $accent; }
+    ArmsScreen TextPane { width: 1fr; height: 1fr; }
     ArmsScreen.-narrow #arms-body { layout: vertical; }
     ArmsScreen.-narrow ArmList { width: 1fr; height: 35%; }
-    ArmsScreen.-narrow TextPane { width: 1fr; border-left: none; border-top: solid $border; }
+    ArmsScreen.-narrow TextPane { width: 1fr; }
     ArmsScreen.-none ArmList { display: none; }
-    ArmsScreen.-none TextPane { border: none; }
     """
 
     def __init__(self, keymap: Keymap, folder: Path, arms: tuple[Path, ...] = ()) -> None:
         """`arms` are a run of A and one of B, where two were marked."""
         super().__init__(keymap)
+        self.maximised = Maximise(self, ("ArmList", "TextPane"))
         self._library = Library(folder)
         self._first = arms
         self.found: AbComparison | None = None
@@ -106,10 +107,16 @@ class ArmsScreen(PaneScreen):
 
     def compose(self) -> ComposeResult:
         """Title, the runs, the result."""
-        yield Static(id="arms-title", markup=False)
+        yield Static(id="arms-title", classes="screen-title", markup=False)
+        arms, result = ArmList(), TextPane()
+        arms.add_class(PANE, "-list")
+        result.add_class(PANE, "-beside")
+        entitle(arms, "runs")
+        entitle(result, "A against B")
         with Container(id="arms-body"):
-            yield ArmList()
-            yield TextPane()
+            yield arms
+            yield result
+        yield NoticeLine()
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -270,6 +277,7 @@ class ArmsScreen(PaneScreen):
     def handlers(self) -> Iterable[Handler]:
         """Choosing the arms, and opening a run."""
         yield from super().handlers()
+        yield Handler("view.maximise", self.maximised.toggle, label=self.maximised.label)
         yield Handler("ab.arm_a", partial(self._put, "A"), enabled=self._any_runs)
         yield Handler("ab.arm_b", partial(self._put, "B"), enabled=self._any_runs)
         yield Handler("ab.filter_a", partial(self._ask, "A"), enabled=self._any_runs)
@@ -339,6 +347,8 @@ class ArmsScreen(PaneScreen):
         self._open_run()
 
     def _stop_or_leave(self) -> None:
+        if self.maximised.restore():
+            return
         if not self.running:
             self.back()
             return

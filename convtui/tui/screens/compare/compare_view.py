@@ -20,7 +20,9 @@ from convtui.analysis.compare.report import ending
 from convtui.text.boundary import visible_line
 from convtui.text.word_diff import Op
 from convtui.transcript.fold import COMMITTED, Turn
+from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, Span
+from convtui.tui.drawing.word_diff import changed_spans, drawn_spans
 from convtui.tui.drawing.wrap import Wrapped, paint
 from convtui.tui.widgets.line_view import CopyRow, LineView, strip_of
 from convtui.tui.widgets.transcript.marks import fit
@@ -31,7 +33,6 @@ _MIDDLE: Final = " │ "
 _MAX_CHARS: Final = 8_000
 _MAX_LINES: Final = 120
 _KEPT: Final = 400
-_STYLES: Final[dict[Op, Span]] = {"-": ("[-", "-]"), "+": ("{+", "+}")}
 
 Diff = Sequence[tuple[Op, str]]
 
@@ -197,7 +198,7 @@ class CompareView(LineView):
         """One line, with the selection's mark."""
         rows = self._of(item)
         lit = item == self.cursor and row < len(rows) - 1
-        mark = Segment("▌" if lit else " ", self.palette.style("accent"))
+        mark = Segment(glyphs.BAR if lit else " ", self.palette.style("accent"))
         return Strip([mark, *strip_of(rows[row] if row < len(rows) else [], self.palette)])
 
     def row_style(self, item: int, row: int) -> Style | None:
@@ -288,7 +289,7 @@ class CompareView(LineView):
                 return _column([(pair.a.text, "text")], width)
             one = other = [(pair.a.text, "text")]
         else:
-            one, other = _texts(pair, diff)
+            one, other = (drawn_spans(said, self.palette) for said in _texts(pair, diff))
             if not self.side_by_side:
                 return _stacked(one, other, width)
         column = (width - cell_len(_MIDDLE)) // 2
@@ -333,9 +334,7 @@ def _texts(pair: Pair, diff: Diff | None) -> tuple[list[Span], list[Span]]:
             one.append((text, "text"))
             other.append((text, "text"))
         else:
-            side, role = (one, "error") if op == "-" else (other, "ok")
-            before, after = _STYLES[op]
-            side += [(before, f"{role} bold"), (text, f"{role} under"), (after, f"{role} bold")]
+            (one if op == "-" else other).extend(changed_spans(op, text))
     return one, other
 
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 
 from rich.cells import cell_len
@@ -19,12 +20,15 @@ from convtui.analysis.compare.comparison import Comparison, compare_logs
 from convtui.analysis.compare.report import Row, ending_rows, usage_rows
 from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible_line
+from convtui.tui.drawing.frames import PANE, entitle, has_frames
 from convtui.tui.drawing.tables import padded
+from convtui.tui.drawing.wrap import Wrapped
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.compare.compare_view import CompareView, Diff
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.textual_compat import is_open
 from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.widgets.notice_line import NoticeLine
 
 SLICE = 0.1
 """Seconds that a thread makes word diffs before the screen takes them."""
@@ -47,14 +51,13 @@ class CompareScreen(ActionScreen):
     DEFAULT_CSS = """
     CompareScreen { layout: vertical; }
     CompareScreen #compare-title, CompareScreen #compare-kin {
-        height: auto; max-height: 2; width: 1fr; background: $panel; padding: 0 1; }
+        height: auto; max-height: 2; width: 1fr; padding: 0 1; }
     CompareScreen #compare-kin { color: $text-muted; }
     CompareScreen #compare-kin.-problem { color: $text-error; max-height: 8; }
     CompareScreen.-tiny #compare-title, CompareScreen.-tiny #compare-kin {
         max-height: 1; }
     CompareScreen CompareView { height: 1fr; }
-    CompareScreen #compare-end { height: auto; max-height: 45%; width: 1fr; background: $panel;
-                                 padding: 0 1; }
+    CompareScreen #compare-end { height: auto; max-height: 50%; width: 1fr; }
     """
 
     def __init__(self, keymap: Keymap, path_a: Path, path_b: Path) -> None:
@@ -69,8 +72,14 @@ class CompareScreen(ActionScreen):
         """A title, what they share, the pairs, how they ended."""
         yield Static(id="compare-title", markup=False)
         yield Static(id="compare-kin", markup=False)
-        yield CompareView()
-        yield Static(id="compare-end", markup=False)
+        view, end = CompareView(), Static(id="compare-end", markup=False)
+        view.add_class(PANE, "-list")
+        end.add_class(PANE, "-below")
+        entitle(view, "turns side by side")
+        entitle(end, "how they ended and what they used")
+        yield view
+        yield end
+        yield NoticeLine()
         yield KeyBar()
 
     @property
@@ -162,7 +171,7 @@ class CompareScreen(ActionScreen):
         return Content.assemble(*parts)
 
     def _below(self, comparison: Comparison) -> Content:
-        width = max(20, self.app.size.width - 2)
+        width = max(20, self.app.size.width - (4 if has_frames(self.app.size) else 2))
         roomy = self.app.size.height >= _ROOMY
         rows = [row for row in ending_rows(comparison) if roomy or row[1] != row[2]]
         rows = rows or ending_rows(comparison)[-1:]
@@ -171,7 +180,9 @@ class CompareScreen(ActionScreen):
             telling = _LEAST if self.app.size.height < _TINY else _TELLING
             used = [row for row in used if row[0] in telling]
         wide = width >= 90
-        lines = [_two_columns(row, width) for row in (*rows[-4:], *used)] if wide else []
+        lines: list[str] = []
+        if wide:
+            lines = [line for row in (*rows[-4:], *used) for line in _two_columns(row, width)]
         if not wide:
             for name, one, other in rows[-2:]:
                 if one == other:
@@ -179,7 +190,12 @@ class CompareScreen(ActionScreen):
                 else:
                     lines += [_cut(f"{name} A: {one}", width), _cut(f"{name} B: {other}", width)]
             lines += _packed([f"{name} {one} | {other}" for name, one, other in used], width)
-        return Content("\n".join(lines))
+        below = Content("\n".join(lines))
+        start = 0
+        for line in lines if wide else ():
+            below = below.stylize("$text-muted", start, start + _LABEL)
+            start += len(line) + 1
+        return below
 
     def on_compare_view_selected(self) -> None:
         """Another pair is selected: which difference it is."""
@@ -251,11 +267,15 @@ def _cut(text: str, width: int) -> str:
     return visible_line(text, width)
 
 
-def _two_columns(row: Row, width: int) -> str:
-    name, one, other = row
+def _two_columns(row: Row, width: int) -> list[str]:
+    """A label and two values, which fold to the lines below where they are long."""
     column = (width - _LABEL - 3) // 2
-    label = padded(visible_line(name, _LABEL - 1), _LABEL)
-    return f"{label}{padded(visible_line(one, column), column)} │ {visible_line(other, column)}"
+    one, other = (Wrapped(visible_line(value, 400), column).lines() for value in row[1:])
+    label = [visible_line(row[0], _LABEL - 1)]
+    return [
+        f"{padded(name, _LABEL)}{padded(left, column)} │ {right}"
+        for name, left, right in zip_longest(label, one, other, fillvalue="")
+    ]
 
 
 def _packed(parts: Sequence[str], width: int) -> list[str]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
+from convtui.scenario.params_text import parse_params
 from convtui.text.boundary import visible_line
 from convtui.tui.screens.debugger.context import DebuggerContext
 from convtui.tui.screens.debugger.hold_reply import HoldReply
@@ -62,21 +60,3 @@ class AskAgainWith:
             params, _ = parse_params(answer)
             given = ", ".join(f"{name}={value}" for name, value in params.items())
             self._context.notify(f"Asked again with {visible_line(given, 200)}.")
-
-
-def parse_params(text: str) -> tuple[dict[str, Any], str | None]:
-    """Parses `key=value` pairs as model parameters; returns them with an error, if any."""
-    try:
-        parts = shlex.split(text)
-    except ValueError as error:
-        return {}, f"cannot be parsed: {error}"
-    params: dict[str, Any] = {}
-    for part in parts:
-        name, equals, value = part.partition("=")
-        if not equals or not name.isidentifier():
-            return {}, f"{part}: write key=value, for example temperature=0.2"
-        try:
-            params[name] = json.loads(value)
-        except (ValueError, RecursionError):
-            params[name] = value
-    return params, None if params else "write key=value, for example temperature=0.2"

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from convtui.errors import CommandRefused, EngineError
+from convtui.library.families import oldest_first
 from convtui.log.reader import is_being_written
-from convtui.log.run_summary import RunSummary, header_of
+from convtui.log.run_summary import RunSummary, header_of, summarise
 from convtui.text.boundary import visible_line
 from convtui.transcript.fold import OPEN
 from convtui.tui.screens.debugger.context import Attach, DebuggerContext
@@ -147,12 +148,19 @@ class Branches:
         chosen = await self._context.ask(BranchesScreen(path, live=live, hint=hint))
         if chosen is None:
             return
-        what: str | None
-        what, branch = chosen
-        if what == "open" and live:
+        await self._do(*chosen, path)
+
+    async def open(self, log: Path) -> None:
+        """Opens another log of the family, as the list of branches does."""
+        path = self._conversation.source.path
+        if path is not None and not self._context.blocked():
+            await self._do("open", await asyncio.to_thread(summarise, log), path)
+
+    async def _do(self, what: str | None, branch: RunSummary, path: Path) -> None:
+        if what == "open" and self._conversation.run is not None:
             what = await self._ask_what_to_do(branch)
         if what == "compare":
-            self._compare(path, branch.path)
+            self._compare(*await asyncio.to_thread(oldest_first, path, branch.path))
         elif what in ("open", "look"):
             self._view_log(branch.path)
         elif what == "switch":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from convtui.errors import CommandRefused
-from convtui.transcript.fold import Turn
+from convtui.transcript.fold import OPEN, Turn
 from convtui.tui.screens.debugger.context import DebuggerContext
 from convtui.tui.screens.handlers import Handler
 
@@ -42,21 +42,37 @@ class Breakpoints:
         return f"~turn = {turn.number}"
 
     async def _toggle_here(self) -> None:
+        """Sets one here, removes it, or switches it on again if it is off."""
         run, turn = self._conversation.run, self._context.selected()
         if run is None or turn is None:
             self._context.notify("Breakpoints need a live conversation.")
             return
         expression = self._expression(turn)
-        breakpoint = next((item for item in run.breakpoints if item.text == expression), None)
+        known = next((item for item in run.breakpoints if item.expression == expression), None)
         try:
-            if breakpoint is None:
+            if known is None:
                 await run.add_breakpoint(expression)
-                self._context.notify(f"Breakpoint set: {expression}")
+                self._context.notify(f"Breakpoint set: {expression}{self._when(turn)}")
+            elif known.enabled:
+                await run.remove_breakpoint(known)
+                self._context.notify(f"Breakpoint removed: {known.text}")
             else:
-                await run.remove_breakpoint(breakpoint)
-                self._context.notify(f"Breakpoint removed: {expression}")
+                await run.enable_breakpoint(known, True)
+                self._context.notify(f"Breakpoint on again: {known.text}{self._when(turn)}")
         except CommandRefused as refused:
             self._context.show_refusal(refused)
+        self._context.repaint()
+
+    def _when(self, turn: Turn) -> str:
+        """When a breakpoint on a turn that is over can stop."""
+        if turn.status == OPEN:
+            return ""
+        keymap = self._context.keymap
+        return (
+            f". This turn is over: it stops when the conversation comes by again"
+            f" ({keymap.shown('branch.rewind')} goes back;"
+            f" {keymap.shown('break.list')} lists and edits it)"
+        )
 
     def _list(self) -> None:
         from convtui.tui.screens.dialogs.breakpoints import BreakpointsScreen

@@ -22,14 +22,18 @@ _HELD = (
 _REPLAY = (
     "replay.toggle", "replay.previous_turn", "replay.next_turn", "context.view",
     "inspector.whole", "run.step_stage", "replay.faster", "move.next_event", "inspector.decision",
-    "hold.edit_brief", "view.cycle", "inspector.toggle", "search.open", "replay.go_to",
-    "app.quit", "app.help",
+    "hold.edit_brief", "runs.again", "library.open", "view.cycle", "inspector.toggle",
+    "search.open", "replay.go_to", "app.quit", "app.help",
 )  # fmt: skip
 _OVER = (
-    "provider.reload", "branch.rewind", "context.view", "move.next_event", "inspector.decision",
-    "hold.edit_brief", "view.cycle", "inspector.toggle", "search.open", "copy.transcript",
+    "provider.reload", "runs.again", "library.open", "branch.rewind", "context.view",
+    "move.next_event", "inspector.decision", "hold.edit_brief", "view.cycle",
+    "inspector.toggle", "search.open", "copy.transcript",
     "app.quit", "app.help",
 )  # fmt: skip
+
+INSIDE = ("inspector.fold", "inspector.fold_all", "view.maximise")
+"""The actions that come first while the inspector has the focus."""
 
 
 def footer_ids(conversation: ShownConversation, *, searching: bool) -> Sequence[str]:

@@ -22,16 +22,20 @@ class HoldBarFeed:
         bar: HoldBar,
         box: TakeOverInput,
         *,
+        enter_works: Callable[[], bool],
         show_input: Callable[[], bool],
         decision_held: Callable[[], bool],
     ) -> None:
-        """`show_input` updates the input and returns whether a human is to speak there.
+        """`enter_works` says whether Enter takes the first choice, or has another meaning now.
+
+        `show_input` updates the input and returns whether a human is to speak there.
 
         `decision_held` says whether a decision is held that can be asked for again.
         """
         self._context = context
         self._bar = bar
         self._box = box
+        self._enter_works = enter_works
         self._show_input = show_input
         self._decision_held = decision_held
 
@@ -45,7 +49,7 @@ class HoldBarFeed:
 
     def _items(self, hold: RecordDict) -> list[KeyItem]:
         keymap = self._context.keymap
-        items = choice_items(hold, keymap)
+        items = choice_items(hold, keymap, enter=self._enter_works())
         if self._decision_held():
             items.append(_item("hold.edit_brief", "edit the brief, ask again", keymap))
         if self._box.has_focus:
@@ -53,12 +57,12 @@ class HoldBarFeed:
         return items
 
 
-def choice_items(hold: RecordDict, keymap: Keymap) -> list[KeyItem]:
-    """The choices of a hold with their keys: Enter for the first, else that of their action."""
+def choice_items(hold: RecordDict, keymap: Keymap, *, enter: bool = True) -> list[KeyItem]:
+    """The choices of a hold with their keys: `enter` for the first, else that of their action."""
     calls = len(calls_of(hold))
     items: list[KeyItem] = []
     for choice, label in choices_of(hold):
-        action = action_of(choice, hold.get("side")) if items else FIRST
+        action = action_of(choice, hold.get("side")) if items or not enter else FIRST
         if action is not None:
             items.append(_item(action, _specific(choice, label, hold, calls), keymap))
     return items

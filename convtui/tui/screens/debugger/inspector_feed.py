@@ -11,15 +11,15 @@ from convtui.errors import LogError
 from convtui.log.detail import Call, TurnDetail
 from convtui.log.tool_uses import ToolUse, waiting_uses
 from convtui.transcript.fold import Flag, Turn
-from convtui.transcript.usage import inherited_usage
 from convtui.tui.screens.debugger.context import DebuggerContext
 from convtui.tui.screens.debugger.turn_notes import TurnNotes
+from convtui.tui.sources.break_marks import BreakMark
 from convtui.tui.sources.budget import current_limits
 from convtui.tui.sources.details import DetailCache
 from convtui.tui.widgets import status
 from convtui.tui.widgets.inspector.drift import drift_of
 from convtui.tui.widgets.inspector.inspector import Inspector
-from convtui.tui.widgets.inspector.tabs import RESPONDER, Context
+from convtui.tui.widgets.inspector.tabs import DECISION, Context
 from convtui.tui.widgets.transcript.marks import TurnExtras, extras_of
 from convtui.tui.widgets.transcript.note_marks import has_row
 from convtui.tui.widgets.transcript.transcript_view import Mode
@@ -62,6 +62,7 @@ class InspectorFeed:
         notes: TurnNotes,
         *,
         results: Results,
+        breakpoint: Callable[[Turn], BreakMark | None],
         lineage: Callable[[], list[tuple[str, str, str]]],
         shown: Callable[[], bool],
         source_changed: Callable[[], None],
@@ -76,6 +77,7 @@ class InspectorFeed:
         self._inspector = inspector
         self._notes = notes
         self._whole = results
+        self._breakpoint = breakpoint
         self._lineage = lineage
         self._shown = shown
         self._source_changed = source_changed
@@ -110,7 +112,7 @@ class InspectorFeed:
         setup = next((r for r in transcript.lifecycle if r.get("type") == "provider.setup"), {})
         hooks = setup.get("hooks")
         responder_turn = None
-        if self._conversation.deciding and turn is not None and inspector.tab == RESPONDER:
+        if self._conversation.deciding and turn is not None and inspector.tab == DECISION:
             responder_turn = self._last_responder_turn(turn, detail)
         path = self._conversation.source.path
         inspector.show(
@@ -121,7 +123,7 @@ class InspectorFeed:
                     self._call_messages, log=(responder_turn or detail or _NO_DETAIL).log
                 ),
                 totals=transcript.totals,
-                inherited=inherited_usage(transcript),
+                inherited=transcript.inherited,
                 limits=current_limits(transcript, scenario),
                 whole=self._whole.of(turn, detail.log) if turn and detail else {},
                 whole_key=self._whole.key_hint(turn),
@@ -189,6 +191,10 @@ class InspectorFeed:
         if noted is not None and has_row(noted, turn):
             extra = extra or TurnExtras()
             extra.noted = noted
+        mark = self._breakpoint(turn)
+        if mark is not None:
+            extra = extra or TurnExtras()
+            extra.breakpoint = mark
         return extra
 
     def has_detail(self, turn: Turn) -> bool:
@@ -209,10 +215,10 @@ class InspectorFeed:
             return None
         if mode == "raw":
             return detail.all_raw
-        from convtui.tui.drawing.word_diff import diff_spans
+        from convtui.tui.drawing.word_diff import diff_spans, drawn_spans
 
         shown = detail.shown if detail.shown is not None else turn.text
-        return diff_spans(detail.raw, shown)
+        return drawn_spans(diff_spans(detail.raw, shown), self._inspector.palette)
 
     def _call_messages(self, call: Call, log: Path | None = None) -> list[Any]:
         key = (log, call.seq)

@@ -8,8 +8,9 @@ from functools import partial
 from convtui.actions.registry import TABS
 from convtui.tui.screens.debugger.context import DebuggerContext
 from convtui.tui.screens.handlers import Handler
+from convtui.tui.widgets.inspector.decisions import CONVERSATION
 from convtui.tui.widgets.inspector.inspector import Inspector
-from convtui.tui.widgets.inspector.tabs import DECISION, RESPONDER
+from convtui.tui.widgets.inspector.tabs import DECISION
 
 
 class InspectorKeys:
@@ -42,6 +43,9 @@ class InspectorKeys:
                 partial(self._has_tab, number),
             )
         yield Handler("inspector.decision", self._decision, self._deciding)
+        pane = self._inspector.pane
+        yield Handler("inspector.fold", pane.toggle, self._on_fold, self._fold_label)
+        yield Handler("inspector.fold_all", pane.toggle_all, self._has_folds, self._all_label)
 
     def _has_turns(self) -> bool:
         return self._conversation.has_turns
@@ -65,19 +69,42 @@ class InspectorKeys:
         self._inspector.next_tab(direction)
 
     def _show_tab(self, number: int) -> None:
-        tabs = self._inspector.tabs
-        if number > len(tabs):
-            self._context.notify(f"The inspector has {len(tabs)} tabs.")
+        """Shows a tab; if it is shown already, goes into it."""
+        if number > len(self._inspector.tabs):
+            if number == TABS:
+                self._context.notify("This conversation has no responder, and no decisions.")
+            return
+        if self._shown() and self._inspector.tab == self._inspector.tabs[number - 1]:
+            self._inspector.pane.focus()
             return
         self._show(True)
         self._inspector.show_tab(number)
 
     def _decision(self) -> None:
         """Shows the decisions of the selected turn; again, the responder's own conversation."""
+        before = self._inspector.tab if self._shown() else ""
         self._show(True)
         if DECISION not in self._inspector.tabs:
             self._context.notify("This conversation has no responder.")
-        elif self._inspector.tab == DECISION:
-            self._inspector.tab = RESPONDER
-        else:
-            self._inspector.tab = DECISION
+            return
+        self._inspector.tab = DECISION
+        if before == DECISION:
+            self._inspector.pane.go_to_fold(CONVERSATION)
+
+    # --- folds
+
+    def on_fold(self) -> bool:
+        """Whether the keys are in the inspector, where there are folds."""
+        return self._inspector.pane.has_focus and self._inspector.pane.has_folds
+
+    def _on_fold(self) -> bool:
+        return self.on_fold() and self._inspector.pane.cursor >= 0
+
+    def _fold_label(self) -> str:
+        return "fold" if self._inspector.pane.is_open else "unfold"
+
+    def _has_folds(self) -> bool:
+        return self._shown() and self._inspector.pane.has_folds
+
+    def _all_label(self) -> str:
+        return "fold all" if self._inspector.pane.everything_open else "unfold all"

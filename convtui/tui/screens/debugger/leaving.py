@@ -28,11 +28,20 @@ class Leaving:
         self._leave = leave
         self._closing = False
 
-    def what(self) -> str:
+    @property
+    def does(self) -> str:
         """What leaving does to a live conversation, as a verb; empty if there is none."""
         if not self._conversation.going:
             return ""
         return "asks whether to end the conversation" if self._asks() else "ends and saves it"
+
+    def stays(self) -> bool:
+        """Whether a live conversation is only left on purpose; says so in a notice."""
+        going = self._conversation.going
+        if going:
+            key = self._context.keymap.shown("app.quit")
+            self._context.notify(f"The conversation goes on: {key} leaves it.")
+        return going
 
     async def leave(self) -> None:
         ended = self._conversation.over

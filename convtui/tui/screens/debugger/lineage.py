@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from convtui.transcript.fold import Transcript
 from convtui.tui.screens.debugger.context import DebuggerContext
-from convtui.tui.sources.lineage import Parent, look_for_parent, origin_of
+from convtui.tui.screens.handlers import Handler
+from convtui.tui.sources.branches import branches_beside
+from convtui.tui.sources.lineage import (
+    Parent,
+    look_for_parent,
+    origin_of,
+)
 from convtui.tui.widgets.transcript.outline import Outline
 
 
@@ -24,6 +30,13 @@ class Lineage:
         """The parent of the shown log; None for an independent run."""
         self._checked: Transcript | None = None
 
+    def handlers(self) -> Iterator[Handler]:
+        yield Handler("view.hooks", self._toggle_hooks)
+
+    def _toggle_hooks(self) -> None:
+        which = "every hook" if self._outline.toggle_hooks() else "slow and failed hooks"
+        self._context.notify(f"The outline lists {which}.")
+
     def refresh(self) -> None:
         """Shows the origin of the log and, in a thread, checks whether its parent is there."""
         transcript = self._context.conversation.transcript
@@ -35,6 +48,7 @@ class Lineage:
         self._outline.set_origin(origin, "", "muted")
         if origin:
             self._context.spawn(self._find_parent(transcript), group="lineage")
+        self._context.spawn(self._find_branches(transcript), group="branches")
 
     async def _find_parent(self, transcript: Transcript) -> None:
         try:
@@ -47,15 +61,26 @@ class Lineage:
             return
         self._parent = parent
         self._outline.set_origin(
-            origin_of(transcript.header), f"parent log {parent.state}", parent.role
+            origin_of(transcript.header), _state_words(parent), parent.role, parent.path
         )
         if parent.missing:
+            lost = "" if transcript.past_known else " What it dropped is not in this log."
             self._context.notify(
-                f"{parent.message[:1].upper()}{parent.message[1:]}. Its turns are all here; their"
-                " raw text, stages and requests cannot be shown.",
+                f"{parent.message[:1].upper()}{parent.message[1:]}. What was said is all here; raw"
+                f" texts, stages and requests from before cannot be shown.{lost}",
                 "warning",
             )
         self._refresh_inspector()
+
+    async def _find_branches(self, transcript: Transcript) -> None:
+        """Shows the branches of the family in the outline."""
+        path = self._context.conversation.source.path
+        if path is None:
+            return
+        branches = await asyncio.to_thread(branches_beside, path)
+        if self._checked is transcript and self._context.mounted():
+            self._outline.set_branches(branches)
+            self._context.repaint()
 
     def fields(self) -> list[tuple[str, str, str]]:
         """The Meta tab's rows on the origin, as (name, value, role)."""
@@ -68,3 +93,8 @@ class Lineage:
         if parent.state == "found":
             fields.append(("parent file", str(parent.path), "text"))
         return fields
+
+
+def _state_words(parent: Parent) -> str:
+    """What is wrong with the parent log; nothing where it is as it was."""
+    return "" if parent.state in ("found", "looking") else f"parent log {parent.state}"

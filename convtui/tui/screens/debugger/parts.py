@@ -7,9 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from textual.widgets import Input, TextArea
+
 from convtui.errors import EngineError, UsageError
 from convtui.tui.screens.debugger.ask_again_with import AskAgainWith
 from convtui.tui.screens.debugger.branches import Branches
+from convtui.tui.screens.debugger.break_marks import BreakMarks
 from convtui.tui.screens.debugger.breakpoints import Breakpoints
 from convtui.tui.screens.debugger.brief_editing import BriefEditing
 from convtui.tui.screens.debugger.budget_raise import BudgetRaise
@@ -17,16 +20,19 @@ from convtui.tui.screens.debugger.compression import Compression
 from convtui.tui.screens.debugger.copying import Copying
 from convtui.tui.screens.debugger.corrections import Corrections
 from convtui.tui.screens.debugger.fault_injection import FaultInjection
+from convtui.tui.screens.debugger.hints import Hints
 from convtui.tui.screens.debugger.hold_answers import HoldAnswers, OtherAnswers
 from convtui.tui.screens.debugger.hold_bar_feed import HoldBarFeed
 from convtui.tui.screens.debugger.hold_drafts import HoldDrafts
 from convtui.tui.screens.debugger.hold_reply import HoldReply
 from convtui.tui.screens.debugger.inspector_feed import InspectorFeed
 from convtui.tui.screens.debugger.inspector_keys import InspectorKeys
+from convtui.tui.screens.debugger.layout import Layout
 from convtui.tui.screens.debugger.leaving import Leaving
 from convtui.tui.screens.debugger.lineage import Lineage
 from convtui.tui.screens.debugger.log_evaluation import LogEvaluation
 from convtui.tui.screens.debugger.movement import Movement
+from convtui.tui.screens.debugger.next_run import NextRun
 from convtui.tui.screens.debugger.notes import Notes
 from convtui.tui.screens.debugger.provider_reload import ProviderReload
 from convtui.tui.screens.debugger.run_control import RunControl
@@ -38,9 +44,11 @@ from convtui.tui.screens.debugger.transcript_feed import TranscriptFeed
 from convtui.tui.screens.debugger.transport import Transport
 from convtui.tui.screens.debugger.turn_notes import TurnNotes
 from convtui.tui.screens.debugger.whole_results import WholeResults
-from convtui.tui.screens.external_editor import write_outside
+from convtui.tui.screens.external_editor import has_editor, open_at, write_outside
 from convtui.tui.screens.handlers import Handler
+from convtui.tui.screens.saved_runs import open_library, run_again
 from convtui.tui.widgets.inspector.drift import drift_notes
+from convtui.tui.widgets.maximise import Maximise
 
 if TYPE_CHECKING:
     from convtui.tui.screens.debugger.screen import DebuggerScreen
@@ -62,11 +70,20 @@ class DebuggerParts:
         view, inspector = widgets.view, widgets.inspector
         outside = partial(write_outside, screen)
         self.notes = TurnNotes(context)
+        break_marks = BreakMarks(context.conversation)
         self.movement = Movement(context, view, at)
         jump = self.movement.jump
         self.search = Search(context, view, widgets.search, self.notes, screen.refresh_footer)
         self.inspector_keys = InspectorKeys(
             context, inspector, show=screen.show_inspector, shown=lambda: screen.inspecting
+        )
+        self.layout = Layout(
+            context,
+            screen,
+            widgets,
+            Maximise(screen, ("Outline", "TranscriptView", "Inspector")),
+            recall=screen.capp.recall,
+            remember=screen.capp.remember,
         )
         self.whole_results = WholeResults(
             context,
@@ -81,6 +98,7 @@ class DebuggerParts:
             self.notes,
             results=self.whole_results,
             lineage=self.lineage.fields,
+            breakpoint=break_marks.on,
             shown=lambda: screen.inspecting,
             source_changed=screen.source_changed,
         )
@@ -110,6 +128,12 @@ class DebuggerParts:
             attach=screen.attach,
             watch_with=partial(screen.run_worker, group="code", exclusive=True),
             palette=lambda: screen.capp.palette,
+            edit=lambda: partial(open_at, screen) if has_editor(screen) else None,
+            in_view=lambda: (
+                screen.app.screen is screen and not isinstance(screen.focused, Input | TextArea)
+            ),
+            acts=lambda key: screen.action_of(key) is not None,
+            press=screen.press,
             leave=lambda: screen.capp.leave(screen),
             fail=screen.capp.fail,
             declined=partial(_declined, screen),
@@ -130,7 +154,21 @@ class DebuggerParts:
             leave=lambda ended: screen.capp.leave(screen, ended=ended),
         )
         self.faults = FaultInjection(context)
+        self.hints = Hints(
+            context,
+            widgets.hint_line,
+            wanted=lambda: screen.capp.config is None or screen.capp.config.hints,
+            recall=screen.capp.recall,
+            remember=lambda state: screen.capp.remember(hints=state),
+        )
         breaks = Breakpoints(context)
+        self.branches = Branches(
+            context,
+            view,
+            attach=screen.attach,
+            view_log=screen.capp.replay,
+            compare=screen.capp.compare,
+        )
         replay = screen.replay
         self._controllers: tuple[Controller, ...] = (
             RunControl(context, reply)
@@ -144,15 +182,12 @@ class DebuggerParts:
             self.provider,
             self.compression,
             self.briefs,
-            Branches(
-                context,
-                view,
-                attach=screen.attach,
-                view_log=screen.capp.replay,
-                compare=screen.capp.compare,
-            ),
+            self.branches,
+            self.lineage,
             self.faults,
+            self.hints,
             self.inspector_keys,
+            self.layout,
             self.whole_results,
             self.movement,
             self.search,
@@ -164,12 +199,26 @@ class DebuggerParts:
                 rehook=partial(_open_rehook, screen),
                 profile=partial(_open_profile, screen),
             ),
+            NextRun(
+                context,
+                library=lambda: open_library(screen.capp, recording=screen.run is None),
+                again=partial(run_again, screen.capp),
+                start=lambda spec, python: screen.capp.start_run(spec, python=python),
+            ),
         )
-        self.transcript = TranscriptFeed(context.conversation, view, widgets.outline, self.notes)
+        self.transcript = TranscriptFeed(
+            context.conversation,
+            view,
+            widgets.outline,
+            self.notes,
+            break_marks,
+            box=widgets.take_over,
+        )
         self.hold_bar = HoldBarFeed(
             context,
             widgets.hold_bar,
             widgets.take_over,
+            enter_works=lambda: not self.inspector_keys.on_fold(),
             show_input=self.take_over.show,
             decision_held=lambda: self.briefs.decision_held,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +10,9 @@ from convtui.errors import CommandRefused, ConvtuiError, EngineError
 from convtui.text.boundary import visible_line
 from convtui.tui.drawing.palette import Palette
 from convtui.tui.screens.debugger.context import Attach, DebuggerContext
-from convtui.tui.screens.debugger.reloaded_turn import ReloadedTurn, reloaded_turn
+from convtui.tui.screens.debugger.reloaded_turn import ReloadedTurn, previewed, reloaded_turn
 from convtui.tui.screens.dialogs.consent import agrees, is_question
-from convtui.tui.screens.dialogs.provider_error import ErrorPane
+from convtui.tui.screens.dialogs.provider_error import ErrorPane, OpenAt, error_data
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.sources import watch
 
@@ -21,27 +20,6 @@ if TYPE_CHECKING:
     from convtui.tui.sources.run import LiveRun
 
 _FROM_LOG = "continue from the log"
-_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
-_FILE_LINE = re.compile(r"(?P<file>\S+\.py):(?P<line>\d+)")
-
-
-def error_data(error: EngineError) -> dict[str, Any]:
-    """The error record of an engine that did not start, with the location of the failure."""
-    first, *frames = str(error).splitlines() or [""]
-    data: dict[str, Any] = {"type": "EngineError", "message": first, "frames": frames}
-    if error.error:
-        data = dict(error.error)
-        frames = [str(frame) for frame in data.get("frames") or ()]
-    if data.get("location"):
-        return data
-    # A crash report starts with the innermost call, a traceback ends with it.
-    crash = any(line.startswith('  File "') for line in frames)
-    for line in (*(frames if crash else reversed(frames)), first):
-        match = _FRAME.search(line) or _FILE_LINE.search(line)
-        if match is not None:
-            data["location"] = [match["file"], int(match["line"])]
-            break
-    return data
 
 
 class ProviderReload:
@@ -54,12 +32,18 @@ class ProviderReload:
         attach: Attach,
         watch_with: Callable[[Coroutine[Any, Any, None]], object],
         palette: Callable[[], Palette],
+        edit: Callable[[], OpenAt | None],
+        in_view: Callable[[], bool],
+        acts: Callable[[str], bool],
+        press: Callable[[str], None],
         leave: Callable[[], None],
         fail: Callable[[ConvtuiError], None],
         declined: Callable[[EngineError], None],
     ) -> None:
         """`watch_with` runs the watcher of the code, replacing an earlier one.
 
+        `edit` opens a file in the user's editor, None without one; `in_view` says whether keys are
+        actions on the conversation, `acts` whether a key is one, and `press` does it.
         `leave` closes the debugger, `fail` the app; `declined` is called when the user does not
         agree to what the log would run.
         """
@@ -69,6 +53,13 @@ class ProviderReload:
         self._attach = attach
         self._watch = watch_with
         self._palette = palette
+        self._edit = edit
+        self._in_view = in_view
+        self._acts = acts
+        self._press = press
+        self._reloads = 0
+        self._failing = False
+        """Whether the pane is open that says why, and that watches the code itself."""
         self._leave = leave
         self._fail = fail
         self._last_error: dict[str, Any] | None = None
@@ -136,6 +127,7 @@ class ProviderReload:
                 raise
 
         def closed(fixed: bool | None) -> None:
+            self._failing = False
             self._attach(run)
             if fixed:
                 self._context.notify("The provider works again.")
@@ -143,12 +135,14 @@ class ProviderReload:
             elif run.handle.state.value == "failed":
                 self._leave()
 
+        self._failing = True
         self._context.open(
             ErrorPane(
                 f"{self._conversation.provider_name} {what}",
                 error=lambda: self._last_error,
                 attempt=attempt,
                 files=run.provider_files,
+                edit=self._edit(),
                 back=back,
             ),
             closed,
@@ -173,11 +167,22 @@ class ProviderReload:
             after = await asyncio.to_thread(watch.stamp, files)
             modified = [path for path in files if after.get(path) != before.get(path)]
             before = after
-            if modified and not self._conversation.busy_with:
+            if not modified or self._conversation.busy_with or self._failing:
+                continue
+            if self._setup_failed:
+                # Nothing was said yet, so nothing can be lost.
+                self._context.spawn(self._reload())
+            else:
                 names = ", ".join(visible_line(path.name, 40) for path in modified[:3])
                 self._context.notify(
                     f"{names} changed: {self._context.keymap.shown('provider.reload')} reloads it."
                 )
+
+    @property
+    def _setup_failed(self) -> bool:
+        """Whether the conversation waits because the provider could not be set up."""
+        hold = self._conversation.hold or {}
+        return hold.get("reason") == "error" and hold.get("stage") == "setup"
 
     async def _reload(self) -> None:
         """Reloads the provider's code; a held reply goes through the new hooks."""
@@ -211,28 +216,52 @@ class ProviderReload:
                 then=lambda: self._show_reloaded(reloaded),
             )
         else:
-            self._context.notify("Reloaded: the new code is in use.")
             self._show_reloaded(reloaded)
         finally:
             self._conversation.busy_with = ""
             self._attach(run)
 
     def _show_reloaded(self, reloaded: ReloadedTurn | None) -> None:
-        """Shows the held or last turn through the old and the new code."""
-        run = self._conversation.run
-        if run is None or reloaded is None:
+        """Says what the new code makes of the held or last turn."""
+        if reloaded is None:
+            self._context.notify("Reloaded: the new code is in use.")
             return
-        from convtui.tui.screens.debugger.reload_diff import ReloadDiff
+        self._reloads += 1
+        self._context.notify(f"Reloaded: trying the new code on turn {reloaded.address} ...")
+        self._context.spawn(self._compare(reloaded, self._reloads))
 
+    async def _compare(self, reloaded: ReloadedTurn, number: int) -> None:
+        """Shows that turn through the old and the new code, where there is a difference."""
+        from convtui.tui.screens.debugger.reload_diff import ReloadDiff, summary
+
+        run = self._conversation.run
+        assert run is not None
+        preview, problem = await previewed(reloaded, run.spec, run.python)
+        if number != self._reloads or not self._context.mounted():
+            return
+        differs = bool(problem) or (preview is not None and bool(preview.changed))
+        if not differs or not self._in_view():
+            words = summary(preview, problem)
+            self._context.notify(f"Reloaded. Turn {reloaded.address}: {words}")
+            return
         spec, python = run.spec, run.python
         self._context.open(
             ReloadDiff(
                 reloaded.title,
-                run_preview=lambda: reloaded.preview(spec, python),
+                preview,
+                problem,
                 ask_again=lambda: reloaded.ask_again(spec, python),
+                reload_keys=self._context.keymap.shown_keys("provider.reload"),
+                acts=self._acts,
                 palette=self._palette(),
-            )
+            ),
+            self._press_after,
         )
+
+    def _press_after(self, key: str | None) -> None:
+        """Does what the key that left the page does in the conversation."""
+        if key:
+            self._press(key)
 
     async def _reload_again(self) -> None:
         run = self._conversation.run

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -12,14 +13,17 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
+from convtui.actions.registry import Keymap
 from convtui.analysis.rehook.preview import Asked, Made, Preview
 from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible_line
 from convtui.text.word_diff import word_diff
 from convtui.tui.drawing.labels import error_lines
 from convtui.tui.drawing.palette import Palette, Span
+from convtui.tui.drawing.word_diff import changed_spans
 from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.widgets.keybar import KeyBar, KeyItem
+from convtui.tui.widgets.notice_line import NoticeLine
 from convtui.tui.widgets.text_pane import Document, TextPane
 
 WIDE = 100
@@ -33,16 +37,27 @@ _NAMES = {
     "mended": "a hook failed before, none does now",
 }
 
-RunPreview = Callable[[], Awaitable[Preview]]
 AskAgain = Callable[[], Awaitable[Asked]]
-"""Both raise `ConvtuiError`."""
+"""Raises `ConvtuiError`."""
 
 
-class ReloadDiff(Screen[None]):
+def summary(preview: Preview | None, problem: str = "") -> str:
+    """What the new code changes, as a sentence; `problem` is why there is no preview."""
+    if problem or preview is None:
+        first = problem.split("\n", 1)[0]
+        return f"the new code cannot be tried: {visible_line(first, 300)}"
+    if preview.error is not None and not preview.changed:
+        return "a hook fails as it did before."
+    if not preview.changed:
+        return "nothing changes with the new code."
+    return f"changed: {', '.join(_NAMES[name] for name in preview.changed)}."
+
+
+class ReloadDiff(Screen[str | None]):
     """One reply through the old hooks and the new ones; `a` asks the model again.
 
-    `run_preview` runs the recorded reply through the new code, `ask_again` gets another reply;
-    neither changes the conversation.
+    It changes nothing: neither the preview nor another reply is part of the conversation. Its
+    result is the key that left it, to be pressed in the conversation; None if there is none.
     """
 
     DEFAULT_CSS = """
@@ -55,7 +70,8 @@ class ReloadDiff(Screen[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "ask", "ask the model again"),
-        Binding("escape,enter,q", "back", "back"),
+        Binding("enter", "back", "go on"),
+        Binding("escape,q", "back", "back"),
         Binding("down,j", "scroll(1)", "down", show=False),
         Binding("up,k", "scroll(-1)", "up", show=False),
     ]
@@ -63,19 +79,27 @@ class ReloadDiff(Screen[None]):
     def __init__(
         self,
         title: str,
+        preview: Preview | None,
+        problem: str = "",
         *,
-        run_preview: RunPreview,
         ask_again: AskAgain | None,
+        reload_keys: Sequence[str],
+        acts: Callable[[str], bool],
         palette: Palette,
     ) -> None:
         super().__init__()
+        """`preview` is the recorded reply through the new code, `problem` why there is none.
+
+        `acts` says whether a key is an action on the conversation.
+        """
         self._title = title
-        self._run_preview, self._ask_again = run_preview, ask_again
+        self._ask_again = ask_again
+        self._reload_keys = reload_keys[:1]
+        self._acts = acts
         self._palette = palette
-        self.preview: Preview | None = None
+        self.preview = preview
+        self.problem = problem
         self.new_reply: Asked | None = None
-        self.problem = ""
-        """Why there is no preview."""
         self.asking = False
         self.ask_problem = ""
 
@@ -85,6 +109,7 @@ class ReloadDiff(Screen[None]):
         with Horizontal():
             for name in ("old", "new", "asked"):
                 yield TextPane(id=f"reloaded-{name}", palette=self._palette)
+        yield NoticeLine()
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -93,18 +118,9 @@ class ReloadDiff(Screen[None]):
         )
         # The columns' content is mounted after the screen.
         self.call_after_refresh(self._show)
-        run_while_open(self, self._load_preview(), group="preview")
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._show)
-
-    async def _load_preview(self) -> None:
-        try:
-            self.preview = await self._run_preview()
-        except ConvtuiError as error:
-            self.problem = str(error)
-        if is_open(self):
-            self._show()
 
     async def _load_reply(self) -> None:
         assert self._ask_again is not None
@@ -135,24 +151,24 @@ class ReloadDiff(Screen[None]):
             pane.scroll_relative(y=lines, animate=False)
 
     def on_key_bar_chosen(self, event: KeyBar.Chosen) -> None:
-        self.action_ask() if event.action == "ask" else self.action_back()
+        if event.action == "ask":
+            self.action_ask()
+        else:
+            self.dismiss(event.action or None)
+
+    def on_key(self, event: events.Key) -> None:
+        """Returns with a key that acts on the conversation and means nothing here."""
+        if self._acts(event.key):
+            event.stop()
+            self.dismiss(event.key)
 
     # --- drawing
 
     @property
     def summary(self) -> str:
         """What changed, as a sentence."""
-        preview = self.preview
-        if self.problem:
-            first = self.problem.split("\n", 1)[0]
-            return f"The new code cannot be tried: {visible_line(first, 300)}"
-        if preview is None:
-            return "Running the recorded reply through the new code ..."
-        if preview.error is not None and not preview.changed:
-            return "A hook fails as it did before."
-        if not preview.changed:
-            return "Nothing changed: the new code treats this reply the same."
-        return f"Changed: {', '.join(_NAMES[name] for name in preview.changed)}."
+        text = summary(self.preview, self.problem)
+        return text[:1].upper() + text[1:]
 
     def _show(self) -> None:
         changed = bool(self.problem or (self.preview is not None and self.preview.changed))
@@ -182,8 +198,11 @@ class ReloadDiff(Screen[None]):
             pane.display = doc is not None
             if doc is not None:
                 pane.show(doc, keep_place=True)
-        keys = [KeyItem("a", "ask the model again", "ask")] if self._ask_again is not None else []
-        self.query_one(KeyBar).items = [*keys, KeyItem("esc", "back", "back")]
+        keys = [KeyItem("enter", "go on with the new code", "")]
+        if self._ask_again is not None:
+            keys.append(KeyItem("a", "ask the model again", "ask"))
+        keys += [KeyItem(Keymap.display(key), "reload again", key) for key in self._reload_keys]
+        self.query_one(KeyBar).items = [*keys, KeyItem("esc", "back", "")]
 
     def _documents(self) -> tuple[Document | None, Document | None, Document | None]:
         preview = self.preview
@@ -234,10 +253,8 @@ def _diff_texts(
         if op == "=":
             old.append((text, "text"))
             new.append((text, "text"))
-        elif op == "-":
-            old += [("[-", "error bold"), (text, "error under"), ("-]", "error bold")]
         else:
-            new += [("{+", "ok bold"), (text, "ok under"), ("+}", "ok bold")]
+            (old if op == "-" else new).extend(changed_spans(op, text))
     return old, new
 
 

@@ -36,6 +36,10 @@ class ReloadedTurn:
     verdict: bool | None = None
     """The result of `should_discard_response`, if it is not recorded yet."""
 
+    @property
+    def address(self) -> str:
+        return f"{self.session}:{self.turn}"
+
     async def preview(self, spec: StartSpec, python: str | None) -> Preview:
         """Runs its reply through the new code. Raises `EngineError`."""
         from convtui.analysis.rehook.preview import preview_turn
@@ -50,6 +54,16 @@ class ReloadedTurn:
         return await preview.ask_again(
             spec, parent, session=self.session, turn=self.turn, python=python
         )
+
+
+async def previewed(
+    reloaded: ReloadedTurn, spec: StartSpec, python: str | None
+) -> tuple[Preview | None, str]:
+    """The preview of a turn, or why there is none."""
+    try:
+        return await reloaded.preview(spec, python), ""
+    except ConvtuiError as error:
+        return None, str(error)
 
 
 async def reloaded_turn(

@@ -14,8 +14,9 @@ from textual.widgets import Input
 from convtui.actions.registry import Keymap
 from convtui.transcript.fold import Transcript, Turn
 from convtui.tui.screens.action_screen import ActionScreen
+from convtui.tui.screens.debugger.columns import NARROW
 from convtui.tui.screens.debugger.context import DebuggerContext, ShownConversation
-from convtui.tui.screens.debugger.footer import beside_hold_bar, footer_ids, take_over_ids
+from convtui.tui.screens.debugger.footer import INSIDE, beside_hold_bar, footer_ids, take_over_ids
 from convtui.tui.screens.debugger.parts import DebuggerParts
 from convtui.tui.screens.debugger.widgets import DebuggerWidgets
 from convtui.tui.screens.handlers import Handler
@@ -37,23 +38,18 @@ if TYPE_CHECKING:
 FRAME = 0.05
 """Minimum seconds between two repaints."""
 TICK = 0.25
-NARROW = 100
-"""Columns below which the inspector replaces the transcript and the outline is hidden."""
 
 
 class DebuggerScreen(ActionScreen):
     """Outline, transcript and inspector between two status lines; holds and keys below."""
 
-    KEY_CONTEXTS = ("search", "dead", "held", "live", "replay")
+    KEY_CONTEXTS = ("inspector", "search", "dead", "held", "live", "replay")
     DEFAULT_CSS = """
     DebuggerScreen { layout: vertical; }
     DebuggerScreen #body { height: 1fr; }
-    DebuggerScreen Outline { width: 24; border-right: solid $border; padding: 0; }
     DebuggerScreen TranscriptView { width: 1fr; }
-    DebuggerScreen Inspector { width: 38%; min-width: 36; border-left: solid $border; }
     DebuggerScreen.-no-inspector Inspector { display: none; }
-    DebuggerScreen.-narrow Outline { display: none; }
-    DebuggerScreen.-narrow Inspector { display: none; width: 1fr; border-left: none; }
+    DebuggerScreen.-narrow Inspector { display: none; }
     DebuggerScreen.-narrow.-inspecting Inspector { display: block; }
     DebuggerScreen.-narrow.-inspecting TranscriptView { display: none; }
     DebuggerScreen #search { display: none; height: 1; border: none; padding: 0 1;
@@ -98,7 +94,7 @@ class DebuggerScreen(ActionScreen):
         return self.widgets.compose()
 
     def on_mount(self) -> None:
-        self.set_class(self.app.size.width < NARROW, "-narrow")
+        self.lay_out()
         view = self.view
         view.extras_of = self.parts.feed.extra
         view.text_of = self.parts.feed.text
@@ -109,10 +105,11 @@ class DebuggerScreen(ActionScreen):
         view._bindings.key_to_bindings.pop("enter", None)
         self._watch_source()
         self.set_interval(TICK, self._tick)
+        self.spawn(self.parts.layout.load())
         if self.run is not None:
             # Start the process after the first frame: both need the CPU.
             self.call_after_refresh(lambda: self.spawn(self._start()))
-            self.call_after_refresh(lambda: self.spawn(self.capp.hint_once()))
+            self.call_after_refresh(lambda: self.spawn(self.parts.hints.start()))
         elif self.replay is not None:
             self.replay.start()
         self.repaint()
@@ -184,6 +181,7 @@ class DebuggerScreen(ActionScreen):
         if self.source.live and not self.conversation.over:
             self.parts.status.show()
             self.refresh_footer()
+        self.parts.hints.show()
 
     def blocked(self) -> bool:
         """Whether the conversation has to wait for something; says so in a notice."""
@@ -205,23 +203,28 @@ class DebuggerScreen(ActionScreen):
             self._hold_changed()
         self.parts.transcript.draw()
         self.parts.lineage.refresh()
+        self.lay_out()
         self.parts.movement.go_to_start()
         self.parts.hold_bar.show()
+        self.parts.hints.show()
         self.parts.status.show()
         self.parts.feed.refresh()
         self.refresh_footer()
 
     def _hold_changed(self) -> None:
-        hold = self.conversation.hold or {}
-        stopped = hold.get("reason") == "breakpoint"
-        # A breakpoint may also fire where a human is asked.
-        stopped = stopped or str(hold.get("detail") or "").startswith("breakpoint ")
-        if self.run is not None and stopped:
+        self.capp.attention.held(self.conversation.hold)
+        if self.run is not None and self.conversation.at_breakpoint:
             # A one-time breakpoint is off now.
             run_while_open(self, self.run.refresh_breakpoints(), group="breakpoints")
         if self.conversation.has_turns:
             # Held tool calls are lines of their turn.
             self.source.changed.add(len(self.transcript.turns) - 1)
+
+    def lay_out(self, width: int | None = None) -> None:
+        """Shares the width between the columns, by what they have to say."""
+        width = self.app.size.width if width is None else width
+        self.set_class(width < NARROW, "-narrow")
+        self.parts.layout.share(width, inspector=not self.has_class("-no-inspector"))
 
     # --- showing the inspector
 
@@ -232,14 +235,19 @@ class DebuggerScreen(ActionScreen):
     @property
     def inspecting(self) -> bool:
         """Whether the inspector is visible."""
+        maximised = self.parts.layout.shows_inspector
+        if maximised is not None:
+            return maximised
         if self.narrow:
             return self.has_class("-inspecting")
         return not self.has_class("-no-inspector")
 
     def show_inspector(self, shown: bool) -> None:
         """Opens or closes the inspector; on a narrow screen it replaces the transcript."""
+        self.parts.layout.inspector_shown(shown)
         self.set_class(shown, "-inspecting")
         self.set_class(not shown, "-no-inspector")
+        self.lay_out()
         if shown:
             self.parts.feed.refresh()
         elif self.inspector.has_focus_within:
@@ -265,6 +273,9 @@ class DebuggerScreen(ActionScreen):
     def on_transcript_view_turn_opened(self) -> None:
         self.parts.inspector_keys.open()
 
+    def on_fold_pane_folds_changed(self) -> None:
+        self.refresh_footer()
+
     def on_transcript_view_search_progress(self, event: TranscriptView.SearchProgress) -> None:
         self.parts.search.show_progress(event.count, done=event.done)
 
@@ -272,6 +283,9 @@ class DebuggerScreen(ActionScreen):
         """Refreshes, because some tabs need more than the selected turn."""
         event.stop()
         self.parts.feed.refresh()
+
+    async def on_outline_branch_selected(self, event: Outline.BranchSelected) -> None:
+        await self.parts.branches.open(event.path)
 
     async def on_outline_turn_selected(self, event: Outline.TurnSelected) -> None:
         await self.parts.movement.jump(event.turn_index)
@@ -308,12 +322,14 @@ class DebuggerScreen(ActionScreen):
     # --- keys
 
     def contexts(self) -> tuple[str, ...]:
-        """`search` while matches are highlighted, then the debugger's state."""
+        """`inspector` while keys go to its folds, `search` while matches are highlighted, then the
+        debugger's state."""
         live = "held" if self.conversation.hold is not None else "live"
         states = ("replay",) if self.run is None else (live,)
         if self.conversation.dead:
             states = ("dead", live)
-        return ("search", *states) if self.parts.search.text else states
+        first = ("inspector",) if self.parts.inspector_keys.on_fold() else ()
+        return (*first, "search", *states) if self.parts.search.text else (*first, *states)
 
     def help_contexts(self) -> tuple[str, ...]:
         """The contexts, after that of the take-over's input while it has the focus."""
@@ -326,7 +342,8 @@ class DebuggerScreen(ActionScreen):
         if box.has_focus:
             can_draft = self.parts.reply.offers("draft") is not None
             return take_over_ids(can_draft=can_draft, my_turn=box.my_turn)
-        return footer_ids(self.conversation, searching=bool(self.parts.search.text))
+        ids = footer_ids(self.conversation, searching=bool(self.parts.search.text))
+        return (*INSIDE, *ids) if self.inspector.pane.has_focus else ids
 
     def footer_items(self) -> list[KeyItem]:
         """The footer's keys, without those that the hold bar lists."""
@@ -347,29 +364,26 @@ class DebuggerScreen(ActionScreen):
 
     def back(self) -> Awaitable[None] | None:
         """Goes back to the transcript, then to the screen below; a live run is never left."""
+        if isinstance(self.focused, Input):
+            self.parts.search.close()
+            return None
+        if self.parts.layout.restore():
+            return None
         covered = self.narrow and self.inspecting
         if covered:
             self.show_inspector(False)
         if covered or not self.view.has_focus:
             self.view.focus()
             return None
-        if self.conversation.going:
-            self.tell(f"The conversation goes on: {self.keymap.shown('app.quit')} leaves it.")
-            return None
-        return super().back()
+        return None if self.parts.leaving.stays() else super().back()
 
-    def leaving(self) -> str:
-        """What `quit()` does, after "ctrl+c again"."""
-        return self.parts.leaving.what() or super().leaving()
-
-    def on_key(self, event: events.Key) -> None:
-        """Closes the search line on Escape."""
-        if event.key == "escape" and isinstance(self.focused, Input):
-            event.stop()
-            self.parts.search.close()
+    @property
+    def quit_does(self) -> str:  # type: ignore[override]
+        return self.parts.leaving.does
 
     def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.width < NARROW, "-narrow")
+        self.parts.layout.resized()
+        self.lay_out(event.size.width)
         self.parts.feed.refresh()
 
     def restyle(self) -> None:

@@ -57,7 +57,7 @@ class StatusFeed:
                 scenario=conversation.scenario,
                 followups=self._count_followups(),
                 position=conversation.source.limit,
-                elapsed=self.elapsed(),
+                now=self.now(),
                 notes=self.notes(),
                 first=self._first(),
             )
@@ -72,11 +72,12 @@ class StatusFeed:
             self._followups = status.Followups(transcript, whole=whole)
         return self._followups
 
-    def elapsed(self) -> float | None:
-        """Seconds since the start of a conversation that is still running."""
-        transcript = self._conversation.transcript
-        running = self._conversation.source.live and not self._conversation.over
-        if not running or not transcript.records:
+    def now(self) -> float | None:
+        """The time on the log's own clock: of a live conversation, or at the cursor of a replay."""
+        conversation, transcript = self._conversation, self._conversation.transcript
+        if conversation.replay is not None:
+            return conversation.replay.cursor_time
+        if not conversation.source.live or conversation.over or not transcript.records:
             return None
         if self._began is None:
             self._began = time.monotonic() - transcript.last_t

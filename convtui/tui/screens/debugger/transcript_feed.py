@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from convtui.tui.drawing.frames import UNFRAMED
+from convtui.tui.screens.debugger.break_marks import BreakMarks
 from convtui.tui.screens.debugger.context import ShownConversation
 from convtui.tui.screens.debugger.turn_notes import TurnNotes
+from convtui.tui.widgets.takeover import TakeOverInput
 from convtui.tui.widgets.transcript.outline import Outline
 from convtui.tui.widgets.transcript.transcript_view import TranscriptView
+
+_HOLD_ROOM = 5
+"""Lines of most holds: the bar in its frame, and the badge of the turn."""
 
 
 class TranscriptFeed:
@@ -17,11 +23,18 @@ class TranscriptFeed:
         view: TranscriptView,
         outline: Outline,
         notes: TurnNotes,
+        breaks: BreakMarks,
+        *,
+        box: TakeOverInput,
     ) -> None:
+        """`box` opens below the turns when a human speaks."""
         self._conversation = conversation
         self._view = view
         self._outline = outline
         self._notes = notes
+        self._breaks = breaks
+        self._box = box
+        self._noted: frozenset[int] = frozenset()
         self._transcript: object = None
         self._hold: object = None
         self._limit: tuple[object, ...] = (None, None)
@@ -32,8 +45,22 @@ class TranscriptFeed:
         before, self._hold = self._hold, hold
         return hold != before
 
+    def _keep_place(self) -> None:
+        """Keeps room below the turns for the hold bar, so that no line moves when it opens."""
+        conversation, view = self._conversation, self._view
+        if not conversation.source.live:
+            return
+        below = conversation.hold is not None or self._box.has_class("-shown")
+        if below or conversation.over:
+            view.end_room = 0
+        elif view.end_room != (room := _HOLD_ROOM - 2 * view.screen.has_class(UNFRAMED)):
+            # Only once the bar has made room, or the lines would move to make some themselves.
+            view.call_after_refresh(setattr, view, "end_room", room)
+
     def draw(self) -> None:
+        self._keep_place()
         source, view, outline = self._conversation.source, self._view, self._outline
+        marked = self._breaks.refresh()
         if self._transcript is not source.transcript:
             self._transcript = source.transcript
             source.changed.clear()
@@ -46,7 +73,8 @@ class TranscriptFeed:
             outline.refresh_turns(changed)
         noted = self._notes.rows()
         if noted is not None:
-            view.set_noted(noted)
+            self._noted = noted
+        view.set_noted(self._noted | marked)
         limit = (source.limit, source.limit_turn)
         if limit != self._limit:
             self._limit = limit

@@ -10,9 +10,12 @@ from textual.containers import Horizontal
 from textual.widgets import Input
 
 from convtui.actions.registry import Keymap
+from convtui.tui.drawing.frames import PANE, entitle
+from convtui.tui.widgets.hintline import HintLine
 from convtui.tui.widgets.holdbar import HoldBar
-from convtui.tui.widgets.inspector.inspector import Inspector
+from convtui.tui.widgets.inspector.inspector import Inspector, tab_keys
 from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.widgets.notice_line import NoticeLine
 from convtui.tui.widgets.statusline import StatusLine
 from convtui.tui.widgets.takeover import KEYS, TakeOverInput
 from convtui.tui.widgets.transcript.outline import Outline
@@ -31,10 +34,18 @@ class DebuggerWidgets:
         if run is not None:
             empty = "The engine is starting. The first turn appears here."
         self.top, self.bottom = StatusLine("top", id="top"), StatusLine("bottom", id="bottom")
+        self.hold_bar = HoldBar(id="hold")
         self.outline = Outline(id="outline", empty_message="no session yet")
         self.view = TranscriptView(id="transcript", empty_message=empty)
-        self.inspector = Inspector(id="inspector")
-        self.hold_bar = HoldBar(id="hold")
+        self.inspector = Inspector(id="inspector", keys=tab_keys(keymap))
+        self.hold_bar.add_class(PANE, "-alert")
+        self.outline.add_class(PANE)
+        self.view.add_class(PANE, "-list")
+        self.inspector.add_class(PANE, "-beside")
+        entitle(self.outline, "sessions")
+        entitle(self.view, "transcript")
+        entitle(self.inspector, "inspector")
+        self.hint_line = HintLine(id="hint", markup=False)
         self.take_over = TakeOverInput(
             id="take-over", keys={name: keymap.keys(name) for name in KEYS}, clock=clock
         )
@@ -48,8 +59,10 @@ class DebuggerWidgets:
             yield self.outline
             yield self.view
             yield self.inspector
+        yield self.hint_line
         yield self.hold_bar
         yield self.take_over
         yield self.search
         yield self.bottom
+        yield NoticeLine(in_place_of=self.bottom)
         yield KeyBar(id="keys")

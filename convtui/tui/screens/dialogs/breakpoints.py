@@ -13,6 +13,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from convtui.errors import CommandRefused
+from convtui.filters.in_words import in_words
 from convtui.text.boundary import visible, visible_line
 from convtui.tui.screens.dialogs.questions import DROPS
 from convtui.tui.sources.run import Breakpoint, LiveRun
@@ -47,6 +48,8 @@ class BreakpointsScreen(ModalScreen[None]):
         self._edited: int | None = None
         """The number of the breakpoint that the input will replace."""
         self._leaving = False
+        self._removing: int | None = None
+        """The number of the breakpoint that the next press removes."""
 
     def compose(self) -> ComposeResult:
         box = Vertical()
@@ -77,7 +80,7 @@ class BreakpointsScreen(ModalScreen[None]):
         index = listed.highlighted or 0
         listed.clear_options()
         for item in self._run.breakpoints:
-            listed.add_option(Option(Content(breakpoint_row(item)), id=str(item.number)))
+            listed.add_option(Option(breakpoint_lines(item), id=str(item.number)))
         has_any = bool(self._run.breakpoints)
         listed.display = has_any
         if has_any:
@@ -87,6 +90,7 @@ class BreakpointsScreen(ModalScreen[None]):
         empty.update(
             "No breakpoints yet. b sets one at the selected turn; a filter stops anywhere."
         )
+        self._removing = None
         self.query_one("#break-error", Static).display = False
 
     def _chosen(self) -> Breakpoint | None:
@@ -102,6 +106,13 @@ class BreakpointsScreen(ModalScreen[None]):
         line = self.query_one("#break-error", Static)
         line.display = bool(text)
         line.update(Content(text))
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        """Another one was selected: it is not the one that was to be removed."""
+        chosen = self._chosen()
+        if self._removing is not None and (chosen is None or chosen.number != self._removing):
+            self._removing = None
+            self._show_error("")
 
     def on_input_changed(self) -> None:
         """Editing after the warning asks for a second press again."""
@@ -159,8 +170,14 @@ class BreakpointsScreen(ModalScreen[None]):
         return True
 
     async def action_remove(self) -> None:
+        """Asks for a second press: a breakpoint cannot be brought back."""
         breakpoint = self._chosen()
         if breakpoint is None:
+            return
+        if self._removing != breakpoint.number:
+            self._removing = breakpoint.number
+            text = visible_line(breakpoint.text, 60)
+            self._show_error(f"d again removes breakpoint {breakpoint.number}: {text}")
             return
         try:
             await self._run.remove_breakpoint(breakpoint)
@@ -190,6 +207,23 @@ class BreakpointsScreen(ModalScreen[None]):
         event.input.value = ""
         if old is not None:
             self.query_one(OptionList).focus()
+
+
+def breakpoint_lines(item: Breakpoint) -> Content:
+    """A breakpoint, and below it what it means."""
+    return Content.assemble(
+        breakpoint_row(item), "\n", (f"       {breakpoint_words(item)}", "$text-muted")
+    )
+
+
+def breakpoint_words(item: Breakpoint) -> str:
+    """When it stops, in words."""
+    from convtui.filters.breaks import parse_breakpoint
+
+    words = visible_line(in_words(parse_breakpoint(item.text).filter.node), 160)
+    if not item.enabled:
+        return f"off; would stop {words}"
+    return f"stops {'once, ' if item.once else ''}{words}"
 
 
 def breakpoint_row(item: Breakpoint) -> str:

@@ -17,7 +17,8 @@ from convtui.log.notes import Address, TurnNote
 from convtui.text.boundary import one_line, visible_line
 from convtui.transcript.corrections import corrected_words
 from convtui.transcript.fold import Transcript
-from convtui.tui.widgets.transcript.note_marks import MARK, NOTE, inherited_labels
+from convtui.tui.drawing.glyphs import MARK, NOTE
+from convtui.tui.widgets.transcript.note_marks import inherited_labels
 
 _MAX_ROWS = 2_000
 

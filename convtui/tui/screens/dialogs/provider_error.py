@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,6 +21,7 @@ from convtui.tui.drawing.labels import error_lines, error_location, short_path
 from convtui.tui.sources import watch
 from convtui.tui.textual_compat import run_while_open
 from convtui.tui.widgets.keybar import KeyBar, KeyItem
+from convtui.tui.widgets.notice_line import NoticeLine
 
 _SOURCE = ".py"
 CONTEXT_LINES = 4
@@ -27,6 +29,45 @@ CONTEXT_LINES = 4
 
 Attempt = Callable[[], Awaitable[None]]
 """Tries again. Raises `EngineError` if it still fails."""
+OpenAt = Callable[[Path, int], Awaitable[None]]
+"""Opens a file at a line in the user's editor."""
+_FILE_OF_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
+_FILE_LINE = re.compile(r"(?P<file>\S+\.py):(?P<line>\d+)")
+_FRAME = re.compile(r"\S:\d+( in |$)")
+"""A line of a traceback that names a place; others continue it or are the exception."""
+
+
+def error_data(error: EngineError) -> dict[str, Any]:
+    """The error record of an engine that did not start, with the location of the failure."""
+    first, *frames = str(error).splitlines() or [""]
+    data: dict[str, Any] = {"type": "EngineError", "message": first, "frames": frames}
+    if error.error:
+        data = dict(error.error)
+        frames = [str(frame) for frame in data.get("frames") or ()]
+    if data.get("location"):
+        return data
+    # A crash report starts with the innermost call, a traceback ends with it.
+    crash = any(line.startswith('  File "') for line in frames)
+    for line in (*(frames if crash else reversed(frames)), first):
+        match = _FILE_OF_FRAME.search(line) or _FILE_LINE.search(line)
+        if match is not None:
+            data["location"] = [match["file"], int(match["line"])]
+            break
+    return data
+
+
+def split_error(error: dict[str, Any] | None) -> tuple[str, str, list[str]]:
+    """An error as (exception, what could not be done, frames): the exception says why."""
+    message, frames = error_lines(error)
+    exception: list[str] = []
+    while frames and not exception and not frames[-1].startswith(" "):
+        if _FRAME.search(frames[-1]):
+            break
+        exception.append(frames.pop())
+    why = exception[0] if exception else ""
+    if not why or why in message:
+        return message or "the engine gave no reason", "", frames
+    return why, message, frames
 
 
 def excerpt(path: Path, line: int) -> list[tuple[int, str]]:
@@ -62,6 +103,7 @@ class ErrorPane(Screen[bool]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,R", "again", "try again"),
+        Binding("E", "edit", "edit"),
         Binding("escape", "back", "back"),
         Binding("q", "back", "back"),
     ]
@@ -73,10 +115,13 @@ class ErrorPane(Screen[bool]):
         error: Callable[[], dict[str, Any] | None],
         attempt: Attempt,
         files: Sequence[Path] = (),
+        edit: OpenAt | None = None,
         back: str = "back to the conversation",
     ) -> None:
+        """`edit` opens a file in the user's editor; None if there is none."""
         super().__init__()
         self._title = title
+        self._edit = edit
         self._error = error
         self._attempt = attempt
         self._files = list(files)
@@ -93,14 +138,12 @@ class ErrorPane(Screen[bool]):
             yield Static(id="error-source", markup=False)
             yield Static(id="error-frames", markup=False)
         yield Static(id="error-state", markup=False)
-        yield KeyBar(
-            [
-                KeyItem("enter", "try again", "again"),
-                KeyItem("esc", self._back, "back"),
-            ]
-        )
+        yield NoticeLine()
+        yield KeyBar()
 
     def on_mount(self) -> None:
+        # What was said about the conversation would lie on the error.
+        self.app.clear_notifications()
         self.query_one(VerticalScroll).focus()
         # The scroll's content is mounted after the screen.
         self.call_after_refresh(lambda: run_while_open(self, self._show(), group="show"))
@@ -117,14 +160,14 @@ class ErrorPane(Screen[bool]):
 
     async def _show(self) -> None:
         error = self._error()
-        message, frames = error_lines(error)
+        why, what, frames = split_error(error)
         location = error_location(error)
+        self._show_keys(location)
         self.query_one("#error-title", Static).update(
             Content.assemble((" ERROR ", "bold reverse $text-error"), f" {self._title}")
         )
-        first, _, rest = (message or "the engine gave no reason").partition("\n")
         self.query_one("#error-message", Static).update(
-            Content.assemble((first, "bold $text-error"), f"\n{rest}" if rest else "")
+            Content.assemble((why, "bold $text-error"), f"\n{what}" if what else "")
         )
         source = self.query_one("#error-source", Static)
         lines = await asyncio.to_thread(excerpt, *location) if location else []
@@ -150,6 +193,12 @@ class ErrorPane(Screen[bool]):
                 )
             )
         self._show_state("")
+
+    def _show_keys(self, location: tuple[Path, int] | None) -> None:
+        keys = [KeyItem("enter", "try again", "again"), KeyItem("esc", self._back, "back")]
+        if self._edit is not None and location is not None:
+            keys.insert(0, KeyItem("E", f"edit line {location[1]}", "edit"))
+        self.query_one(KeyBar).items = keys
 
     def _show_state(self, state: str) -> None:
         files = ", ".join(visible_line(short_path(path), 80) for path in self.watched[:3])
@@ -203,6 +252,16 @@ class ErrorPane(Screen[bool]):
         """Tries again without a save."""
         run_while_open(self, self._try("trying again"), group="try")
 
+    def action_edit(self) -> None:
+        """Opens the line that failed in the user's editor; a save is noticed."""
+        location = error_location(self._error())
+        if self._edit is not None and location is not None and not self._trying:
+            run_while_open(self, self._open(*location), group="edit")
+
+    async def _open(self, path: Path, line: int) -> None:
+        assert self._edit is not None
+        await self._edit(path, line)
+
     def action_back(self) -> None:
         if not self._trying:
             self._leave(fixed=False)
@@ -214,4 +273,4 @@ class ErrorPane(Screen[bool]):
             self.dismiss(fixed)
 
     def on_key_bar_chosen(self, event: KeyBar.Chosen) -> None:
-        self.action_again() if event.action == "again" else self.action_back()
+        {"again": self.action_again, "edit": self.action_edit}.get(event.action, self.action_back)()

@@ -1,19 +1,13 @@
-"""What the picker offers: personas, providers, templates, and the check of a choice. Blocking."""
+"""What the home screen offers: personas, providers, templates. Blocking."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from convtui.errors import ConvtuiError, UsageError
-from convtui.protocol import StartSpec
 from convtui.text.boundary import visible_line
-
-if TYPE_CHECKING:
-    from convtui.config.settings import Config
-    from convtui.scenario.scenario import Scenario
 
 MAX_FILES = 40
 """Python files of the working directory that are searched for providers."""
@@ -112,39 +106,3 @@ def slot_flags(text: str) -> list[str]:
         # Always text, whatever it looks like.
         flags.append(f"warm.slots.{name.strip()}={json.dumps(value.strip())}")
     return flags
-
-
-def check(flags: dict[str, Any], cwd: Path, warm_dir: Path | None = None) -> Scenario:
-    """The scenario of a choice. Raises `UsageError` with what is wrong.
-
-    `warm_dir` holds the warm templates; by default the user's.
-    """
-    from convtui.scenario.provider_spec import absolute
-    from convtui.scenario.scenario import merge_flags
-
-    scenario = merge_flags(None, flags, cwd=cwd)
-    spec = scenario.provider.spec
-    if spec.kind == "file" and not absolute(spec.target, cwd).is_file():
-        raise UsageError(f"{spec.target}: no such file")
-    if scenario.warm is not None:
-        from convtui.warm.store import chosen_context
-
-        chosen_context(scenario.warm, warm_dir)
-    return scenario
-
-
-def start_spec(scenario: Scenario, config: Config | None, *, paused: bool = False) -> StartSpec:
-    """What an engine needs to run `scenario`."""
-    from convtui.config.paths import Paths
-
-    runs = config.runs_dir if config is not None else Paths.find().runs_dir
-    wire = config.wire if config is not None else "recent"
-    return StartSpec(
-        scenario=scenario.for_engine(),
-        out_dir=str(runs.absolute()),
-        watched=True,
-        paused=paused,
-        breakpoints=list(scenario.breakpoints),
-        wire="last" if wire == "recent" else wire,
-        env_file=config.env_file if config is not None else None,
-    )

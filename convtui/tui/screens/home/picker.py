@@ -6,69 +6,53 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import Container, VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.timer import Timer
-from textual.widgets import Static
 
 from convtui.actions.registry import Keymap
-from convtui.errors import UsageError
+from convtui.errors import FieldError, UsageError
 from convtui.text.boundary import visible
+from convtui.tui.drawing.frames import PANE, entitle
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.handlers import Handler
+from convtui.tui.screens.saved_runs import open_library, run_again
 from convtui.tui.timers import call_once
 from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.widgets.notice_line import NoticeLine
 
 if TYPE_CHECKING:
-    from textual.widgets import Input, OptionList, Select
+    from textual.widgets import Button
 
-    from convtui.tui.screens.home.choices import Offer, Template
+    from convtui.log.run_summary import RunSummary
+    from convtui.tui.screens.home.choices import Template
+    from convtui.tui.screens.home.form import ChoiceForm
+    from convtui.tui.widgets.run_list import RunList
 
-RECENT = 30
+RECENT = 50
 CHECK_AFTER = 0.15
 """Seconds after the last change before the choice is checked."""
-_FIELDS = ("provider", "sessions", "user_model", "max_turns", "max_total_words", "warm_slots")
+WIDE, LOW = 100, 20
+"""Columns from which the rare fields are beside the others; lines below which the form scrolls."""
+_FOLDED = ("first", "warm")
 
 
 class PickerScreen(ActionScreen):
-    """Persona, provider, sessions, limits, warm template; recent runs beside or below them."""
+    """The form of a new conversation above the newest saved runs."""
 
     KEY_CONTEXTS = ("picker",)
     AUTO_FOCUS = None
     DEFAULT_CSS = """
     PickerScreen { layout: vertical; }
-    PickerScreen #home-title { height: 1; width: 1fr; background: $panel; padding: 0 1; }
-    PickerScreen #home { height: 1fr; layout: horizontal; }
-    PickerScreen #new { width: 1fr; padding: 1 2 0 2; border-right: solid $border; }
-    PickerScreen #recent { width: 1fr; padding: 1 1 0 1; }
-    PickerScreen .head { height: 1; margin-bottom: 1; text-style: bold; color: $text-accent; }
-    PickerScreen Horizontal { height: auto; }
-    PickerScreen Horizontal > Select SelectCurrent { padding: 0 1 !important; }
-    PickerScreen Horizontal > Select > SelectOverlay { border: round $border; }
-    PickerScreen .name { width: 13; height: 1; color: $text-muted; }
-    PickerScreen Horizontal > Input, PickerScreen Horizontal > Select { width: 1fr; }
-    PickerScreen Horizontal > Input { height: 1; border: none; padding: 0 1; background: $surface; }
-    PickerScreen Horizontal > Input:focus { border: none; background: $panel; }
-    PickerScreen .about { color: $text-muted; height: auto; margin: 0 0 1 13; }
-    PickerScreen #check { height: auto; margin: 1 0; }
-    PickerScreen #start, PickerScreen #start:focus, PickerScreen #start:hover {
-        margin: 0; width: auto; min-width: 22; text-style: bold;
-        background: $primary; color: $background; background-tint: $primary 0%;
-    }
-    PickerScreen #start:disabled { background: $panel; color: $text-muted; }
-    PickerScreen #no-runs { color: $text-muted; height: auto; }
-    PickerScreen.-narrow #home { layout: vertical; }
-    PickerScreen.-narrow #new { height: auto; max-height: 80%; border-right: none;
-                                padding: 0 1; }
-    PickerScreen.-narrow #recent { height: 1fr; padding: 0 1; border-top: solid $border; }
-    PickerScreen.-narrow .about { display: none; }
-    PickerScreen.-narrow .head { margin: 0; }
-    PickerScreen.-narrow #new .head { display: none; }
-    PickerScreen.-narrow #check { margin: 0; }
+    PickerScreen #new, PickerScreen #recent { width: 1fr; }
+    PickerScreen #new { height: auto; min-height: 10; max-height: 60%;
+                        scrollbar-size-vertical: 1; }
+    PickerScreen #recent { height: 1fr; }
+    PickerScreen.-low #new { min-height: 8; max-height: 8; }
     """
 
     def __init__(self, keymap: Keymap, *, cwd: Path | None = None) -> None:
@@ -82,84 +66,72 @@ class PickerScreen(ActionScreen):
         self.problem = ""
 
     def compose(self) -> ComposeResult:
-        yield Static(
-            Content.assemble(
-                (" convtui ", "bold $text-accent"),
-                (" a simulated user talks to your provider; watch it, stop it, change it",
-                 "$text-muted"),
-            ),
-            id="home-title",
-            markup=False,
-        )  # fmt: skip
-        with Container(id="home"):
-            yield VerticalScroll(
-                Static("new conversation", classes="head", markup=False),
-                id="new",
-                can_focus=False,
-            )
-            with Container(id="recent"):
-                yield Static("recent runs", classes="head", markup=False)
-                yield Static(id="no-runs", markup=False)
+        new = VerticalScroll(id="new", classes=PANE, can_focus=False)
+        entitle(new, "convtui: a new conversation")
+        yield new
+        recent = Vertical(id="recent", classes=f"{PANE} -list -below")
+        entitle(recent, "saved runs")
+        yield recent
+        yield NoticeLine()
         yield KeyBar()
 
     def on_mount(self) -> None:
-        self.set_class(self.app.size.width < 100, "-narrow")
+        self.set_class(self.app.size.height < LOW, "-low")
         self.refresh_footer()
         self.call_after_refresh(lambda: self.spawn(self._load()))
 
     async def _load(self) -> None:
         # Loading and styling these widgets takes longer than the first frame.
-        from textual.suggester import SuggestFromList
-
         from convtui.tui.screens.home import choices
         from convtui.tui.screens.home.form import ChoiceForm
         from convtui.tui.screens.home.recent_runs import RecentRuns
 
-        await self.query_one("#new").mount(ChoiceForm())
+        form = ChoiceForm()
+        form.set_class(self.app.size.width >= WIDE, "-wide")
+        await self.query_one("#new").mount(form)
         self.query_one("#start").focus()
-        untouched = {field: self._input(field).value for field in _FIELDS}
+        untouched = form.values()
         config = self.capp.config
         own = config.paths.config_dir / "personas" if config is not None else None
         remembered = (await self.capp.recall()).get("picker")
         remembered = remembered if isinstance(remembered, dict) else {}
-        await self.query_one("#recent").mount(RecentRuns(id="recent-list"))
+        await self.query_one("#recent").mount(RecentRuns())
         offers = await asyncio.to_thread(choices.personas, self._cwd, own)
-        self._show_personas(offers, str(remembered.get("persona") or "demo"))
-        for field in _FIELDS:
-            value = remembered.get(field)
-            if isinstance(value, str) and self._input(field).value == untouched[field]:
-                self._input(field).value = value
-        if remembered.get("first") in ("persona", "provider"):
-            self._select("first").value = remembered["first"]
+        form.show_personas(offers, str(remembered.get("persona") or "demo"))
+        form.fill(remembered, untouched)
         await self._load_templates(str(remembered.get("warm") or ""))
+        form.open_if_set()
         self._ready = True
         await self._check()
         await self._load_runs()
         if self.is_current:
             self.capp.warm_up()
-        provider_offers = await asyncio.to_thread(choices.providers, self._cwd)
-        self._input("provider").suggester = SuggestFromList(
-            [offer.spec for offer in provider_offers]
-        )
+        await self._load_completions()
 
-    def _show_personas(self, offers: list[Offer], chosen: str) -> None:
-        select = self._select("persona")
-        select.set_options([(Content(offer.label), offer.spec) for offer in offers])
+    async def _load_completions(self) -> None:
+        from convtui.tui.screens.home import choices
+        from convtui.tui.screens.home.completion import CompletingInput, path_completions
+
+        offers = await asyncio.to_thread(choices.providers, self._cwd)
         specs = [offer.spec for offer in offers]
-        if specs:
-            select.value = chosen if chosen in specs else "demo" if "demo" in specs else specs[0]
+
+        def providers(text: str) -> list[str]:
+            paths = path_completions(text, self._cwd, (".py",), names=True)
+            named = [spec for spec in specs if spec.startswith(text) and ":" not in spec]
+            return list(dict.fromkeys([*named, *paths]))
+
+        def personas(text: str) -> list[str]:
+            return path_completions(text, self._cwd, (".yaml", ".yml", ".tsv"))
+
+        self.query_one("#provider", CompletingInput).complete_with(providers)
+        self.query_one("#persona_file", CompletingInput).complete_with(personas)
 
     async def _load_templates(self, chosen: str) -> None:
         from convtui.tui.screens.home import choices
-        from convtui.tui.screens.home.form import COLD
 
-        templates = self._templates = await asyncio.to_thread(choices.templates, self._warm_dir())
-        select = self._select("warm")
-        select.set_options(
-            [(Content(COLD), ""), *((Content(offer.label), offer.spec) for offer in templates)]
-        )
-        select.value = chosen if any(offer.spec == chosen for offer in templates) else ""
-        self._show_slots()
+        self._templates = await asyncio.to_thread(choices.templates, self._warm_dir())
+        self._form.show_templates(self._templates, chosen)
+        self._form.show_wanted(self._slots())
 
     def choose_warm(self, name: str) -> None:
         """Selects a template when this screen is shown again."""
@@ -170,13 +142,10 @@ class PickerScreen(ActionScreen):
 
         self.app.push_screen(WarmScreen(self.keymap, self._warm_dir(), self._runs_dir()))
 
-    def _show_slots(self) -> None:
-        """Shows the field for slots if the template has any."""
-        chosen = str(self._select("warm").value)
-        slots = next((offer.slots for offer in self._templates if offer.spec == chosen), ())
-        self.query_one("#line_warm_slots").set_class(bool(slots), "-wanted")
-        if slots:
-            self._input("warm_slots").placeholder = "; ".join(f"{name}=..." for name in slots)
+    def _slots(self) -> Sequence[str]:
+        """The slots of the chosen template."""
+        chosen = str(self._form.select("warm").value)
+        return next((offer.slots for offer in self._templates if offer.spec == chosen), ())
 
     async def _load_runs(self) -> None:
         from convtui.log.run_summary import list_runs
@@ -184,12 +153,12 @@ class PickerScreen(ActionScreen):
 
         folder = self._runs_dir()
         runs = await asyncio.to_thread(lambda: list(islice(list_runs(folder), RECENT)))
-        for listed in self.query(RecentRuns):
-            listed.show(runs, more="all saved runs ...")
-            listed.display = bool(runs)
-        empty = self.query_one("#no-runs", Static)
-        empty.display = not runs
-        empty.update("None yet. Conversations are saved and listed here.")
+        for recent in self.query(RecentRuns):
+            recent.show(runs)
+        key = self.keymap.shown("library.open")
+        subtitle = f"{key} library: search, sort, compare" if runs and key else ""
+        entitle(self.query_one("#recent"), "saved runs", subtitle)
+        self.refresh_footer()
 
     def _warm_dir(self) -> Path:
         from convtui.config.paths import Paths
@@ -204,69 +173,45 @@ class PickerScreen(ActionScreen):
         return config.runs_dir if config is not None else Paths.find().runs_dir
 
     def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.width < 100, "-narrow")
+        self.set_class(event.size.height < LOW, "-low")
+        for form in self.query("ChoiceForm"):
+            form.set_class(event.size.width >= WIDE, "-wide")
 
     # --- the choice
 
-    def _input(self, field: str) -> Input:
-        from textual.widgets import Input
+    @property
+    def _form(self) -> ChoiceForm:
+        from convtui.tui.screens.home.form import ChoiceForm
 
-        return self.query_one(f"#{field}", Input)
-
-    def _select(self, field: str) -> Select[str]:
-        from textual.widgets import Select
-
-        return cast("Select[str]", self.query_one(f"#{field}", Select))
+        return self.query_one(ChoiceForm)
 
     def choice(self) -> dict[str, str]:
-        """The values of all fields, by field."""
-        chosen = {field: self._input(field).value.strip() for field in _FIELDS}
-        chosen["persona"] = str(self._select("persona").value)
-        chosen["first"] = str(self._select("first").value)
-        chosen["warm"] = str(self._select("warm").value)
-        return chosen
+        """The values of all fields, by field; slots only where the template has some."""
+        values = self._form.values()
+        return values if self._slots() else {**values, "warm_slots": ""}
 
     def flags(self) -> dict[str, Any]:
-        """The choice as flags of `convtui debug`. Raises `UsageError` for an invalid value."""
-        from convtui.tui.screens.home import choices
+        """The choice as flags of `convtui debug`. Raises `FieldError` for an invalid value."""
+        from convtui.tui.screens.home.fields import flags_of
 
-        chosen = self.choice()
-        flags: dict[str, Any] = {
-            "persona": chosen["persona"],
-            "provider": chosen["provider"] or "demo",
-            "user_model": chosen["user_model"] or None,
-            "provider_speaks_first": True if chosen["first"] == "provider" else None,
-        }
-        sessions = [name.strip() for name in chosen["sessions"].split(",") if name.strip()]
-        flags["sessions"] = sessions or None
-        for field, word in (("max_turns", "turns"), ("max_total_words", "words")):
-            text = chosen[field]
-            if text and not text.isdecimal():
-                raise UsageError(f"{word}: write a whole number, not {text!r}")
-            flags[field] = int(text) if text else None
-        if chosen["warm"]:
-            flags["warm"] = chosen["warm"]
-            if self.query_one("#line_warm_slots").has_class("-wanted"):
-                flags["set"] = choices.slot_flags(chosen["warm_slots"])
-        config = self.capp.config
-        if config is not None:
-            flags["user_model"] = flags["user_model"] or config.user_model
-            flags["api_base"], flags["user_api_base"] = config.api_base, config.user_api_base
-        return flags
+        return flags_of(self.choice())
 
     async def _check(self) -> None:
         """Shows whether the choice can run."""
-        from convtui.tui.screens.home import choices
+        from convtui.tui.screens.home.check import check
+        from convtui.tui.screens.home.fields import LABELS
 
+        wrong: FieldError | None = None
+        self.problem = ""
         try:
-            scenario = await asyncio.to_thread(
-                choices.check, self.flags(), self._cwd, self._warm_dir()
-            )
+            scenario = await asyncio.to_thread(check, self.flags(), self._cwd, self.capp.config)
+        except FieldError as error:
+            wrong, self.problem = error, f"{LABELS[error.field]}: {error.problem}"
         except UsageError as error:
             self.problem = str(error)
+        if self.problem:
             text = Content.assemble(("not yet: ", "bold $text-error"), visible(self.problem))
         else:
-            self.problem = ""
             persona = scenario.persona
             text = Content.assemble(
                 ("ready: ", "bold $text-success"),
@@ -279,8 +224,9 @@ class PickerScreen(ActionScreen):
             text = Content.assemble(("setup failed: ", "bold $text-error"), visible(failed))
         if not self.query("#check"):
             return  # the screen was closed meanwhile
-        self.query_one("#check", Static).update(text)
+        self._form.show_check(text, wrong)
         self.query_one("#start").disabled = bool(self.problem)
+        self.refresh_footer()
 
     def _changed(self) -> None:
         if not self._ready:
@@ -295,7 +241,7 @@ class PickerScreen(ActionScreen):
 
     def on_select_changed(self) -> None:
         if self._ready:
-            self._show_slots()
+            self._form.show_wanted(self._slots())
         self._changed()
 
     # --- starting
@@ -303,12 +249,17 @@ class PickerScreen(ActionScreen):
     async def on_input_submitted(self) -> None:
         await self.start()
 
-    async def on_button_pressed(self) -> None:
-        await self.start()
+    async def on_button_pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "more":
+            self._form.show_more(not self._form.has_more)
+            self.refresh_footer()
+        else:
+            await self.start()
 
     async def start(self) -> None:
         """Starts the conversation if the choice can run."""
-        from convtui.tui.screens.home import choices
+        from convtui.tui.screens.home.check import check
+        from convtui.tui.sources.start import start_spec
 
         if self._starting or not self._ready:
             return
@@ -318,36 +269,26 @@ class PickerScreen(ActionScreen):
             await self._check()
             if self.problem:
                 return
-            scenario = await asyncio.to_thread(
-                choices.check, self.flags(), self._cwd, self._warm_dir()
-            )
+            scenario = await asyncio.to_thread(check, self.flags(), self._cwd, self.capp.config)
             await self.capp.remember(picker=self.choice())
             config = self.capp.config
-            spec = await asyncio.to_thread(choices.start_spec, scenario, config)
+            spec = await asyncio.to_thread(start_spec, scenario, config)
             await self.capp.start_run(spec, python=config.python if config is not None else None)
         finally:
             self._starting = False
 
-    async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Opens the selected run, or the list of all runs."""
-        from convtui.tui.screens.home.recent_runs import RecentRuns
-
-        if isinstance(event.option_list, RecentRuns):
-            event.stop()
-            run = event.option_list.chosen(event.option_index)
-            if run is not None:
-                self.capp.replay(run.path)
-            else:
-                from convtui.tui.screens.runs.screen import RunsScreen
-
-                self.app.push_screen(RunsScreen(self.keymap, self._runs_dir()))
+    def on_run_list_selected(self, event: RunList.Selected) -> None:
+        event.stop()
+        self.capp.replay(event.run.path)
 
     async def on_screen_resume(self) -> None:
         """Refreshes after a run, which may have failed to start."""
         if self._ready:
             self.capp.warm_up()
-            chosen, self._chosen_warm = self._chosen_warm or str(self._select("warm").value), ""
+            chosen = self._chosen_warm or str(self._form.select("warm").value)
+            self._chosen_warm = ""
             await self._load_templates(chosen)
+            self._form.open_if_set()
             await self._check()
             await self._load_runs()
 
@@ -356,7 +297,9 @@ class PickerScreen(ActionScreen):
     def footer_ids(self) -> Sequence[str]:
         return (
             "picker.start",
+            "runs.again",
             "picker.next_field",
+            "library.open",
             "warm.open",
             "app.palette",
             "app.quit",
@@ -364,10 +307,40 @@ class PickerScreen(ActionScreen):
         )
 
     def handlers(self) -> Iterable[Handler]:
-        yield Handler("picker.start", self.start)
+        yield Handler("picker.start", self.start, self._enter_acts, self._enter_label)
         yield Handler("picker.next_field", self._next_field)
         yield Handler("picker.previous_field", self._previous_field)
+        yield Handler("library.open", lambda: open_library(self.capp))
+        yield Handler("runs.again", self._again, lambda: self._selected_run() is not None)
         yield Handler("warm.open", self._open_warm)
+
+    def on_descendant_focus(self) -> None:
+        self.refresh_footer()
+
+    def _selected_run(self) -> RunSummary | None:
+        """The selected run, while the list has the focus."""
+        from convtui.tui.widgets.run_list import RunList
+
+        focused = self.focused
+        branch = focused.branch if isinstance(focused, RunList) else None
+        return branch.run if branch is not None else None
+
+    def _enter_acts(self) -> bool:
+        return not self.problem or self._enter_label() is not None
+
+    def _enter_label(self) -> str | None:
+        """What Enter does with the focused widget."""
+        if self._selected_run() is not None:
+            return "open run"
+        name = self.focused.id if self.focused is not None else None
+        if name == "more":
+            return "less" if self._form.has_more else "more"
+        return "choose" if name in ("persona", *_FOLDED) else None
+
+    async def _again(self) -> None:
+        run = self._selected_run()
+        if run is not None:
+            await run_again(self.capp, run.path)
 
     def _next_field(self) -> None:
         self.focus_next()

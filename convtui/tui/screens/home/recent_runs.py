@@ -1,51 +1,66 @@
-"""The most recent saved runs, in the picker."""
+"""The newest saved runs, on the home screen."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Sequence
 
+from textual.app import ComposeResult
+from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import OptionList
-from textual.widgets.option_list import Option
+from textual.widgets import Static
 
+from convtui.library.families import RunNode
+from convtui.library.run_order import NEWEST, sort_runs
 from convtui.log.run_summary import RunSummary
-from convtui.tui.widgets.run_list import run_spans
-
-_STYLES = {"muted": "$text-muted", "error": "$text-error", "ok": "$text-success",
-           "accent": "$text-accent"}  # fmt: skip
+from convtui.tui.widgets.run_list import RunHeader, RunList
 
 
-class RecentRuns(OptionList):
-    """A list of saved runs; `chosen()` returns the run of a row."""
+class RecentRuns(Vertical):
+    """A list of saved runs with titles; without any it says what to do."""
 
     DEFAULT_CSS = """
-    RecentRuns, RecentRuns:focus {
-        border: none; background: transparent; padding: 0; height: 1fr;
-    }
+    RecentRuns { height: 1fr; }
+    RecentRuns #no-runs { color: $text-muted; height: auto; padding: 0 1; }
     """
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self.runs: list[RunSummary] = []
+    def __init__(self) -> None:
+        super().__init__(id="recent-runs")
+        self.list = RunList(id="recent-list")
+        self._header = RunHeader(self.list)
+        self._empty = Static(id="no-runs", markup=False)
+        self._order = NEWEST
 
-    def show(
-        self, runs: Iterable[RunSummary], now: datetime | None = None, *, more: str = ""
-    ) -> None:
-        """Shows `runs` in this order; `more` labels a last row that stands for all others."""
-        now = now or datetime.now(UTC)
-        self.runs = list(runs)
-        self.clear_options()
-        self.add_options([Option(_row(run, now)) for run in self.runs])
-        if more:
-            self.add_option(Option(Content.assemble((f"{'':>12}{more}", "$text-accent"))))
-        if self.runs:
-            self.highlighted = 0
+    def compose(self) -> ComposeResult:
+        yield self._empty
+        yield self._header
+        yield self.list
 
-    def chosen(self, index: int) -> RunSummary | None:
-        """The run of a row; None for the last row."""
-        return self.runs[index] if 0 <= index < len(self.runs) else None
+    def on_mount(self) -> None:
+        self.show([])
 
+    @property
+    def runs(self) -> Sequence[RunSummary]:
+        return self.list.runs
 
-def _row(run: RunSummary, now: datetime) -> Content:
-    return Content.assemble(*((text, _STYLES.get(role, "")) for text, role in run_spans(run, now)))
+    def show(self, runs: Sequence[RunSummary]) -> None:
+        self._fill(runs)
+        self._header.display = self.list.display = bool(runs)
+        self._empty.display = not runs
+        self._empty.update(
+            Content("None yet. Start a conversation: it is saved, and listed here from then on.")
+        )
+
+    def _fill(self, runs: Sequence[RunSummary]) -> None:
+        rows = [
+            # One that continues another is no orphan: its parent may be older than this list.
+            ("", RunNode(run, depth=1 if run.parent or run.parent_file else 0))
+            for run in sort_runs(runs, self._order)
+        ]
+        self.list.order = self._order
+        self.list.show_rows(rows, None)
+        self._header.refresh()
+
+    def on_run_header_sorted(self, event: RunHeader.Sorted) -> None:
+        event.stop()
+        self._order = event.order
+        self._fill(list(self.list.runs))

@@ -24,6 +24,8 @@ from convtui.analysis.report.html import write_html
 from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible, visible_line
 from convtui.tui.documents.report import plots_document, report_document
+from convtui.tui.drawing import glyphs
+from convtui.tui.drawing.frames import PANE, entitle
 from convtui.tui.drawing.palette import Span
 from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.drawing.tables import TableLayout, end_of
@@ -32,6 +34,8 @@ from convtui.tui.screens.handlers import Handler
 from convtui.tui.screens.panes import PaneScreen
 from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.widgets.maximise import Maximise
+from convtui.tui.widgets.notice_line import NoticeLine
 from convtui.tui.widgets.row_list import RowList
 from convtui.tui.widgets.text_pane import Document, TextPane
 
@@ -60,23 +64,22 @@ class ProfileScreen(PaneScreen):
     AUTO_FOCUS = "#profile-tables"
     DEFAULT_CSS = """
     ProfileScreen { layout: vertical; }
-    ProfileScreen #profile-title { height: 1; width: 1fr; background: $panel; padding: 0 1; }
     ProfileScreen #profile-note { height: auto; max-height: 6; width: 1fr; padding: 0 1; }
     ProfileScreen #profile-note.-problem { color: $text-error; }
     ProfileScreen #profile-body { layout: horizontal; height: 1fr; }
-    ProfileScreen TextPane { width: 1fr; height: 1fr; padding: 0 1; }
-    ProfileScreen #profile-plots { border-left: solid $border; }
-    ProfileScreen #profile-runs { height: 35%; display: none; border-top: solid $border; }
+    ProfileScreen TextPane { width: 1fr; height: 1fr; }
+    ProfileScreen #profile-runs { height: 35%; display: none; }
     ProfileScreen #profile-head { height: 1; width: 1fr; padding: 0 1; color: $text-muted; }
     ProfileScreen.-many #profile-runs { display: block; }
     ProfileScreen.-narrow #profile-plots { display: none; }
-    ProfileScreen TextPane:focus, ProfileScreen ProfileRuns:focus {
-        scrollbar-color: $accent; }
     """
 
     def __init__(self, keymap: Keymap, logs: Sequence[Path], *, opens: bool = True) -> None:
         """`opens`: whether a run can be opened from here; not where it lies below anyway."""
         super().__init__(keymap)
+        self.maximised = Maximise(
+            self, ("#profile-body", "TextPane", "#profile-runs", "ProfileRuns")
+        )
         self._logs = list(logs)
         self._opens = opens
         self.reading: Reading | None = None
@@ -89,14 +92,20 @@ class ProfileScreen(PaneScreen):
 
     def compose(self) -> ComposeResult:
         """Title, progress or what is amiss, tables and plots, the runs."""
-        yield Static(id="profile-title", markup=False)
+        yield Static(id="profile-title", classes="screen-title", markup=False)
         yield Static(id="profile-note", markup=False)
         with Container(id="profile-body"):
-            yield TextPane(id="profile-tables")
-            yield TextPane(id="profile-plots")
-        with Container(id="profile-runs"):
+            tables = TextPane(id="profile-tables", classes=PANE)
+            plots = TextPane(id="profile-plots", classes=f"{PANE} -beside")
+            entitle(tables, "figures")
+            entitle(plots, "run by run")
+            yield tables
+            yield plots
+        with Container(id="profile-runs", classes=f"{PANE} -list -below") as runs:
+            entitle(runs, "runs")
             yield Static(id="profile-head", markup=False)
             yield ProfileRuns(id="profile-list")
+        yield NoticeLine()
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -230,7 +239,7 @@ class ProfileScreen(PaneScreen):
             read = len(reading.profile.runs) + len(reading.left_out)
             again = self.keymap.shown("profile.again")
             return Content.assemble(
-                ("■ ", "bold $text-warning"),
+                (f"{glyphs.STOP} ", "bold $text-warning"),
                 f"stopped by hand after {read:,} of {len(self._logs):,} logs;"
                 f" {again} reads them again",
             )
@@ -263,6 +272,7 @@ class ProfileScreen(PaneScreen):
     def handlers(self) -> Iterable[Handler]:
         """Reading, sorting, writing, opening a run."""
         yield from super().handlers()
+        yield Handler("view.maximise", self.maximised.toggle, label=self.maximised.label)
         yield Handler(
             "profile.stop", self._stop_or_leave, label=lambda: "stop" if self.running else "back"
         )
@@ -283,6 +293,8 @@ class ProfileScreen(PaneScreen):
         return self._opens and self._any_runs()
 
     def _stop_or_leave(self) -> None:
+        if self.maximised.restore():
+            return
         if self.running:
             self._stop.set()
         else:

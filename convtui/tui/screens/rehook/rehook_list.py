@@ -8,6 +8,7 @@ from pathlib import Path
 
 from convtui.analysis.rehook.report import Changed, RehookReport
 from convtui.text.boundary import visible_line
+from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Span
 from convtui.tui.widgets.row_list import RowList
 
@@ -56,7 +57,7 @@ def _spans(item: Item) -> list[Span]:
     change = item.change
     if change is None and item.words:
         return [
-            ("  ■ ", "discard bold"),
+            (f"  {glyphs.STOP} ", "discard bold"),
             (f"session {item.session} ", "text"),
             (visible_line(item.words, 200), "discard"),
         ]
@@ -64,7 +65,10 @@ def _spans(item: Item) -> list[Span]:
         return [(visible_line(item.log.name, 200), "text bold")]
     failed = change.error is not None
     spans: list[Span] = [
-        ("  ✗ " if failed else "  ! ", "error bold" if failed else "warning bold"),
+        (
+            f"  {glyphs.DISCARDED if failed else glyphs.ERROR} ",
+            "error bold" if failed else "warning bold",
+        ),
         (f"{change.address:<8} ", "muted"),
     ]
     if change.counterfactual:

@@ -21,6 +21,7 @@ from convtui.errors import ConvtuiError, EngineError
 from convtui.protocol import StartSpec
 from convtui.text.boundary import visible, visible_line
 from convtui.tui.documents.rehook_details import details_of
+from convtui.tui.drawing.frames import PANE, entitle
 from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.drawing.tables import end_of
 from convtui.tui.screens.action_screen import ActionScreen
@@ -30,6 +31,8 @@ from convtui.tui.screens.rehook.rehook_list import RehookList, items_of
 from convtui.tui.sources import watch
 from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.widgets.maximise import Maximise
+from convtui.tui.widgets.notice_line import NoticeLine
 from convtui.tui.widgets.text_pane import TextPane
 
 if TYPE_CHECKING:
@@ -118,19 +121,19 @@ class RehookScreen(ActionScreen):
     AUTO_FOCUS = "RehookList"
     DEFAULT_CSS = """
     RehookScreen { layout: vertical; }
-    RehookScreen #rehook-title { height: 1; width: 1fr; background: $panel; padding: 0 1; }
     RehookScreen #rehook-total { height: auto; max-height: 3; width: 1fr; padding: 0 1; }
     RehookScreen #rehook-total.-problem { color: $text-error; max-height: 50%; }
     RehookScreen #rehook-notes { height: auto; max-height: 4; width: 1fr; padding: 0 1;
                                  color: $text-muted; }
     RehookScreen.-tiny #rehook-notes { max-height: 1; }
     RehookScreen RehookList { height: 1fr; }
-    RehookScreen TextPane { height: 55%; border-top: solid $border; padding: 0 1; display: none; }
+    RehookScreen TextPane { height: 55%; display: none; }
     RehookScreen.-details TextPane { display: block; }
     """
 
     def __init__(self, keymap: Keymap, logs: Sequence[Path], provider: str) -> None:
         super().__init__(keymap)
+        self.maximised = Maximise(self, ("RehookList", "TextPane"))
         self._logs = list(logs)
         self._provider = provider
         self._work: Worker[None] | None = None
@@ -149,11 +152,17 @@ class RehookScreen(ActionScreen):
 
     def compose(self) -> ComposeResult:
         """Title, totals or progress, notes, the list, the details of one."""
-        yield Static(id="rehook-title", markup=False)
+        yield Static(id="rehook-title", classes="screen-title", markup=False)
         yield Static(id="rehook-total", markup=False)
         yield Static(id="rehook-notes", markup=False)
-        yield RehookList()
-        yield TextPane()
+        listed, details = RehookList(), TextPane()
+        listed.add_class(PANE, "-list")
+        details.add_class(PANE, "-below")
+        entitle(listed, "what changes")
+        entitle(details, "the change")
+        yield listed
+        yield details
+        yield NoticeLine()
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -313,11 +322,6 @@ class RehookScreen(ActionScreen):
         self.set_class(event.size.height < 20, "-tiny")
         self._show()
 
-    def restyle(self) -> None:
-        """Another theme."""
-        for widget in (self.query_one(RehookList), self.query_one(TextPane)):
-            widget.palette = self.capp.palette
-
     # --- keys
 
     def footer_ids(self) -> Sequence[str]:
@@ -334,6 +338,7 @@ class RehookScreen(ActionScreen):
 
     def handlers(self) -> Iterable[Handler]:
         """Running the hooks, and looking at what they made."""
+        yield Handler("view.maximise", self.maximised.toggle, label=self.maximised.label)
         yield Handler("rehook.stop", self._stop_or_leave, label=self._stop_label)
         yield Handler("rehook.details", self._toggle_details, enabled=self._has_details)
         yield Handler(
@@ -356,6 +361,8 @@ class RehookScreen(ActionScreen):
         return "stop" if self.running else "hide" if self.has_class("-details") else "back"
 
     def _stop_or_leave(self) -> None:
+        if self.maximised.restore():
+            return
         if self.running and self._work is not None:
             self._work.cancel()
         elif self.has_class("-details"):

@@ -21,9 +21,9 @@ from convtui.tui.screens.runs.filter import RunFilter
 from convtui.tui.screens.screen_context import ScreenContext
 
 ORDER_LABELS = {
-    "-written": "last written first",
     "-when": "newest first",
     "when": "oldest first",
+    "-written": "last written first",
     "name": "file name",
     "persona": "persona",
     "provider": "provider",

@@ -154,8 +154,8 @@ class RunFilter:
         self.was_read = True
         self.everything = runs
         order = self.order
-        ordered = runs if order == NEWEST else sort_runs(runs, order)
-        self.roots = await asyncio.to_thread(families, ordered)
+        self._listed.order = order
+        self.roots = await asyncio.to_thread(lambda: families(sort_runs(runs, order)))
         await self.fill()
 
     def refresh(self) -> None:

@@ -10,11 +10,10 @@ from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import one_line, visible_line
 from convtui.transcript.corrections import CORRECTABLE, FLAG_WORDS
 from convtui.transcript.fold import Flag, Turn
-from convtui.tui.drawing.labels import ending
-from convtui.tui.widgets.run_list import BAD
+from convtui.tui.drawing.labels import ending, ending_role
 from convtui.tui.widgets.status import short_spec
 from convtui.tui.widgets.text_pane import Document
-from convtui.tui.widgets.transcript.outline import seconds
+from convtui.tui.widgets.transcript.calls import seconds
 
 _TURNS_SHOWN = 2
 """Turns shown from the start, and from the end."""
@@ -44,7 +43,7 @@ def preview(run: RunSummary, turns: RunTurns | None, problem: str = "") -> Docum
         return doc
     termination = {"kind": run.ending, "by": run.ended_by, "reason": run.reason}
     state = ending(termination) if run.ending else run.state
-    doc.field("ending", state, "error" if run.state in BAD else "ok", 9)
+    doc.field("ending", state, ending_role(run.state), 9)
     if run.created_at is not None:
         doc.field("when", f"{run.created_at.astimezone():%Y-%m-%d %H:%M}", width=9)
     figures = _figures(run)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from convtui.library.families import walk
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.screens.runs.filter import RunFilter
+from convtui.tui.screens.saved_runs import run_again
 from convtui.tui.screens.screen_context import ScreenContext
 from convtui.tui.widgets.run_list import RunList
 
@@ -29,6 +30,7 @@ class RunActions:
 
     def handlers(self) -> Iterator[Handler]:
         yield Handler("runs.open", self._open, self._any_run)
+        yield Handler("runs.again", self._again, self._any_run)
         yield Handler("runs.mark", self._mark, self._any_run)
         yield Handler("runs.compare", self._compare, self._any_run)
         yield Handler("rehook.open", self._rehook, lambda: bool(self._listed.runs))
@@ -43,6 +45,11 @@ class RunActions:
         branch = self._filter.selected
         if branch is not None:
             self._app.replay(branch.run.path)
+
+    async def _again(self) -> None:
+        branch = self._filter.selected
+        if branch is not None:
+            await run_again(self._app, branch.run.path)
 
     def _chosen_logs(self) -> list[Path]:
         """The marked runs, else all that match the filter, else the selected one."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import Container
+from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Input, Static
@@ -18,15 +18,15 @@ from convtui.config.paths import Paths
 from convtui.errors import ConvtuiError
 from convtui.library.families import walk
 from convtui.library.library import Library
-from convtui.library.run_order import NEWEST
 from convtui.library.trash import Trash
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
+from convtui.tui.drawing.frames import PANE, entitle
 from convtui.tui.drawing.labels import short_path
 from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.handlers import Handler
-from convtui.tui.screens.runs.edit import ORDER_LABELS, RunEdits
+from convtui.tui.screens.runs.edit import RunEdits
 from convtui.tui.screens.runs.filter import RunFilter, row_state
 from convtui.tui.screens.runs.preview import preview
 from convtui.tui.screens.runs.run_actions import RunActions
@@ -34,7 +34,8 @@ from convtui.tui.screens.screen_context import ScreenContext
 from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.timers import call_once
 from convtui.tui.widgets.keybar import KeyBar
-from convtui.tui.widgets.run_list import RunList
+from convtui.tui.widgets.notice_line import NoticeLine
+from convtui.tui.widgets.run_list import RunHeader, RunList
 from convtui.tui.widgets.text_pane import Document, TextPane
 
 _PREVIEW_DELAY = 0.06
@@ -43,7 +44,9 @@ _REFRESH = 3.0
 """Seconds between refreshes of the folder."""
 _REFILTER_TICKS = 10
 """Progress updates after which an incomplete filter result is computed again."""
-NARROW, LOW = 100, 20
+WIDE, LOW = 150, 20
+"""Columns from which the preview is beside the list; lines below which there is none."""
+NARROW = 100
 
 
 class RunsScreen(ActionScreen):
@@ -53,21 +56,21 @@ class RunsScreen(ActionScreen):
     AUTO_FOCUS = "RunList"
     DEFAULT_CSS = """
     RunsScreen { layout: vertical; }
-    RunsScreen #runs-title { height: 1; width: 1fr; background: $panel; padding: 0 1; }
     RunsScreen Input, RunsScreen Input:focus {
-        height: 1; border: none; padding: 0 1; background: $surface;
+        height: 1; border: none; border-left: outer $surface; padding: 0 1 0 0;
+        background: $surface;
     }
-    RunsScreen Input:focus { background: $panel; }
+    RunsScreen Input:focus { border-left: outer $accent; background: $panel; }
     RunsScreen #runs-error { height: auto; max-height: 6; padding: 0 1; color: $text-error;
                              background: $surface; }
-    RunsScreen #runs-body { layout: horizontal; height: 1fr; padding: 1 0 0 0; }
-    RunsScreen #runs-list { width: 3fr; height: 1fr; }
-    RunsScreen #runs-preview { width: 2fr; height: 1fr; border-left: solid $border; padding: 0 1; }
+    RunsScreen #runs-body { layout: vertical; height: 1fr; }
+    RunsScreen #runs-list, RunsScreen #runs-preview { width: 1fr; }
+    RunsScreen #runs-list { height: 1fr; }
+    RunsScreen #runs-preview { height: 40%; }
     RunsScreen #runs-empty { height: auto; padding: 0 2; color: $text-muted; }
-    RunsScreen.-narrow #runs-body { layout: vertical; padding: 0; }
-    RunsScreen.-narrow #runs-list { width: 1fr; }
-    RunsScreen.-narrow #runs-preview { width: 1fr; height: 40%; border-left: none;
-                                       border-top: solid $border; }
+    RunsScreen.-wide #runs-body { layout: horizontal; }
+    RunsScreen.-wide #runs-list { width: 3fr; }
+    RunsScreen.-wide #runs-preview { width: 2fr; height: 1fr; }
     RunsScreen.-low #runs-preview { display: none; }
     RunsScreen.-plain #runs-preview { display: none; }
     """
@@ -77,13 +80,15 @@ class RunsScreen(ActionScreen):
         self._preview_timer: Timer | None = None
         self._previewed: tuple[object, ...] = ()
         self._ticks = 0
-        self._title = Static(id="runs-title", markup=False)
+        self._frame = Vertical(id="runs-list", classes=f"{PANE} -list -below")
         self._empty = Static(id="runs-empty", markup=False)
         self._error = Static(id="runs-error", markup=False)
         hint = "filter: words, or an expression such as ~signal & ~persona maya"
         self._box = Input(placeholder=hint)
         self._listed = RunList()
-        self._pane = TextPane(id="runs-preview")
+        self._header = RunHeader(self._listed)
+        self._pane = TextPane(id="runs-preview", classes=f"{PANE} -below")
+        entitle(self._pane, "the selected run")
         context = ScreenContext.of(self)
         self._filter = RunFilter(
             context,
@@ -113,14 +118,15 @@ class RunsScreen(ActionScreen):
         yield Handler("move.last", self._listed.action_last)
 
     def compose(self) -> ComposeResult:
-        yield self._title
         yield self._box
         yield self._error
         with Container(id="runs-body"):
-            with Container(id="runs-list"):
+            with self._frame:
                 yield self._empty
+                yield self._header
                 yield self._listed
             yield self._pane
+        yield NoticeLine()
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -140,8 +146,8 @@ class RunsScreen(ActionScreen):
         self._resized(event.size.width, event.size.height)
 
     def _resized(self, width: int, height: int) -> None:
-        self.set_class(width < NARROW, "-narrow")
-        self.set_class(width < NARROW and height < LOW, "-low")
+        self.set_class(width >= WIDE, "-wide")
+        self.set_class(width < WIDE and height < LOW, "-low")
 
     def on_screen_resume(self) -> None:
         if self._filter.was_read:
@@ -150,13 +156,13 @@ class RunsScreen(ActionScreen):
     @property
     def alive(self) -> bool:
         """Whether the screen still exists."""
-        return bool(self.query("#runs-title"))
+        return bool(self.query("#runs-list"))
 
     def show_empty(self, empty: bool, filtered: bool) -> None:
         """Says why there are no rows, or shows the rows."""
         message = self._empty
         message.display = empty
-        self._listed.display = not empty
+        self._listed.display = self._header.display = not empty
         if not self._filter.was_read:
             message.update("Reading the runs ...")
         elif not self._filter.everything:
@@ -172,6 +178,10 @@ class RunsScreen(ActionScreen):
         if empty:
             self._previewed = ()
             self._pane.show(Document())
+
+    def on_run_header_sorted(self, event: RunHeader.Sorted) -> None:
+        event.stop()
+        self.spawn(self._filter.sort(event.order))
 
     def on_input_changed(self) -> None:
         self._filter.text_changed()
@@ -205,20 +215,16 @@ class RunsScreen(ActionScreen):
             count = (
                 f"{self._filter.matching:,} of {count}{' so far' if self._filter.partly else ''}"
             )
-        parts: list[str | Content | tuple[str, str]] = [
-            (" saved runs ", "bold"),
-            (visible_line(short_path(self._filter.library.folder), 60), "$text-muted"),
-            ("  ", ""),
-        ]
-        if self.app.size.width < NARROW:
-            parts = [(" saved runs ", "bold"), (" ", "")]
+        parts: list[str | Content | tuple[str, str]] = ["saved runs  "]
+        if self.app.size.width >= NARROW:
+            folder = visible_line(short_path(self._filter.library.folder), 60)
+            parts.append((f"{folder}  ", "$text-muted"))
         parts.append((count if self._filter.was_read else "", "$text-accent"))
-        if self._filter.order != NEWEST:
-            parts.append((f"  {ORDER_LABELS[self._filter.order]}", "$text-muted"))
         if self._filter.progress is not None:
             what, done, of = self._filter.progress
             parts += ["  ", progress_bar(done, of, f"{what} {done:,} of {of:,}", 10)]
-        self._title.update(Content.assemble(*parts))
+        self._frame.border_title = Content.assemble(*parts)
+        self._header.refresh()
 
     def on_run_list_highlighted(self) -> None:
         """Previews the selected run after a short delay."""
@@ -249,6 +255,7 @@ class RunsScreen(ActionScreen):
     def footer_ids(self) -> Sequence[str]:
         return (
             "runs.open",
+            "runs.again",
             "runs.fold",
             "search.open",
             "runs.sort",

@@ -53,9 +53,10 @@ class BuildForm(ModalScreen[BuildOptions | None]):
                                  border: round $accent; background: $surface; padding: 0 1; }
     BuildForm Horizontal { height: 1; }
     BuildForm .name { width: 12; height: 1; color: $text-muted; }
-    BuildForm Input, BuildForm Input:focus { height: 1; border: none; padding: 0 1; width: 1fr;
-                                             background: $panel; }
-    BuildForm Input:focus { background: $boost; }
+    BuildForm Input, BuildForm Input:focus { height: 1; border: none; padding: 0 1 0 0; width: 1fr;
+                                             border-left: outer $panel; background: $panel; }
+    BuildForm Input:focus { border-left: outer $accent; }
+    BuildForm Horizontal:focus-within .name { color: $text-accent; text-style: bold; }
     BuildForm #build-hint { height: auto; color: $text-muted; }
     BuildForm #build-hint.-bad { color: $text-error; }
     """

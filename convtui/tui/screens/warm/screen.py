@@ -16,6 +16,7 @@ from textual.widgets import Static
 
 from convtui.actions.registry import Keymap
 from convtui.tui.documents.warm import Entry, difference, nothing, preview
+from convtui.tui.drawing.frames import PANE, entitle
 from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.screens.external_editor import write_outside
 from convtui.tui.screens.handlers import Handler
@@ -26,6 +27,8 @@ from convtui.tui.screens.warm.editing import TemplateEditing
 from convtui.tui.screens.warm.warm_list import TemplateList, entries_of
 from convtui.tui.textual_compat import is_open
 from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.widgets.maximise import Maximise
+from convtui.tui.widgets.notice_line import NoticeLine
 from convtui.tui.widgets.text_pane import Document, TextPane
 from convtui.warm.store import WarmStore
 
@@ -49,17 +52,14 @@ class WarmScreen(PaneScreen):
     AUTO_FOCUS = "TemplateList"
     DEFAULT_CSS = """
     WarmScreen { layout: vertical; }
-    WarmScreen #warm-title { height: 1; width: 1fr; background: $panel; padding: 0 1; }
     WarmScreen #warm-note { height: auto; max-height: 4; width: 1fr; padding: 0 1; }
     WarmScreen #warm-body { layout: horizontal; height: 1fr; }
     WarmScreen TemplateList { width: 2fr; height: 1fr; }
-    WarmScreen TextPane { width: 3fr; height: 1fr; padding: 0 1; border-left: solid $border; }
-    WarmScreen TextPane:focus, WarmScreen TemplateList:focus { scrollbar-color: $accent; }
+    WarmScreen TextPane { width: 3fr; height: 1fr; }
     WarmScreen.-narrow #warm-body { layout: vertical; }
     WarmScreen.-narrow TemplateList { width: 1fr; height: 30%; min-height: 3; }
-    WarmScreen.-narrow TextPane { width: 1fr; border-left: none; border-top: solid $border; }
+    WarmScreen.-narrow TextPane { width: 1fr; }
     WarmScreen.-none TemplateList { display: none; }
-    WarmScreen.-none TextPane { border: none; }
     """
 
     def __init__(
@@ -68,11 +68,16 @@ class WarmScreen(PaneScreen):
         """`folder` holds the templates. `logs` are the runs that were chosen to build from, none
         for all of `runs_dir`."""
         super().__init__(keymap)
+        self.maximised = Maximise(self, ("TemplateList", "TextPane"))
         self.logs = list(logs)
         self.differs = False
         """Whether the pane shows a diff or a report, and not the selected template."""
         self._previewed: Entry | None = None
         self._listed, self._pane = TemplateList(), TextPane()
+        self._listed.add_class(PANE, "-list")
+        self._pane.add_class(PANE, "-beside")
+        entitle(self._listed, "templates")
+        entitle(self._pane, "what it says")
         context, store = ScreenContext.of(self), WarmStore(folder)
         self._store = store
         self._builder = TemplateBuilder(
@@ -102,6 +107,7 @@ class WarmScreen(PaneScreen):
         yield Handler("warm.mark", self._mark, self._can_mark)
         yield Handler("warm.diff", self._diff, lambda: len(self._listed.items) > 1)
         yield Handler("warm.next_pane", self.next_pane, lambda: self.selected is not None)
+        yield Handler("view.maximise", self.maximised.toggle, label=self.maximised.label)
         yield Handler("warm.stop", self._stop_or_leave, label=self._stop_label)
 
     def _can_use(self) -> bool:
@@ -116,11 +122,12 @@ class WarmScreen(PaneScreen):
 
     def compose(self) -> ComposeResult:
         """Title, progress, the list, the preview."""
-        yield Static(id="warm-title", markup=False)
+        yield Static(id="warm-title", classes="screen-title", markup=False)
         yield Static(id="warm-note", markup=False)
         with Container(id="warm-body"):
             yield self._listed
             yield self._pane
+        yield NoticeLine()
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -271,6 +278,8 @@ class WarmScreen(PaneScreen):
 
     def _stop_or_leave(self) -> None:
         """Stops it, or leaves the diff, or goes back."""
+        if self.maximised.restore():
+            return
         if self._builder.running:
             self._builder.stop()
         elif self.differs:

@@ -8,6 +8,7 @@ from convtui.errors import ConvtuiError
 from convtui.printing.wording import made_on
 from convtui.text.boundary import visible_line
 from convtui.tui.documents.warm import Entry
+from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Span
 from convtui.tui.drawing.tables import padded
 from convtui.tui.widgets.row_list import RowList
@@ -27,7 +28,7 @@ class TemplateList(RowList[Entry]):
         mark = mark if self.marked else []
         name = (padded(item.name, min(wide, 28)), "text bold")
         if item.stored is None:
-            return [*mark, name, ("  ✗ cannot be read", "error")]
+            return [*mark, name, (f"  {glyphs.DISCARDED} cannot be read", "error")]
         template = item.stored.template
         count = len(template.patterns)
         tags = " ".join(f"#{tag}" for tag in template.tags)

@@ -1,4 +1,4 @@
-"""The Decision and Responder tabs: a turn's decisions, and the responder's conversation."""
+"""The Decision tab: a turn's decisions, and the responder's own conversation below them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from convtui.text.boundary import visible
 from convtui.transcript.fold import Turn
 from convtui.tui.drawing.labels import decision_sign, decision_text
 from convtui.tui.drawing.palette import Span
-from convtui.tui.drawing.word_diff import diff_spans
+from convtui.tui.drawing.word_diff import diff_spans, legend_spans
 from convtui.tui.drawing.wrap import Wrapped
 from convtui.tui.widgets.inspector.requests import (
+    all_messages,
     arguments_text,
-    message_lines,
     messages_of,
     reply_body,
 )
 from convtui.tui.widgets.inspector.stages import UNKNOWN, Context, message_of
 from convtui.tui.widgets.text_pane import Document
-from convtui.tui.widgets.transcript.outline import seconds
+from convtui.tui.widgets.transcript.calls import seconds
 
+CONVERSATION: Final = "responder"
+"""The key of the fold with the responder's conversation."""
 _LABEL: Final = 11
 COLUMN: Final = 28
 """Minimum cells per decision to show them side by side."""
@@ -46,8 +48,15 @@ class Card:
 
 
 def decisions(detail: TurnDetail, turn: Turn, context: Context) -> Document:
-    """The decisions of a turn, side by side if they fit, with differences marked."""
+    """The decisions of a turn, and what the responder was asked and answered."""
     cards = _cards(detail)
+    doc = _decided(detail, turn, context, cards)
+    responder(doc, detail, context, opened=not cards)
+    return doc
+
+
+def _decided(detail: TurnDetail, turn: Turn, context: Context, cards: Sequence[Card]) -> Document:
+    """The decisions of a turn, side by side if they fit, with differences marked."""
     doc = Document()
     if not cards:
         message = "The responder made no decision in this turn"
@@ -246,29 +255,41 @@ def _add_text_diffs(doc: Document, cards: Sequence[Card]) -> None:
         same = before.record.get("kind") == after.record.get("kind")
         if same and old and new and old != new:
             doc.head(f"{before.title.split()[0]} -> {after.title.split()[0]}", "text")
-            doc.line(("[-removed-]", "error"), ("  ", "text"), ("{+added+}", "ok"))
+            doc.line(*legend_spans())
             doc.spans(diff_spans(old, new))
 
 
 # --- the responder's own conversation
 
 
-def responder(detail: TurnDetail, turn: Turn, context: Context) -> Document:
-    """The responder's requests and answers, up to a turn."""
+def responder(doc: Document, detail: TurnDetail, context: Context, *, opened: bool) -> None:
+    """Adds the responder's requests and answers, up to a turn."""
     if context.responder_detail is not None and not any(
         c.side == "responder" for c in detail.calls
     ):
         detail = context.responder_detail
-    doc = Document()
     calls = [call for call in detail.calls if call.side == "responder"]
     if not calls:
-        return doc.nothing(
-            "The responder has not been called yet. It is called after each message of the"
-            " provider; only its answers go to the provider."
-        )
+        doc.blank().line(
+            ("The responder has not been called yet. It is called after each message of the"
+             " provider; only its answers go to the provider.", "muted")
+        )  # fmt: skip
+        return
+    title: list[Span] = [
+        ("responder's conversation", "accent bold"),
+        (f"  up to {detail.session}:{detail.number}", "muted"),
+    ]
+    doc.blank().fold(
+        CONVERSATION, title, title, lambda below: _conversation(below, detail, calls, context),
+        opened=opened,
+    )  # fmt: skip
+
+
+def _conversation(
+    doc: Document, detail: TurnDetail, calls: Sequence[Call], context: Context
+) -> None:
     call = calls[-1]
     messages, problem = messages_of(call, context)
-    doc.head("responder's conversation", f"up to {detail.session}:{detail.number}")
     if len(calls) > 1:
         doc.line(
             (f"It was called {len(calls)} times in this turn; this is the last call.", "muted")
@@ -277,9 +298,7 @@ def responder(detail: TurnDetail, turn: Turn, context: Context) -> Document:
         doc.line(("from the parent log ", "muted"), (str(detail.log), "muted"))
     if problem:
         doc.line(("! ", "error bold"), (problem, "error"))
-    for number, message in enumerate(messages, 1):
-        doc.blank()
-        message_lines(doc, number, message)
+    all_messages(doc, messages, f"{CONVERSATION} {call.seq}")
     doc.blank()
     _add_reply(doc, len(messages) + 1, call)
     for record in detail.decided:
@@ -290,7 +309,6 @@ def responder(detail: TurnDetail, turn: Turn, context: Context) -> Document:
                 (f"{sign} {record.get('kind', '')} ", f"{role} bold"),
                 (decision_text(record), "text"),
             )
-    return doc
 
 
 def _add_reply(doc: Document, number: int, call: Call) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from convtui.transcript.fold import Flag, Transcript, Turn
-from convtui.tui.drawing.word_diff import diff_spans
+from convtui.transcript.fold import COMMITTED, Flag, Transcript, Turn
+from convtui.tui.drawing.word_diff import diff_spans, legend_spans
 from convtui.tui.widgets.text_pane import Document
 
 DRIFTED: Final = "warning:drift"
@@ -45,7 +45,8 @@ def replaying(transcript: Transcript) -> str:
     if isinstance(change, dict) and change.get("kind") == "compress":
         return ""
     answers = sum(
-        turn.speaker == "provider" and bool(turn.flags & Flag.SEEDED) for turn in transcript.turns
+        turn.speaker == "provider" and turn.status == COMMITTED and bool(turn.flags & Flag.SEEDED)
+        for turn in transcript.turns
     )
     return f"replaying the history, call {counts['llm.request']} for {answers} answers"
 
@@ -69,7 +70,7 @@ def with_drift(doc: Document, drift: Mapping[str, Any] | None) -> Document:
     result = Document()
     label = _DRIFT_LABELS.get(str(drift.get("what")), "the provider's answer differs")
     result.line(("~ drift", "warning bold"), (f": {label}", "warning"))
-    result.line(("[-on record-]", "error"), ("  ", "text"), ("{+replayed+}", "ok"))
+    result.line(*legend_spans("on record", "replayed"))
     result.spans(diff_spans(str(drift.get("recorded", "")), str(drift.get("replayed", ""))))
     result.blank().pieces += doc.pieces
     return result

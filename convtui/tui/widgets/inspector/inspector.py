@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 from rich.cells import cell_len
 from textual import events
@@ -13,9 +14,13 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from convtui.actions.registry import TABS as MOST_TABS
+from convtui.actions.registry import Keymap
 from convtui.log.detail import TurnDetail
 from convtui.transcript.fold import Turn
+from convtui.tui.drawing.frames import entitle
 from convtui.tui.drawing.palette import Palette, Span
+from convtui.tui.widgets.fold_pane import FoldPane
 from convtui.tui.widgets.inspector.tabs import (
     DECIDING,
     TABS,
@@ -24,11 +29,21 @@ from convtui.tui.widgets.inspector.tabs import (
     has_content,
 )
 from convtui.tui.widgets.line_view import strip_of
-from convtui.tui.widgets.text_pane import Document, TextPane
+from convtui.tui.widgets.text_pane import Document
+
+SHORT: Final = {"Request": "Req", "Output": "Out", "Decision": "Dec"}
+"""Names of tabs where they save a line."""
+_WAYS: Final[tuple[tuple[Mapping[str, str], str], ...]] = (({}, " "), (SHORT, " "), (SHORT, ""))
+"""How names are shortened and what follows each: the first that needs the fewest lines is used."""
+
+
+def tab_keys(keymap: Keymap) -> list[str]:
+    """The keys of the tabs, in their order."""
+    return [keymap.shown(f"inspector.tab_{number}") for number in range(1, MOST_TABS + 1)]
 
 
 class TabBar(Widget):
-    """The names of the tabs, on as many rows as they need."""
+    """The tabs with their keys, on as few lines as they need."""
 
     DEFAULT_CSS = """
     TabBar { height: auto; padding: 0; background: $background; color: $foreground; }
@@ -40,23 +55,31 @@ class TabBar(Widget):
             super().__init__()
             self.tab = tab
 
-    def __init__(self) -> None:
+    def __init__(self, keys: Sequence[str] = ()) -> None:
+        """`keys` are those of the tabs, in order; a tab without one has an empty text."""
         super().__init__()
         self.palette = Palette()
+        self.keys = keys
         self.tabs: Sequence[str] = TABS
         self.active = TABS[0]
         self.filled: Collection[str] = ()
 
-    def rows(self, width: int) -> list[list[str]]:
-        rows: list[list[str]] = [[]]
-        used = 0
-        for tab in self.tabs:
-            size = cell_len(tab) + 2
-            if used + size > width and rows[-1]:
+    def rows(self, width: int) -> list[list[tuple[str, str, str]]]:
+        """The tabs by line, each with its key and what is drawn of it."""
+        ways = [self._rows(width, names, end) for names, end in _WAYS]
+        return min(ways, key=len)
+
+    def _rows(
+        self, width: int, names: Mapping[str, str], end: str
+    ) -> list[list[tuple[str, str, str]]]:
+        rows: list[list[tuple[str, str, str]]] = [[]]
+        keys = [*self.keys, *[""] * len(self.tabs)]
+        for tab, key in zip(self.tabs, keys, strict=False):
+            label = f" {key} " if key else " "
+            shown = (tab, key, f"{label}{names.get(tab, tab)}{end}")
+            if rows[-1] and sum(map(_width, rows[-1])) + _width(shown) > width:
                 rows.append([])
-                used = 0
-            rows[-1].append(tab)
-            used += size
+            rows[-1].append(shown)
         return rows
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
@@ -67,9 +90,13 @@ class TabBar(Widget):
         width = self.size.width
         rows = self.rows(max(1, width))
         spans: list[Span] = []
-        for tab in rows[y] if y < len(rows) else []:
-            role = "text" if tab in self.filled else "muted"
-            spans.append((f" {tab} ", "mark:accent" if tab == self.active else role))
+        for tab, key, label in rows[y] if y < len(rows) else []:
+            if tab == self.active:
+                spans.append((label, "mark:accent"))
+                continue
+            filled = tab in self.filled
+            spans.append((label[: 1 + len(key)], "accent" if filled else "muted"))
+            spans.append((label[1 + len(key) :], "text" if filled else "muted"))
         base = self.rich_style
         return strip_of(spans, self.palette).apply_style(base).crop_extend(0, width, base)
 
@@ -77,11 +104,15 @@ class TabBar(Widget):
         rows = self.rows(max(1, self.size.width))
         if event.y < len(rows):
             x = 0
-            for tab in rows[event.y]:
-                x += cell_len(tab) + 2
+            for shown in rows[event.y]:
+                x += _width(shown)
                 if event.x < x:
-                    self.post_message(self.Chosen(tab))
+                    self.post_message(self.Chosen(shown[0]))
                     return
+
+
+def _width(shown: tuple[str, str, str]) -> int:
+    return cell_len(shown[2])
 
 
 class Inspector(Vertical):
@@ -90,7 +121,7 @@ class Inspector(Vertical):
     DEFAULT_CSS = """
     Inspector { background: $background; }
     Inspector TabBar { margin-bottom: 1; }
-    Inspector TextPane { height: 1fr; padding-left: 1; }
+    Inspector TextPane { height: 1fr; }
     """
 
     class TabChanged(Message):
@@ -107,6 +138,7 @@ class Inspector(Vertical):
         self,
         *,
         empty_message: str = "Select a turn to inspect it.",
+        keys: Sequence[str] = (),
         palette: Palette | None = None,
         name: str | None = None,
         id: str | None = None,
@@ -115,8 +147,8 @@ class Inspector(Vertical):
         super().__init__(name=name, id=id, classes=classes)
         self.empty_message = empty_message
         self._palette = palette
-        self._bar = TabBar()
-        self._pane = TextPane(palette=palette)
+        self._bar = TabBar(keys)
+        self._pane = FoldPane(palette=palette)
         self._tab = TABS[0]
         self._detail: TurnDetail | None = None
         self._turn: Turn | None = None
@@ -149,13 +181,13 @@ class Inspector(Vertical):
         self._bar.refresh()
 
     @property
-    def pane(self) -> TextPane:
+    def pane(self) -> FoldPane:
         """The text pane, for focus and scrolling."""
         return self._pane
 
     @property
     def tabs(self) -> Sequence[str]:
-        """The names of all tabs, two more if a responder decides."""
+        """The names of all tabs, one more if a responder decides."""
         return DECIDING if self._tab_context.deciding else TABS
 
     @property
@@ -201,6 +233,8 @@ class Inspector(Vertical):
             return
         turn = self._turn
         self._tab_context.width = self.size.width
+        title = f"turn {turn.session}:{turn.number} {turn.speaker}" if turn else "inspector"
+        entitle(self, title)
         if turn is None:
             doc = Document().line((self.empty_message, "muted"))
         else:

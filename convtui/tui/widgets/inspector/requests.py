@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from convtui.log.detail import Call, TurnDetail
 from convtui.printing.wording import parts_words
@@ -13,8 +13,18 @@ from convtui.records.codec import RecordDict
 from convtui.scenario.simulators.registry import kind_of
 from convtui.transcript.fold import Flag, Turn
 from convtui.tui.drawing.palette import Span
+from convtui.tui.widgets.inspector.json_tree import json_text, json_value
 from convtui.tui.widgets.inspector.stages import UNKNOWN, Context, message_of
 from convtui.tui.widgets.text_pane import Document
+
+_MOST: Final = 12
+"""Messages up to which all of a request are shown from the start."""
+_LAST: Final = 6
+"""Messages that are shown of a longer one."""
+_FIRST_WORDS: Final = 60
+"""Characters that are shown of a folded message."""
+_LONG: Final = 1_500
+"""Characters up to which a message is open from the start."""
 
 
 def pretty(value: Any) -> str:
@@ -51,7 +61,7 @@ def request(detail: TurnDetail, turn: Turn, context: Context) -> Document:
         doc.field("model", str(call.request.get("model") or UNKNOWN))
         params = call.request.get("params") or {}
         for name, value in params.items():
-            doc.field(str(name), pretty(value))
+            value_lines(doc, str(name), value, f"{call.seq}.{name}")
         tools = call.request.get("tools")
         if isinstance(tools, list) and tools:
             doc.field("tools", ", ".join(str(name) for name in tools))
@@ -59,9 +69,7 @@ def request(detail: TurnDetail, turn: Turn, context: Context) -> Document:
         if problem:
             doc.line(("! ", "error bold"), (problem, "error"))
         seeded = warm_messages(call, messages, context)
-        for number, message in enumerate(messages, 1):
-            doc.blank()
-            message_lines(doc, number, message, seeded.get(number, ""))
+        all_messages(doc, messages, str(call.seq), seeded)
         _add_reply(doc, call, sentinel)
     _add_user_end(doc, detail)
     return doc
@@ -116,8 +124,14 @@ def reply_body(doc: Document, response: RecordDict, sentinel: str = "") -> None:
     for call in calls:
         function = call.get("function")
         called: Mapping[str, Any] = function if isinstance(function, dict) else call
-        doc.line(("calls ", "muted"), (str(called.get("name") or "?"), "tool bold"), indent=3)
-        doc.text(pretty(called.get("arguments") or "{}"), indent=5)
+        name = str(called.get("name") or "?")
+        doc.line(("calls ", "muted"), (name, "tool bold"), indent=3)
+        arguments = called.get("arguments") or "{}"
+        key = f"reply {response.get('seq')}.{name}"
+        if isinstance(arguments, str):
+            json_text(doc, arguments, key, indent=3)
+        else:
+            json_value(doc, arguments, key, indent=3)
 
 
 def part_lines(doc: Document, response: RecordDict, indent: int = 0) -> Document:
@@ -129,7 +143,7 @@ def part_lines(doc: Document, response: RecordDict, indent: int = 0) -> Document
         items = part.items() if isinstance(part, dict) else ()
         fields = {key: value for key, value in items if key != "type"}
         if fields:
-            doc.text(pretty(fields), "muted", indent=indent + 2)
+            json_value(doc, fields, f"part {label}", indent=indent)
     return doc
 
 
@@ -183,7 +197,42 @@ def warm_messages(call: Call, messages: Sequence[Any], context: Context) -> dict
     return labels
 
 
-def message_lines(doc: Document, number: int, message: Any, origin: str = "") -> None:
+def all_messages(
+    doc: Document, messages: Sequence[Any], key: str, origins: Mapping[int, str] | None = None
+) -> Document:
+    """The messages of a request; of a long one the earlier ones are folded."""
+
+    def write(below: Document, first: int, last: int) -> None:
+        for number in range(first, last + 1):
+            below.blank()
+            origin = (origins or {}).get(number, "")
+            message_lines(below, number, messages[number - 1], origin, key=key)
+
+    size = len(messages)
+    shown = size if size <= _MOST else _LAST
+    earlier = size - shown
+    if earlier:
+        doc.blank().fold(
+            f"{key}.messages",
+            [(f"messages 1 to {earlier:,}", "muted")],
+            [("[", "muted"), (f"... {earlier:,} messages before these", "accent"), ("]", "muted")],
+            lambda below: write(below, 1, earlier),
+        )
+    write(doc, earlier + 1, size)
+    return doc
+
+
+def value_lines(doc: Document, name: str, value: Any, key: str) -> Document:
+    """A named value: beside its name, or below it if it is an object or array."""
+    if isinstance(value, dict | list) and value:
+        return json_value(doc.line((name, "muted")), value, key)
+    role = "json:number" if isinstance(value, int | float) else "text"
+    return doc.field(name, pretty(value), role)
+
+
+def message_lines(
+    doc: Document, number: int, message: Any, origin: str = "", *, key: str = ""
+) -> None:
     """A message of a request: role, origin, names, content, other fields."""
     if not isinstance(message, Mapping):
         doc.line((f"{number} ", "muted"), ("not a message", "warning")).text(pretty(message))
@@ -191,16 +240,39 @@ def message_lines(doc: Document, number: int, message: Any, origin: str = "") ->
     role = str(message.get("role", "?"))
     colour = {"assistant": "provider", "user": "persona", "tool": "tool"}.get(role, "accent")
     extra = [str(message[k]) for k in ("name", "tool_call_id") if message.get(k)]
-    spans: list[Span] = [(f"{number:>2} ", "muted"), (role, f"{colour} bold")]
+    head: list[Span] = [(f"{number:>2} ", "muted"), (role, f"{colour} bold")]
+    spans = list(head)
     if origin:
         spans.append((f"  {origin}", "accent"))
     if extra:
         spans.append(("  " + " ".join(extra), "muted"))
-    doc.line(*spans)
+    path = f"{key}.{number}"
+    content = message.get("content")
+    size = len(content) if isinstance(content, str) else 0
+    folded = [*head, (f"  {_beginning(content)}", "text")]
+    if size > _LONG:
+        folded.append((f"  {size:,} characters", "accent"))
+    doc.fold(
+        path,
+        spans,
+        folded,
+        lambda below: _message_body(below, message, path),
+        opened=size <= _LONG,
+    )
+
+
+def _beginning(content: Any) -> str:
+    """The first words of a message."""
+    text = content if isinstance(content, str) else pretty(content)[:400]
+    line = " ".join(text[:400].split())
+    return line if len(line) <= _FIRST_WORDS else f"{line[:_FIRST_WORDS].rstrip()}…"
+
+
+def _message_body(doc: Document, message: Mapping[str, Any], path: str) -> None:
     content = message.get("content")
     if content is not None:
-        doc.text(pretty(content), indent=3)
-    for key, value in message.items():
-        if key not in ("role", "content", "name", "tool_call_id"):
-            doc.line((str(key), "muted"), indent=3)
-            doc.text(pretty(value), indent=5)
+        json_value(doc, content, f"{path}.content", indent=5 if isinstance(content, str) else 3)
+    for name, value in message.items():
+        if name not in ("role", "content", "name", "tool_call_id"):
+            doc.line((str(name), "muted"), indent=5)
+            json_value(doc, value, f"{path}.{name}", indent=7 if isinstance(value, str) else 5)

@@ -20,12 +20,28 @@ from convtui.transcript.corrections import (
     noticed_words,
 )
 from convtui.transcript.fold import FAILED, OPEN, Flag, Totals, Turn
-from convtui.tui.drawing.palette import Span
+from convtui.tui.drawing.glyphs import (
+    BY_HAND,
+    DISCARDED,
+    ERROR,
+    HELD,
+    NOTHING,
+    SIGNAL,
+    SKIPPED,
+    WORKING,
+)
+from convtui.tui.drawing.palette import Span, plain
 from convtui.tui.sources.budget import Limit
 from convtui.tui.widgets.text_pane import Document
-from convtui.tui.widgets.transcript.outline import seconds
+from convtui.tui.widgets.transcript.calls import seconds
 
 UNKNOWN: Final = "unknown"
+_WIDE: Final = 46
+"""Cells from which a stage's result is beside its name."""
+_TIME: Final = 6
+"""Cells of the column of times."""
+_TOLD_FROM: Final = 0.001
+"""Seconds from which the time of a stage is told."""
 
 
 @dataclass(slots=True)
@@ -53,7 +69,7 @@ class Context:
     """The last turn, up to this one, in which the responder was called."""
     width: int = 0
     """The width in cells."""
-    inherited: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    inherited: Mapping[str, Totals] = field(default_factory=dict)
     """What each side had used before this log."""
     limits: Sequence[Limit] = ()
     """The current budget."""
@@ -103,7 +119,7 @@ def match_position(raw: str, start: int, end: int) -> str:
 
 
 def stages(detail: TurnDetail, turn: Turn, context: Context) -> Document:
-    doc = Document()
+    doc = _Stages(context.width)
     held = str(context.hold.get("stage", "")) if context.hold else ""
     attempts = sorted(
         {call.attempt for call in detail.calls} | {run.attempt for run in detail.stage_runs}
@@ -126,29 +142,26 @@ def stages(detail: TurnDetail, turn: Turn, context: Context) -> Document:
             last_held = held_stage if number == len(runs) else ""
             _run_stages(doc, run, raw, last_held, context, interim=detail.interim)
         if last and held_stage and not runs and held_stage not in ("request", "response", "tools"):
-            _stage(doc, held_stage, "", [("held before it runs", "held")], held=True)
+            doc.stage(held_stage, "", [], held=True)
     for record in detail.debug:
         _debug(doc, record)
     _terminate_stage(doc, detail, turn, context, held)
-    if context.hold:
-        detail_text = str(context.hold.get("detail") or context.hold.get("reason") or "")
-        doc.blank().line(("> held: ", "held bold"), (detail_text, "text"))
     _faults(doc, detail, turn, context.correction)
     return doc
 
 
 def _terminate_stage(
-    doc: Document, detail: TurnDetail, turn: Turn, context: Context, held: str
+    doc: _Stages, detail: TurnDetail, turn: Turn, context: Context, held: str
 ) -> None:
     if turn.flags & Flag.ENDED:
-        _stage(doc, "terminate", "!", [("the session ended here", "warning")])
+        doc.stage("terminate", ERROR, [("the session ended here", "warning")])
     elif turn.flags & Flag.WOULD_END:
         note = turn.note or "would have ended here"
-        _stage(doc, "terminate", "!", [(visible_line(note, 120), "warning")])
+        doc.stage("terminate", ERROR, [(visible_line(note, 120), "warning")])
     elif turn.status not in (OPEN, FAILED) and detail.stage_runs:
         ends = context.hold is not None and context.hold.get("reason") == "ending"
         what: Span = ("about to end", "warning") if ends else ("continues", "muted")
-        _stage(doc, "terminate", ".", [what], held=held == "terminate")
+        doc.stage("terminate", NOTHING, [what], held=held == "terminate")
 
 
 def _faults(doc: Document, detail: TurnDetail, turn: Turn, correction: Correction | None) -> None:
@@ -163,7 +176,7 @@ def _faults(doc: Document, detail: TurnDetail, turn: Turn, correction: Correctio
     for label in noticed:
         doc.line(("! ", "warning bold"), (visible_line(label, 200), "warning"))
     for label in by_hand:
-        doc.line(("* ", "human bold"), (label, "human"))
+        doc.line((f"{BY_HAND} ", "human bold"), (label, "human"))
     for fault in faults:
         doc.line(
             ("fault: ", "muted bold"),
@@ -173,61 +186,81 @@ def _faults(doc: Document, detail: TurnDetail, turn: Turn, correction: Correctio
         doc.line((fault.why, "muted"), indent=2)
 
 
-def _stage(
-    doc: Document, name: str, sign: str, spans: Sequence[Span], *, held: bool = False
-) -> None:
-    mark: Span = ("> ", "held bold") if held else (f"{sign or ' '} ", "muted bold")
-    title: Span = (f"{name:<13}", "held bold" if held else "text bold")
-    doc.line(*spans, label=(mark, title))
-    if held:
-        doc.line(("held here", "held"), indent=15)
+class _Stages(Document):
+    """A document with a row for each stage: its name, its result, the seconds that it took."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self._width = width if width < _WIDE else 0
+        self.below = 4 if self._width else 15
+        """The indent of what is told below a stage's name."""
+
+    def stage(
+        self,
+        name: str,
+        sign: str,
+        spans: Sequence[Span],
+        *,
+        held: bool = False,
+        took: object = None,
+    ) -> None:
+        mark: Span = (f"{HELD} ", "held bold") if held else (f"{sign or ' '} ", "muted bold")
+        title: Span = (f"{name:<13}", "held bold" if held else "text bold")
+        right: Span = ("", "")
+        if isinstance(took, int | float) and took >= _TOLD_FROM:
+            right = (f"{seconds(took):>{_TIME}}", "muted")
+        here: list[Span] = [("held here" if not spans else ", held here", "held")] if held else []
+        result = [*spans, *here]
+        room = self._width - sum(map(len, (mark[0], title[0]))) - len(right[0]) - 4
+        if not self._width or len(plain(result)) <= room:
+            self.line(*result, label=(mark, title), right=right)
+            return
+        self.line(mark, title, right=right)
+        if result:
+            self.line(*result, indent=self.below)
 
 
-def _call_stages(doc: Document, call: Call, held: str, context: Context) -> None:
+def _call_stages(doc: _Stages, call: Call, held: str, context: Context) -> None:
     request = call.request
     kept, appended = request.get("keep") or 0, request.get("append") or []
     count = int(kept) + len(appended)
     side = f"  {call.side}" if call.side == "responder" else ""
     round_label = f"  round {call.round}" if call.round > 1 else ""
     label = f"{count} message{'' if count == 1 else 's'}{round_label}{side}"
-    _stage(doc, "request", ".", [(label, "text")], held=held == "request")
+    doc.stage("request", NOTHING, [(label, "text")], held=held == "request")
     for retry in call.retries:
         delay = retry.get("delay")
         wait = f", retried after {seconds(delay)}" if isinstance(delay, (int, float)) else ""
         doc.line(
             (f"retry {retry.get('n', '')}: ", "warning"),
             (message_of(retry.get("error")) + wait, "muted"),
-            indent=15,
+            indent=doc.below,
         )
     if call.failed is not None:
+        spans = [("failed: ", "error bold"), (message_of(call.failed.get("error")), "error")]
         took = call.failed.get("duration")
-        duration = f"{seconds(took)}, " if isinstance(took, (int, float)) else ""
-        spans = [
-            ("failed: ", "error bold"),
-            (duration + message_of(call.failed.get("error")), "error"),
-        ]
-        _stage(doc, "response", "!", spans, held=held == "response")
+        doc.stage("response", ERROR, spans, held=held == "response", took=took)
     elif call.cancelled:
-        _stage(doc, "response", "-", [("cancelled by hand", "warning")], held=held == "response")
+        doc.stage("response", SKIPPED, [("cancelled by hand", "warning")], held=held == "response")
     elif call.response is None:
-        _stage(doc, "response", "~", [("in progress", "accent")], held=held == "response")
+        doc.stage("response", WORKING, [("in progress", "accent")], held=held == "response")
     else:
-        _stage(doc, "response", ".", _response_spans(call.response), held=held == "response")
+        spans, took = _response_spans(call.response), call.response.get("duration")
+        doc.stage("response", NOTHING, spans, held=held == "response", took=took)
 
 
 def _response_spans(response: RecordDict) -> list[Span]:
     usage = response.get("usage") or {}
     parts: list[str] = []
-    if isinstance(response.get("duration"), (int, float)):
-        parts.append(seconds(response["duration"]))
     tokens = usage.get("completion_tokens")
-    parts.append(f"{tokens:,} tok" if isinstance(tokens, int) else "tok unknown")
+    if isinstance(tokens, int):
+        parts.append(f"{tokens:,} tok")
     if isinstance(response.get("ttft"), (int, float)):
         parts.append(f"first token {seconds(response['ttft'])}")
     finish = response.get("finish_reason")
     if finish and finish != "stop":
         parts.append(str(finish))
-    spans: list[Span] = [(", ".join(parts), "text")]
+    spans: list[Span] = [(", ".join(parts) or "received", "text")]
     if response.get("reasoning"):
         spans.append((", reasoning separate", "reasoning"))
     reason = reason_of(response)
@@ -243,30 +276,26 @@ def _response_spans(response: RecordDict) -> list[Span]:
     return spans
 
 
-def _tool_stage(doc: Document, detail: TurnDetail, held: str) -> None:
+def _tool_stage(doc: _Stages, detail: TurnDetail, held: str) -> None:
     if not detail.tools:
         if held == "tools":
-            _stage(doc, "tools", "", [], held=True)
+            doc.stage("tools", "", [], held=True)
         return
     failed = sum(1 for _, back in detail.tools if back is not None and not back.get("ok", True))
     count = len(detail.tools)
     spans: list[Span] = [(f"{count} call{'' if count == 1 else 's'}", "tool")]
     if failed:
         spans.append((f", {failed} failed", "error"))
-    _stage(doc, "tools", "!" if failed else ".", spans, held=held == "tools")
+    times = [(back or {}).get("duration") for _, back in detail.tools]
+    took = sum(time for time in times if isinstance(time, int | float))
+    doc.stage("tools", ERROR if failed else NOTHING, spans, held=held == "tools", took=took)
 
 
 def _hook(record: RecordDict, name: str, context: Context) -> Span:
     whose = str(record.get("hook") or context.hooks.get(name) or "default")
     role = "accent" if whose == "yours" else "muted"
-    duration = record.get("duration")
-    duration_text = (
-        f", {seconds(duration)}" if isinstance(duration, (int, float)) and duration >= 0.001 else ""
-    )
-    return f"  {whose} hook{duration_text}" if whose in (
-        "yours",
-        "default",
-    ) else f"  {whose}{duration_text}", role
+    words = {"yours": "your hook", "default": "default hook"}
+    return f", {words.get(whose, whose)}", role
 
 
 def _raw_of(detail: TurnDetail, attempt: int) -> str:
@@ -286,7 +315,7 @@ def _location(match: Mapping[str, Any]) -> str:
 
 
 def _run_stages(
-    doc: Document,
+    doc: _Stages,
     run: StageRun,
     raw: str,
     held: str,
@@ -297,20 +326,20 @@ def _run_stages(
     if run.signals is not None:
         _signals_stage(doc, run.signals, raw, held, context, interim=interim)
     elif held == "signals":
-        _stage(doc, "signals", "", [], held=True)
+        doc.stage("signals", "", [], held=True)
     if run.processed is not None:
         _process_stage(doc, run.processed, raw, held, context)
     elif held == "post_process":
-        _stage(doc, "post_process", "", [], held=True)
+        doc.stage("post_process", "", [], held=True)
     _discard_stage(doc, run, held)
     if run.committed is not None:
         _commit_stage(doc, run.committed, held)
     elif held == "commit":
-        _stage(doc, "commit", "", [], held=True)
+        doc.stage("commit", "", [], held=True)
 
 
 def _signals_stage(
-    doc: Document,
+    doc: _Stages,
     extracted: RecordDict,
     raw: str,
     held: str,
@@ -321,7 +350,8 @@ def _signals_stage(
     matches = extracted.get("matches") or []
     hook = _hook(extracted, "extract_signals", context)
     summary: Span = (f"{len(matches)} found", "signal") if matches else ("none", "muted")
-    _stage(doc, "signals", "!" if matches else ".", [summary, hook], held=held == "signals")
+    sign, took = SIGNAL if matches else NOTHING, extracted.get("duration")
+    doc.stage("signals", sign, [summary, hook], held=held == "signals", took=took)
     for match in matches[:20]:
         start, end = int(match.get("start", 0)), int(match.get("end", 0))
         source = next((part.text for part in interim if part.round == match.get("round")), raw)
@@ -330,38 +360,39 @@ def _signals_stage(
             (f" {start}-{end} ", "signal"),
             (match_position(source, start, end), "muted"),
             (_location(match), "warning"),
-            indent=15,
+            indent=doc.below,
         )
 
 
 def _process_stage(
-    doc: Document, processed: RecordDict, raw: str, held: str, context: Context
+    doc: _Stages, processed: RecordDict, raw: str, held: str, context: Context
 ) -> None:
     change: Span = ("unchanged", "muted")
     if processed.get("changed"):
         text = str(processed.get("text", ""))
         change = (f"changed, {len(raw):,} -> {len(text):,} characters", "changed")
     hook = _hook(processed, "post_process_response", context)
-    _stage(doc, "post_process", ".", [change, hook], held=held == "post_process")
+    took = processed.get("duration")
+    doc.stage("post_process", NOTHING, [change, hook], held=held == "post_process", took=took)
 
 
-def _discard_stage(doc: Document, run: StageRun, held: str) -> None:
+def _discard_stage(doc: _Stages, run: StageRun, held: str) -> None:
     if run.discarded is not None:
         spans: list[Span] = [
             ("dropped", "discard bold"),
             (f" by {run.discarded.get('hook') or 'hook'}", "text"),
             (f", then {run.discarded.get('outcome', '')}", "muted"),
         ]
-        _stage(doc, "discard", "x", spans)
+        doc.stage("discard", DISCARDED, spans)
     elif run.committed is not None and run.signals and run.signals.get("matches"):
         suppressed = run.committed.get("would_have")
         label = f"not called: would have been a {suppressed}" if suppressed else "kept"
-        _stage(doc, "discard", ".", [(label, "muted")], held=held == "discard")
+        doc.stage("discard", NOTHING, [(label, "muted")], held=held == "discard")
     elif held == "discard":
-        _stage(doc, "discard", "", [], held=True)
+        doc.stage("discard", "", [], held=True)
 
 
-def _commit_stage(doc: Document, committed: RecordDict, held: str) -> None:
+def _commit_stage(doc: _Stages, committed: RecordDict, held: str) -> None:
     count = committed.get("words")
     spans: list[Span] = [(f"{count} words" if count is not None else "sent", "ok")]
     for name, role in (("human", "human"), ("edited", "human"), ("empty", "warning")):
@@ -372,19 +403,21 @@ def _commit_stage(doc: Document, committed: RecordDict, held: str) -> None:
     if committed.get("reasoning_cut"):
         label = cut_words(committed["reasoning_cut"], str(committed.get("speaker")))
         spans.append((f", {label}", "reasoning"))
-    _stage(doc, "commit", ".", spans, held=held == "commit")
+    doc.stage("commit", NOTHING, spans, held=held == "commit")
 
 
 def _debug(doc: Document, record: RecordDict) -> None:
     kind = str(record.get("type", ""))
     if kind == "debug.edited":
         word = "undone: edit of" if record.get("undoes") is not None else "edited"
-        doc.line((f"* {word} ", "human bold"), (str(record.get("field", "")), "text"))
+        doc.line((f"{BY_HAND} {word} ", "human bold"), (str(record.get("field", "")), "text"))
     elif kind == "debug.overrode":
         word = "undone: override of" if record.get("undoes") is not None else "overrode"
-        doc.line((f"* {word} ", "human bold"), (str(record.get("what", "")), "text"))
+        doc.line((f"{BY_HAND} {word} ", "human bold"), (str(record.get("what", "")), "text"))
     elif kind == "debug.injected":
-        doc.line(("* fault injected ", "warning bold"), (str(record.get("fault", "")), "text"))
+        doc.line(
+            (f"{BY_HAND} fault injected ", "warning bold"), (str(record.get("fault", "")), "text")
+        )
     elif kind in ("turn.cancelled", "turn.skipped"):
         word = kind.removeprefix("turn.")
-        doc.line((f"- {word} ", "warning bold"), (str(record.get("reason") or ""), "muted"))
+        doc.line((f"{SKIPPED} {word} ", "warning bold"), (str(record.get("reason") or ""), "muted"))

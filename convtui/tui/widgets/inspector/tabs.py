@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from convtui.log.detail import TurnDetail
 from convtui.log.tool_uses import waiting_uses
 from convtui.transcript.fold import OPEN, Flag, Turn
-from convtui.tui.drawing.word_diff import diff_spans
-from convtui.tui.widgets.inspector.decisions import decisions, responder
+from convtui.tui.drawing.word_diff import diff_spans, legend_spans
+from convtui.tui.widgets.inspector.decisions import decisions
 from convtui.tui.widgets.inspector.drift import with_drift
+from convtui.tui.widgets.inspector.json_tree import json_text, json_value, parsed
 from convtui.tui.widgets.inspector.requests import messages_of, part_lines, pretty, request
 from convtui.tui.widgets.inspector.stages import (
     UNKNOWN,
@@ -23,12 +23,18 @@ from convtui.tui.widgets.inspector.stages import (
 from convtui.tui.widgets.inspector.tools import tools
 from convtui.tui.widgets.inspector.usage import usage
 from convtui.tui.widgets.text_pane import Document
+from convtui.tui.widgets.transcript.calls import seconds
 from convtui.tui.widgets.transcript.note_marks import with_note
-from convtui.tui.widgets.transcript.outline import seconds
 
 TABS: Final = ("Stages", "Raw", "Diff", "Request", "Wire", "Tools", "Output", "Usage", "Meta")
-DECISION, RESPONDER = "Decision", "Responder"
-DECIDING: Final = (*TABS, DECISION, RESPONDER)
+_EVENTS: Final = 1_000
+"""Events of a stream that are read as JSON."""
+_EVENT_CHARS: Final = 160
+"""Characters of an event that are shown while it is folded."""
+_PRINTED_LINES: Final = 200
+"""Lines up to which each is looked at for JSON."""
+DECISION: Final = "Decision"
+DECIDING: Final = (*TABS, DECISION)
 """The tabs of a conversation with a responder."""
 
 
@@ -63,9 +69,8 @@ def has_content(tab: str, detail: TurnDetail | None, context: Context) -> bool:
         "Request": bool(detail.calls),
         "Wire": bool(detail.wire or context.wire),
         "Tools": bool(detail.tools or waiting_uses((context.hold or {}).get("drafts") or ())),
-        DECISION: bool(detail.decided),
-        RESPONDER: any(call.side == "responder" for call in detail.calls)
-        or bool(context.responder_detail),
+        DECISION: bool(detail.decided or context.responder_detail)
+        or any(call.side == "responder" for call in detail.calls),
         "Output": bool(detail.outputs or detail.warnings),
     }.get(tab, True)
 
@@ -156,7 +161,7 @@ def _diff(detail: TurnDetail, turn: Turn, context: Context) -> Document:
     if raw == shown:
         return Document().nothing("The shown text is the raw reply, unchanged.")
     doc = Document().head("draft -> sent" if detail.draft else "raw -> shown", "")
-    doc.line(("[-removed-]", "error"), ("  ", "text"), ("{+added+}", "ok")).blank()
+    doc.line(*legend_spans()).blank()
     return doc.spans(diff_spans(raw, shown))
 
 
@@ -168,37 +173,72 @@ def _wire(detail: TurnDetail, turn: Turn, context: Context) -> Document:
             f"{message} (the last 50 and all failures are; --wire all keeps everything)."
         )
     doc = Document()
-    for exchange in exchanges:
-        status = exchange.get("status")
-        failed = bool(exchange.get("error")) or (isinstance(status, int) and status >= 400)
-        doc.head(f"{exchange.get('method', '?')} {status if status is not None else 'no response'}")
-        doc.field("url", str(exchange.get("url", "")))
-        took = exchange.get("duration")
-        doc.field("duration", seconds(took) if isinstance(took, (int, float)) else UNKNOWN)
-        if exchange.get("error"):
-            doc.field("error", message_of(exchange["error"]), "error")
-        if exchange.get("cut_off"):
-            doc.field("cut off", "the response was abandoned or broke off", "warning")
-        for part, role in (("request", "persona"), ("response", "error" if failed else "provider")):
-            doc.blank().line((part, f"{role} bold"))
-            headers = exchange.get(f"{part}_headers") or {}
-            pairs = headers.items() if isinstance(headers, Mapping) else headers
-            for pair in pairs:
-                name, value = (*pair, "")[:2] if isinstance(pair, (list, tuple)) else (pair, "")
-                doc.line((f"{name}: ", "muted"), (str(value), "text"), indent=2)
-            body = exchange.get(f"{part}_body")
-            if body not in (None, ""):
-                doc.text(_body(body), indent=2)
+    for number, exchange in enumerate(exchanges, 1):
+        _exchange(doc, number, exchange)
     return doc
 
 
-def _body(body: Any) -> str:
-    if isinstance(body, str) and len(body) < 1_000_000 and body[:1] in ("{", "["):
-        try:
-            return pretty(json.loads(body))
-        except (ValueError, RecursionError):
-            return body
-    return pretty(body)
+def _exchange(doc: Document, number: int, exchange: Mapping[str, Any]) -> None:
+    """One HTTP exchange: headers in one line until they are asked for, bodies as JSON."""
+    status = exchange.get("status")
+    failed = bool(exchange.get("error")) or (isinstance(status, int) and status >= 400)
+    doc.head(f"{exchange.get('method', '?')} {status if status is not None else 'no response'}")
+    doc.field("url", str(exchange.get("url", "")))
+    took = exchange.get("duration")
+    doc.field("duration", seconds(took) if isinstance(took, (int, float)) else UNKNOWN)
+    if exchange.get("error"):
+        doc.field("error", message_of(exchange["error"]), "error")
+    if exchange.get("cut_off"):
+        doc.field("cut off", "the response was abandoned or broke off", "warning")
+    for part, role in (("request", "persona"), ("response", "error" if failed else "provider")):
+        doc.blank().line((part, f"{role} bold"))
+        key = f"wire {number}.{part}"
+        _headers(doc, exchange.get(f"{part}_headers") or {}, key)
+        body = exchange.get(f"{part}_body")
+        if isinstance(body, str) and body.startswith("data:"):
+            _events(doc, body, key)
+        elif isinstance(body, str) and body:
+            json_text(doc, body, key, indent=0 if parsed(body) is not None else 2)
+        elif body not in (None, ""):
+            json_value(doc, body, key)
+
+
+def _events(doc: Document, body: str, key: str) -> None:
+    """A stream of server-sent events: the JSON of each is on a line until it is unfolded."""
+    lines = [line for line in body.split("\n") if line.strip()]
+
+    def write(below: Document) -> None:
+        for number, line in enumerate(lines[:_EVENTS]):
+            event = line.removeprefix("data:").strip()
+            found = parsed(event)
+            if found is None:
+                below.text(line, indent=4)
+                continue
+            json_value(below, found, f"{key} event {number}", indent=2)
+            fold = below.pieces[-1].fold
+            if fold is not None:
+                more = "…" if len(event) > _EVENT_CHARS else ""
+                fold.folded, fold.open = [(event[:_EVENT_CHARS] + more, "text")], False
+        if len(lines) > _EVENTS:
+            below.text("\n".join(lines[_EVENTS:]), indent=4)
+
+    many = f"stream of {len(lines):,} event{'' if len(lines) == 1 else 's'}"
+    doc.fold(f"{key} events", [(many, "muted")], [(many, "muted")], write, opened=True)
+
+
+def _headers(doc: Document, headers: Any, key: str) -> None:
+    pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
+    if not pairs:
+        return
+
+    def write(below: Document) -> None:
+        for pair in pairs:
+            name, value = (*pair, "")[:2] if isinstance(pair, (list, tuple)) else (pair, "")
+            below.line((f"{name}: ", "muted"), (str(value), "text"), indent=4)
+            below.pieces[-1].hang = 2
+
+    count = f"{len(pairs):,} header{'' if len(pairs) == 1 else 's'}"
+    doc.fold(f"{key} headers", [(count, "muted")], [(count, "muted")], write)
 
 
 def _output(detail: TurnDetail, turn: Turn, context: Context) -> Document:
@@ -211,12 +251,25 @@ def _output(detail: TurnDetail, turn: Turn, context: Context) -> Document:
         stream = str(record.get("stream", ""))
         at = record.get("t")
         doc.head(stream, f"at {at:.2f} s" if isinstance(at, (int, float)) else "")
-        doc.text(
-            str(record.get("text", "")).rstrip("\n"), "error" if stream == "stderr" else "text"
-        )
+        _printed(doc, record, "error" if stream == "stderr" else "text")
         if record.get("dropped"):
             doc.line((f"… {record['dropped']:,} more characters not kept", "warning"))
     return doc
+
+
+def _printed(doc: Document, record: Mapping[str, Any], role: str) -> None:
+    """What a provider printed, with JSON that is on lines of its own in colours."""
+    text = str(record.get("text", "")).rstrip("\n")
+    key = f"output {record.get('seq')}"
+    if parsed(text) is not None or text.count("\n") > _PRINTED_LINES:
+        json_text(doc, text, key, role="" if parsed(text) is not None else role)
+        return
+    for number, line in enumerate(text.split("\n")):
+        found = parsed(line)
+        if found is None:
+            doc.text(line, role)
+        else:
+            json_value(doc, found, f"{key}.{number}")
 
 
 def _meta(detail: TurnDetail, turn: Turn, context: Context) -> Document:
@@ -236,7 +289,7 @@ def _meta(detail: TurnDetail, turn: Turn, context: Context) -> Document:
     doc.field("records", f"{numbers[0]}-{numbers[-1]}" if numbers else UNKNOWN)
     metadata = detail.metadata
     if metadata:
-        doc.head("metadata").text(pretty(metadata))
+        json_value(doc.head("metadata"), metadata, "metadata")
     return doc
 
 
@@ -251,5 +304,4 @@ _BUILDERS: Final[Mapping[str, Callable[[TurnDetail, Turn, Context], Document]]] 
     "Usage": usage,
     "Meta": _meta,
     DECISION: decisions,
-    RESPONDER: responder,
 }

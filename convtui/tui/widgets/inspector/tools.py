@@ -6,14 +6,14 @@ from itertools import groupby
 from typing import Any, Final
 
 from convtui.log.detail import TurnDetail
-from convtui.log.tool_arguments import pretty_arguments
 from convtui.log.tool_uses import ToolUse, tool_uses, waiting_uses
 from convtui.text.boundary import visible_line
 from convtui.transcript.fold import OPEN, Turn
+from convtui.tui.widgets.inspector.json_tree import json_text, json_value, parsed
 from convtui.tui.widgets.inspector.requests import pretty
 from convtui.tui.widgets.inspector.stages import UNKNOWN, Context
 from convtui.tui.widgets.text_pane import Document
-from convtui.tui.widgets.transcript.outline import seconds
+from convtui.tui.widgets.transcript.calls import seconds
 from convtui.tui.widgets.transcript.tool_marks import round_label, tool_sign
 
 _SEE_DECISION: Final = "The Decision tab has the responder's decision."
@@ -93,7 +93,8 @@ def _add_decision(doc: Document, use: ToolUse) -> None:
 def _arguments(doc: Document, use: ToolUse) -> None:
     if use.edited is not None:
         doc.line(("arguments of the model", "muted"))
-        doc.text(pretty_arguments(str(use.edited.get("before") or "")), "muted", indent=2)
+        before = str(use.edited.get("before") or "")
+        json_text(doc, before, f"{use.seq}.before", indent=_at(before), role="muted")
         doc.line(("arguments, edited by hand", "human"))
     elif use.arguments is None:
         doc.line(("arguments", "muted"), ("  not a JSON object, shown as written", "warning"))
@@ -105,20 +106,31 @@ def _arguments(doc: Document, use: ToolUse) -> None:
     if use.arguments is None:
         doc.text(use.raw_arguments or "(nothing)", indent=2)
     else:
-        _value(doc, use.arguments)
+        _value(doc, use.arguments, f"{use.seq}.arguments")
 
 
-def _value(doc: Document, value: Any, role: str = "text") -> None:
+def _value(doc: Document, value: Any, key: str) -> None:
     """JSON-like data as readable text, with multi-line strings as such."""
     if isinstance(value, dict) and any(isinstance(v, str) and "\n" in v for v in value.values()):
         for name, item in value.items():
             if isinstance(item, str) and "\n" in item:
-                doc.line((f"{name}:", "muted"), indent=2)
-                doc.text(item, role, indent=4)
+                doc.line((f"{name}:", "json:key"), indent=2)
+                doc.text(item, indent=4)
+            elif isinstance(item, dict | list) and item:
+                doc.line((f"{name}:", "json:key"), indent=2)
+                json_value(doc, item, f"{key}.{name}", indent=2)
             else:
-                doc.text(f"{name}: {pretty(item)}", role, indent=2)
+                doc.line((f"{name}: ", "json:key"), (pretty(item), "text"), indent=2)
         return
-    doc.text(pretty(value), role, indent=2)
+    if isinstance(value, str):
+        json_text(doc, value, key, indent=_at(value))
+    else:
+        json_value(doc, value, key)
+
+
+def _at(text: str) -> int:
+    """The indent of a text: the signs of JSON's folds are in the indent of other texts."""
+    return 0 if parsed(text) is not None else 2
 
 
 def _error(doc: Document, use: ToolUse) -> None:
@@ -135,7 +147,7 @@ def _result(doc: Document, use: ToolUse, context: Context) -> None:
     result = (use.returned or {}).get("result")
     if use.cut is None:
         doc.line(("result", "muted"))
-        _value(doc, result)
+        _value(doc, result, f"{use.seq}.result")
         return
     kept = len(result) if isinstance(result, str) else len(pretty(result))
     of = f" of {use.cut:,}" if use.cut else ""
@@ -145,12 +157,12 @@ def _result(doc: Document, use: ToolUse, context: Context) -> None:
             ("result", "muted"),
             (f"  truncated: the model received {kept:,}{of} characters", "warning"),
         )
-        _value(doc, result)
+        _value(doc, result, f"{use.seq}.result")
         return
     problem, text = whole
     if problem:
         doc.line(("result", "muted"), (f"  {problem}", "warning"))
-        _value(doc, result)
+        _value(doc, result, f"{use.seq}.result")
         return
     note = f"  in full, {len(text):,} characters; the model received {kept:,}"
     doc.line(("result", "muted"), (note, "ok"))

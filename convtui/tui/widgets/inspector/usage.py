@@ -6,23 +6,19 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from convtui.log.detail import Call, TurnDetail
-from convtui.transcript.fold import Turn
+from convtui.transcript.fold import Totals, Turn
 from convtui.tui.drawing.palette import Span
 from convtui.tui.sources.budget import Limit
 from convtui.tui.widgets.inspector.stages import UNKNOWN, Context
 from convtui.tui.widgets.statusline import money
 from convtui.tui.widgets.text_pane import Document
-from convtui.tui.widgets.transcript.outline import seconds
+from convtui.tui.widgets.transcript.calls import seconds
 
 _SIDES: Final = ("persona", "provider", "responder")
 
 
-def _number(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else UNKNOWN
-
-
 def _tokens(value: Any) -> str:
-    return UNKNOWN if value is None else f"{value:,} tok"
+    return f"{value:,} tok" if isinstance(value, int) else UNKNOWN
 
 
 def _money(value: Any) -> str:
@@ -33,8 +29,8 @@ def usage(detail: TurnDetail, turn: Turn, context: Context) -> Document:
     """Usage of the turn, its calls against their estimates, the budget, each side so far."""
     doc = Document().head("this turn")
     ttft = detail.response.get("ttft") if detail.response else None
-    doc.field("prompt", f"{_number(turn.prompt_tokens)} tok")
-    doc.field("completion", f"{_number(turn.completion_tokens)} tok")
+    doc.field("prompt", _tokens(turn.prompt_tokens))
+    doc.field("completion", _tokens(turn.completion_tokens))
     doc.field("cost", UNKNOWN if turn.cost is None else money(turn.cost))
     doc.field("latency", UNKNOWN if turn.latency is None else seconds(turn.latency))
     doc.field("first token", seconds(ttft) if isinstance(ttft, (int, float)) else UNKNOWN)
@@ -91,15 +87,19 @@ def _side(doc: Document, side: str, context: Context) -> None:
     if totals is None:
         doc.line(("no usage", "muted"))
     else:
-        retries = f", {totals.retries} retried" if totals.retries else ""
-        doc.field("calls", f"{totals.calls:,}{retries}")
-        doc.field("prompt", f"{_number(totals.prompt_tokens)} tok")
-        doc.field("completion", f"{_number(totals.completion_tokens)} tok")
-        doc.field("cost", _money(totals.cost))
-        doc.field("time", seconds(totals.seconds))
+        _used(doc, totals)
     if before is not None:
         spans: list[Span] = [(f"{side}, inherited", "accent bold"), ("  before this log", "muted")]
         doc.blank().line(*spans)
-        doc.field("prompt", f"{_number(before.get('prompt_tokens'))} tok")
-        doc.field("completion", f"{_number(before.get('completion_tokens'))} tok")
-        doc.field("cost", _money(before.get("cost")))
+        _used(doc, before)
+
+
+def _used(doc: Document, totals: Totals) -> None:
+    if totals.calls:
+        retries = f", {totals.retries} retried" if totals.retries else ""
+        doc.field("calls", f"{totals.calls:,}{retries}")
+    doc.field("prompt", _tokens(totals.prompt_tokens))
+    doc.field("completion", _tokens(totals.completion_tokens))
+    doc.field("cost", _money(totals.cost))
+    if totals.calls:
+        doc.field("time", seconds(totals.seconds))

@@ -14,8 +14,10 @@ from convtui.log.tool_uses import ToolUse, tool_uses
 from convtui.text.boundary import visible_line
 from convtui.transcript.corrections import CORRECTABLE, FLAG_WORDS, Correction
 from convtui.transcript.fold import FAILED, OPEN, Flag, Turn
+from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.labels import decision_sign, decision_text
 from convtui.tui.drawing.palette import Span
+from convtui.tui.sources.break_marks import BreakMark
 from convtui.tui.widgets.transcript.decision_marks import (
     DECIDED,
     decision_badge,
@@ -70,6 +72,8 @@ class TurnExtras:
 
     correction: Correction | None = None
     """Corrections by hand, which are stored beside the log."""
+    breakpoint: BreakMark | None = None
+    """Stands in the gutter, and in the row of the notes in words."""
     noted: TurnNote | None = None
     """Marks and notes, which have a row."""
 
@@ -121,15 +125,15 @@ def extras_of(detail: TurnDetail) -> TurnExtras:
 
 _SIGNS: Final = (
     # Plain integers: IntFlag's operators are slow, and this runs for every turn.
-    (int(Flag.HELD), (">", "held")),
-    (int(Flag.DISCARDED), ("x", "discard")),
-    (int(Flag.ERROR), ("!", "error")),
-    (int(Flag.SKIPPED | Flag.CANCELLED), ("-", "muted")),
+    (int(Flag.HELD), (glyphs.HELD, "held")),
+    (int(Flag.DISCARDED), (glyphs.DISCARDED, "discard")),
+    (int(Flag.ERROR), (glyphs.ERROR, "error")),
+    (int(Flag.SKIPPED | Flag.CANCELLED), (glyphs.SKIPPED, "muted")),
     # Before what was noticed: an inactive turn needs no attention.
-    (int(Flag.INACTIVE), ("o", "muted")),
-    (int(Flag.SIGNAL), ("!", "signal")),
-    (_CALLED, ("!", "warning")),
-    (int(Flag.EDITED | Flag.HUMAN), ("*", "human")),
+    (int(Flag.INACTIVE), (glyphs.INACTIVE, "muted")),
+    (int(Flag.SIGNAL), (glyphs.SIGNAL, "signal")),
+    (_CALLED, (glyphs.NOTICED, "warning")),
+    (int(Flag.EDITED | Flag.HUMAN), (glyphs.BY_HAND, "human")),
 )
 _SIGNED: Final = _CALLED | int(
     Flag.HELD
@@ -144,7 +148,7 @@ _SIGNED: Final = _CALLED | int(
 
 
 def glyph(turn: Turn) -> Span:
-    """The glyph beside a turn and its role; `.` means nothing special."""
+    """The glyph beside a turn and its role."""
     flags = int(turn.flags)
     if flags & _SIGNED:
         for bits, sign in _SIGNS:
@@ -152,10 +156,10 @@ def glyph(turn: Turn) -> Span:
                 return sign
     status = turn.status
     if status == OPEN:
-        return "~", "accent"
+        return glyphs.WORKING, "accent"
     if ended_by_decision(turn):
         return decision_sign(turn.note)
-    return ("!", "error") if status == FAILED else (".", "muted")
+    return (glyphs.ERROR, "error") if status == FAILED else (glyphs.NOTHING, "muted")
 
 
 def badges(turn: Turn, extra: TurnExtras | None = None, *, short: bool = False) -> list[Span]:

@@ -8,12 +8,11 @@ from convtui.log.notes import Inherited, TurnNote
 from convtui.text.boundary import visible_line
 from convtui.transcript.corrections import FLAG_WORDS
 from convtui.transcript.fold import Turn
+from convtui.tui.drawing.glyphs import MARK, NOTE, NOTICED
 from convtui.tui.drawing.palette import Span
 from convtui.tui.widgets.text_pane import Document
 from convtui.tui.widgets.transcript.marks import BADGES
 
-MARK: Final = "◆"
-NOTE: Final = "¶"
 _MAX_CHARS: Final = 400
 _ID: Final = 4
 """Characters of a run's id, enough to tell it from related runs."""
@@ -37,7 +36,7 @@ def noted_spans(note: TurnNote) -> list[Span]:
 
 
 def inherited_labels(inherited: Inherited, max_chars: int = _MAX_CHARS) -> list[str]:
-    """A parent log's mark and note on a turn, such as `◆ marked in 1f3a`."""
+    """A parent log's mark and note on a turn, such as `marked in 1f3a`."""
     run = visible_line(inherited.run, _ID * 4)[:_ID]
     labels = [f"{MARK} marked in {run}"] if inherited.mark else []
     if inherited.note:
@@ -78,7 +77,7 @@ def note_sign(note: TurnNote | None) -> Span | None:
     """The glyph beside a turn that has no other."""
     if note is None or not is_noted(note):
         added = note is not None and any(note.flags.values())
-        return ("!", "warning") if added else None
+        return (NOTICED, "warning") if added else None
     return (MARK if note.marked else NOTE), "human"
 
 

@@ -1,85 +1,56 @@
-"""The outline: sessions with their turns as small cells, and lifecycle calls between them."""
+"""The outline: one tree of sessions, their turns as small cells, hooks, and branches."""
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
-from typing import Any
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import ClassVar
 
-from rich.cells import cell_len
 from rich.style import Style
-from textual import events
+from textual import events, on
+from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 
 from convtui.text.boundary import visible_line
 from convtui.transcript.fold import Session, Transcript, Turn
-from convtui.tui.drawing.palette import Palette, Span
+from convtui.tui.drawing.palette import Palette
+from convtui.tui.sources.branches import Branch
 from convtui.tui.widgets.line_view import CopyRow, LineView, strip_of
-from convtui.tui.widgets.transcript.marks import fit, glyph
+from convtui.tui.widgets.transcript.legend import legend_rows
+from convtui.tui.widgets.transcript.marks import fit
+from convtui.tui.widgets.transcript.outline_rows import Row
+from convtui.tui.widgets.transcript.outline_tree import INDENT, OutlineTree
 
-_CALLS = {
-    "provider.setup": "setup",
-    "sessions.prepared": "prepare_sessions",
-    "session.entered": "enter_session",
-    "session.reset": "reset",
-    "provider.cleanup": "cleanup",
-    "user.cleanup": "user cleanup",
-    "user.closed": "user closed",
-    "provider.restored": "restore",
-    "provider.reload_failed": "reload failed",
-    "context.seeded": "warm context",
-    "context.compressed": "compressed",
-    "budget.crossed": "budget crossed",
-    "budget.raised": "budget raised",
-    "debug.took_over": "took over",
-    "debug.handed_back": "handed back",
-}
-_INDENT = 2
-
-
-def call_spans(record: dict[str, Any]) -> list[Span]:
-    """A lifecycle call on one line: name, outcome, duration."""
-    kind = str(record.get("type"))
-    spans: list[Span] = [(_CALLS.get(kind, visible_line(kind, 24)), "muted")]
-    failed = record.get("outcome") == "failed" or kind == "provider.reload_failed"
-    if record.get("outcome") is not None:
-        spans.append((" failed" if failed else " ok", "error" if failed else "muted"))
-    if kind == "context.seeded":
-        name = visible_line(str(record.get("template") or ""), 24)
-        count = len(record.get("messages") or ())
-        # Short, because the heading of each session has it in full.
-        return [("+ ", "accent bold"), (f"warm {name}", "text"), (f" ({count})", "muted")]
-    if kind == "context.compressed":
-        spans.append((f" to turn {record.get('upto', 0)}", "muted"))
-    elif kind == "budget.raised" and isinstance(record.get("limit"), (int, float)):
-        spans.append((f" {record['limit']:,g}", "muted"))
-    elif kind == "provider.restored" and record.get("mode") == "replayed":
-        drift = record.get("drift")
-        spans[0] = ("replayed", "muted")
-        if isinstance(drift, list) and drift:
-            spans.append((f" ~ {len(drift)} drifted", "warning"))
-    duration = record.get("duration")
-    if isinstance(duration, (int, float)):
-        spans.append((f" {seconds(duration).replace(' ', '')}", "muted"))
-    return spans
-
-
-def seconds(value: float) -> str:
-    """A duration for display: `12 ms`, `3.4 s`, `2:05`."""
-    if value < 1:
-        return f"{value * 1000:.0f} ms"
-    return f"{value:.1f} s" if value < 60 else f"{int(value) // 60}:{int(value) % 60:02}"
+_ORIGIN = (0, 0)
 
 
 class Outline(LineView):
-    """An overview of sessions and turns; a click selects a turn."""
+    """An overview of a conversation of any length. Keys and clicks select turns and branches.
+
+    With the focus it has a cursor of its own, a row or a turn of it; moving over a turn selects it.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "choose", "open", show=False)]
 
     class TurnSelected(Message):
         def __init__(self, outline: Outline, turn_index: int) -> None:
             super().__init__()
             self.outline = outline
             self.turn_index = turn_index
+
+        @property
+        def control(self) -> Outline:
+            return self.outline
+
+    class BranchSelected(Message):
+        """Another log of the family was chosen."""
+
+        def __init__(self, outline: Outline, path: Path) -> None:
+            super().__init__()
+            self.outline = outline
+            self.path = path
 
         @property
         def control(self) -> Outline:
@@ -97,251 +68,291 @@ class Outline(LineView):
     ) -> None:
         super().__init__(palette=palette, name=name, id=id, classes=classes)
         self.empty_message = empty_message
-        self._transcript = transcript or Transcript()
+        self._tree = OutlineTree(transcript or Transcript())
         self._cursor = -1
-        self._limit: int | None = None
-        self._limit_turn: Turn | None = None
-        self._signs = bytearray()
-        self._calls: dict[int, list[dict[str, Any]]] = {}
-        self._calls_taken = 0
-        self._last_session = 0
-        self._origin: list[list[Span]] = []
+        self._row: tuple[int, int] | None = None
+        """The row of the cursor, as item and row, where it is not on a turn."""
+        self._origin_log: Path | None = None
 
-    def set_origin(self, origin: str, state: str, role: str) -> None:
-        """Shows where the log comes from, and the state of its parent."""
-        self._origin = []
-        if origin:
-            kind, at, address = origin.partition(" at ")
-            self._origin.append([("^ ", "accent bold"), (kind + at + address, "text")])
-            if len(origin) + 2 > 22 and at:
-                self._origin[0][1] = (kind, "text")
-                self._origin.append([(f"  at {address}", "text")])
-        if state:
-            self._origin.append([("  ", "muted"), (state, role)])
-        with self.holding():
-            if len(self.heights) and self._width:
-                self.heights.put(0, self.measure(0))
+    # --- what is shown
+
+    def set_origin(self, origin: str, state: str, role: str, log: Path | None = None) -> None:
+        """Shows where the conversation comes from, and the state of its parent `log`."""
+        self._tree.set_origin(origin, state, role)
+        self._origin_log = log
+        self._remeasure([0])
+
+    def set_branches(self, branches: Sequence[Branch]) -> None:
+        """Shows other logs of the family under the turns where they leave this one."""
+        if list(branches) != list(self._tree.branches):
+            self._tree.branches = branches
+            self.remeasure()
+
+    def toggle_hooks(self) -> bool:
+        """Lists hooks that were fast and went well, or leaves them out; whether they are listed."""
+        self._tree.all_hooks = not self._tree.all_hooks
+        self.remeasure()
         self.refresh()
+        return self._tree.all_hooks
 
     def set_transcript(self, transcript: Transcript) -> None:
-        self._transcript = transcript
-        self._cursor, self._limit, self._limit_turn = -1, None, None
-        self._origin = []
-        self._signs = bytearray(ord(glyph(turn)[0]) for turn in transcript.turns)
-        self._calls = {}
-        self._calls_taken = self._last_session = 0
-        self._update_calls()
+        hooks = self._tree.all_hooks
+        self._tree = OutlineTree(transcript)
+        self._tree.all_hooks, self._tree.width = hooks, self.view_width
+        self._cursor, self._row, self._origin_log = -1, None, None
         self.load(1 + len(transcript.sessions), 2)
 
     def refresh_turns(self, changed: Iterable[int]) -> None:
         """Updates changed and new turns, and sessions."""
-        turns = self._transcript.turns
-        touched = self._update_calls()
-        for index in changed:
-            if 0 <= index < len(self._signs):
-                self._signs[index] = ord(glyph(turns[index])[0])
-        if len(turns) > len(self._signs):
-            added = turns[len(self._signs) :]
-            self._signs.extend(ord(glyph(turn)[0]) for turn in added)
-            touched |= {turn.session for turn in added}
+        items = self._tree.refresh(changed)
         with self.holding():
-            for _ in range(1 + len(self._transcript.sessions) - len(self.heights)):
+            for _ in range(1 + len(self._tree.transcript.sessions) - len(self.heights)):
                 self.heights.append(2, exact=False)
-            items = {0, len(self._transcript.sessions)} | {
-                self._item_of_session(s) for s in touched
-            }
-            for item in items:
-                if item < len(self.heights) and self._width:
-                    self.heights.put(item, self.measure(item))
+            self._measure(items)
+
+    def rewrap(self) -> None:
+        self._tree.width = self.view_width
+
+    def _remeasure(self, items: Iterable[int]) -> None:
+        with self.holding():
+            self._measure(items)
+        self.refresh()
+
+    def _measure(self, items: Iterable[int]) -> None:
+        for item in items:
+            if 0 <= item < len(self.heights) and self._width:
+                self.heights.put(item, self.measure(item))
+
+    @property
+    def has_more_than_turns(self) -> bool:
+        """Whether it says what the transcript does not: several sessions, a parent, branches."""
+        return self._tree.has_more_than_turns
 
     @property
     def cursor(self) -> int:
-        """Index of the highlighted turn, or -1."""
+        """Index of the selected turn, or -1."""
         return self._cursor
 
     @cursor.setter
     def cursor(self, index: int) -> None:
         if index == self._cursor:
             return
-        self._cursor = index
+        self._cursor, self._row = index, None
         self._show_cursor()
         self.refresh()
 
     def set_limit(self, limit: int | None, limit_turn: Turn | None = None) -> None:
         """Hides what comes after a turn."""
-        items = {self._item_of_turn(index) for index in (self._limit, limit) if index is not None}
+        tree = self._tree
+        items = {tree.item_of_turn(index) for index in (tree.limit, limit) if index is not None}
         with self.holding():
-            self._limit, self._limit_turn = limit, limit_turn
-            for item in items:
-                if 0 <= item < len(self.heights) and self._width:
-                    self.heights.put(item, self.measure(item))
+            tree.limit, tree.limit_turn = limit, limit_turn
+            self._measure(items)
 
     @property
     def shown_items(self) -> int:
         """The sessions up to the limit, and the calls before them."""
-        count = len(self.heights)
-        if self._limit is None or not self._transcript.turns:
+        count, tree = len(self.heights), self._tree
+        if tree.limit is None or not tree.transcript.turns:
             return count
-        return max(1, min(count, self._item_of_turn(self._limit) + 1))
-
-    def _item_of_session(self, session: int) -> int:
-        sessions = self._transcript.sessions
-        if 0 < session <= len(sessions) and sessions[session - 1].index == session:
-            return session
-        return next((n for n, s in enumerate(sessions, 1) if s.index == session), 0)
-
-    def _item_of_turn(self, index: int) -> int:
-        turns = self._transcript.turns
-        return self._item_of_session(turns[index].session) if 0 <= index < len(turns) else 0
-
-    def _update_calls(self) -> set[int]:
-        touched: set[int] = set()
-        calls = self._transcript.lifecycle
-        for record in calls[self._calls_taken :]:
-            session = record.get("session")
-            if isinstance(session, int):
-                self._last_session = session
-            self._calls.setdefault(self._last_session, []).append(record)
-            touched.add(self._last_session)
-        self._calls_taken = len(calls)
-        return touched
-
-    def _cell(self, session: Session) -> tuple[int, int]:
-        """The width of a cell, and the number of cells per row."""
-        last = self._transcript.turns[session.turns[-1]].number if session.turns else 1
-        width = len(str(last)) + 3
-        return width, max(1, (self.view_width - _INDENT + 1) // width)
-
-    def _turns_of(self, session: Session) -> int:
-        if self._limit is None:
-            return len(session.turns)
-        return bisect_right(session.turns, self._limit)
+        return max(1, min(count, tree.item_of_turn(tree.limit) + 1))
 
     def measure(self, item: int) -> int:
-        if item == 0:
-            return len(self._origin) + len(self._calls.get(0, ()))
-        session = self._transcript.sessions[item - 1]
-        _, per_row = self._cell(session)
-        rows = -(-self._turns_of(session) // per_row)
-        return 1 + len(self._calls.get(session.index, ())) + rows + bool(session.skipped)
+        return self._tree.height(item)
+
+    # --- drawing
 
     def row(self, item: int, row: int) -> Strip:
-        return strip_of(fit(self._spans(item, row), max(1, self.view_width)), self.palette)
-
-    def _spans(self, item: int, row: int) -> list[Span]:
-        if item == 0:
-            if row < len(self._origin):
-                return self._origin[row]
-            row -= len(self._origin)
-            calls = self._calls.get(0, [])
-            return call_spans(calls[row]) if row < len(calls) else []
-        session = self._transcript.sessions[item - 1]
-        if row == 0:
-            return self._heading(session)
-        row -= 1
-        if session.skipped:
-            if row == 0:
-                why = visible_line(session.skipped, 80)
-                return [("  skipped", "warning"), (f": {why}", "muted")]
-            row -= 1
-        calls = self._calls.get(session.index, [])
-        before = 1 if calls and calls[0].get("type") == "session.entered" else 0
-        if row < before:
-            return [(" ", "muted"), *call_spans(calls[0])]
-        row -= before
-        width, per_row = self._cell(session)
-        count = self._turns_of(session)
-        rows = -(-count // per_row)
-        if row >= rows:
-            rest = row - rows + before
-            return [(" ", "muted"), *call_spans(calls[rest])] if rest < len(calls) else []
-        spans: list[Span] = [(" " * _INDENT, "muted")]
-        for index in session.turns[row * per_row : min(count, (row + 1) * per_row)]:
-            turn = self._turn(index)
-            sign, role = glyph(turn)
-            text = f"{sign} {turn.number:>{width - 3}}"
-            number = "text" if sign != "." else "muted"
-            if index == self._cursor:
-                spans += [(text, "mark:accent"), (" ", "muted")]
-            else:
-                spans += [(text[0], f"{role} bold"), (text[1:] + " ", number)]
-        return spans
-
-    def _turn(self, index: int) -> Turn:
-        if index == self._limit and self._limit_turn is not None:
-            return self._limit_turn
-        return self._transcript.turns[index]
-
-    def _heading(self, session: Session) -> list[Span]:
-        name = visible_line(session.session_type, 24)
-        spans: list[Span] = [(f"{session.index} ", "accent bold"), (name, "text bold")]
-        count = self._turns_of(session)
-        if count:
-            signs = self._signs[session.turns[0] : session.turns[count - 1] + 1]
-            for sign, role in (("x", "discard"), ("!", "warning")):
-                marked = signs.count(ord(sign))
-                if marked:
-                    spans.append((f"  {sign} {marked}", role))
-        if session.termination is not None and self._limit is None:
-            kind = visible_line(str(session.termination.get("kind", "")), 20)
-            # Omit it rather than cut it: the transcript has it in full.
-            if sum(cell_len(text) for text, _ in spans) + cell_len(kind) + 2 < self.view_width:
-                spans.append((f"  {kind}", "muted"))
-        return spans
+        cursor = self._cursor if self._row is None else -1
+        spans = self._tree.spans(item, row, cursor)
+        return strip_of(fit(spans, max(1, self.view_width)), self.palette)
 
     def _show_cursor(self) -> None:
-        turns = self._transcript.turns
-        if not 0 <= self._cursor < len(turns) or not self._width:
+        at = self._at
+        if at is None or not self._width or not at[0] < len(self.heights):
             return
-        item = self._item_of_turn(self._cursor)
-        if not 0 < item < len(self.heights):
-            return
-        session = self._transcript.sessions[item - 1]
-        _, per_row = self._cell(session)
-        calls = self._calls.get(session.index, [])
-        before = 1 if calls and calls[0].get("type") == "session.entered" else 0
-        cell = bisect_left(session.turns, self._cursor)
-        row = 1 + bool(session.skipped) + before + cell // per_row
-        line = self.heights.start(item) + row
+        line = self.heights.start(at[0]) + at[1]
         top, height = round(self.scroll_y), self.view_height
         if not top <= line < top + height:
             self._place(line - height // 2)
             self.refresh()
 
+    @property
+    def _at(self) -> tuple[int, int] | None:
+        """The item and row of the cursor."""
+        if self._row is not None:
+            return self._row
+        item = self._tree.item_of_turn(self._cursor)
+        if not item:
+            return None
+        session = self._tree.transcript.sessions[item - 1]
+        position = bisect_left(session.turns, self._cursor)
+        return item, self._tree.rows(item).row_of_turn(position)
+
     def row_style(self, item: int, row: int) -> Style | None:
-        return None
+        chosen = self.has_focus and self._row == (item, row)
+        return self.palette.background("selection") if chosen else None
 
     def copy_row(self, item: int, row: int) -> CopyRow:
-        return CopyRow("".join(text for text, _ in self._spans(item, row)).rstrip())
+        return CopyRow("".join(text for text, _ in self._tree.spans(item, row)).rstrip())
 
     def empty_row(self, y: int) -> Strip:
-        """The message while there is nothing."""
-        if y == 1 and not self._transcript.sessions and not self._calls:
-            return strip_of(
-                fit([(visible_line(self.empty_message), "muted")], self.view_width), self.palette
-            )
+        """The message while there is nothing; the legend at the end, where there is room."""
+        if self._tree.empty:
+            text = visible_line(self.empty_message) if y == 1 else ""
+            return strip_of(fit([(text, "muted")], self.view_width), self.palette)
+        rows = legend_rows(self._tree.seen, self.view_width)
+        number = y - (self.view_height - len(rows))
+        if number >= 0 and self.line_count + len(rows) < self.view_height:
+            return strip_of(fit(rows[number], self.view_width), self.palette)
         return Strip.blank(self.view_width)
+
+    # --- moving, with the focus
+
+    @on(events.Focus)
+    @on(events.Blur)
+    def _focus_changed(self) -> None:
+        """The selected turn is the cursor again."""
+        self._row = None
+        self._show_cursor()
+        self.refresh()
+
+    def action_scroll_up(self) -> None:
+        self._move(-1)
+
+    def action_scroll_down(self) -> None:
+        self._move(1)
+
+    def action_scroll_left(self) -> None:
+        """The turn before in this row; at a heading the session folds."""
+        at = self._at
+        if at is None or not at[0]:
+            return
+        session = self._tree.transcript.sessions[at[0] - 1]
+        if at[1] == 0 and self._row is not None:
+            self._fold(session, folded=True)
+        elif self._row is None and self._cursor > session.turns[0]:
+            self._select(self._cursor - 1)
+        else:
+            self._go((at[0], 0))
+
+    def action_scroll_right(self) -> None:
+        """The next turn of this session; at a heading the session unfolds."""
+        at = self._at
+        if at is None or not at[0]:
+            return
+        session = self._tree.transcript.sessions[at[0] - 1]
+        if self._row is not None and session.index in self._tree.folded:
+            self._fold(session, folded=False)
+        elif self._row is None:
+            following = self._cursor + 1
+            if self._tree.item_of_turn(following) == at[0] and following < len(self._tree.signs):
+                self._select(following)
+        elif session.turns:
+            self._select(session.turns[0])
+
+    def action_choose(self) -> None:
+        """Opens the branch or the parent; a session's heading folds or unfolds."""
+        if self._row is None:
+            return
+        item, row = self._row
+        if item == 0:
+            if self._origin_log is not None and row < len(self._tree.origin):
+                self.post_message(self.BranchSelected(self, self._origin_log))
+            return
+        session = self._tree.transcript.sessions[item - 1]
+        what = self._tree.rows(item).at(row)
+        if what is not None and what.kind == "branch":
+            branch = self._tree.branches_of(session)[what.index][1]
+            self.post_message(self.BranchSelected(self, branch.path))
+        elif what is not None and what.kind == "heading":
+            self._fold(session, folded=session.index not in self._tree.folded)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """On a turn, Enter is the screen's."""
+        return action != "choose" or self._row is not None
+
+    def _fold(self, session: Session, *, folded: bool) -> None:
+        (self._tree.folded.add if folded else self._tree.folded.discard)(session.index)
+        self._remeasure([self._tree.item_of_session(session.index)])
+
+    def _move(self, by: int) -> None:
+        """The next row up or down that says something of its own."""
+        at = self._at
+        line = self.heights.start(at[0]) + at[1] if at is not None else -1
+        column = self._column()
+        while 0 <= line + by < self.line_count:
+            line += by
+            item, row = self.heights.find(line)
+            self._ensure_exact(item)
+            if self._stop(item, row, column):
+                return
+
+    def _column(self) -> int:
+        """The column of the cursor's cell in its row."""
+        at = self._at
+        if self._row is not None or at is None:
+            return 0
+        session = self._tree.transcript.sessions[at[0] - 1]
+        return bisect_left(session.turns, self._cursor) % self._tree.cell(session)[1]
+
+    def _stop(self, item: int, row: int, column: int) -> bool:
+        """Puts the cursor on a row; False where there is nothing to choose."""
+        if item == 0:
+            if row or not self._tree.origin or self._origin_log is None:
+                return False
+            self._go(_ORIGIN)
+            return True
+        session = self._tree.transcript.sessions[item - 1]
+        what = self._tree.rows(item).at(row)
+        if what is None or what.kind in ("call", "skipped", "coming"):
+            return False
+        if what.kind == "turns":
+            last = min(self._tree.turns_of(session), what.index + self._tree.cell(session)[1]) - 1
+            self._select(session.turns[min(what.index + column, last)])
+        else:
+            self._go((item, row))
+        return True
+
+    def _go(self, row: tuple[int, int]) -> None:
+        self._row = row
+        self._show_cursor()
+        self.refresh()
+
+    def _select(self, index: int) -> None:
+        self._cursor, self._row = index, None
+        self._show_cursor()
+        self.refresh()
+        self.post_message(self.TurnSelected(self, index))
+
+    # --- the mouse
+
+    def _what_is(self, line: int) -> tuple[int, Row | None]:
+        if line >= self.line_count:
+            return 0, None
+        item, row = self.heights.find(line)
+        return item, self._tree.rows(item).at(row) if item else None
 
     def turn_under(self, x: int, line: int) -> int | None:
         """Index of the turn whose cell is at a position, if any."""
-        if line >= self.line_count:
+        item, what = self._what_is(line)
+        if what is None or what.kind != "turns":
             return None
-        item, row = self.heights.find(line)
-        if item == 0:
+        session = self._tree.transcript.sessions[item - 1]
+        width, per_row = self._tree.cell(session)
+        column = (x - INDENT) // width
+        if x < INDENT or column >= per_row:
             return None
-        session = self._transcript.sessions[item - 1]
-        calls = self._calls.get(session.index, [])
-        before = 1 if calls and calls[0].get("type") == "session.entered" else 0
-        row -= 1 + bool(session.skipped) + before
-        width, per_row = self._cell(session)
-        column = (x - _INDENT) // width
-        if row < 0 or x < _INDENT or column >= per_row:
-            return None
-        cell = row * per_row + column
-        return session.turns[cell] if cell < self._turns_of(session) else None
+        cell = what.index + column
+        return session.turns[cell] if cell < self._tree.turns_of(session) else None
 
     def on_click(self, event: events.Click) -> None:
         event.prevent_default()
-        index = self.turn_under(event.x, round(self.scroll_y) + event.y)
+        line = round(self.scroll_y) + event.y
+        index = self.turn_under(event.x, line)
         if index is not None:
             self.post_message(self.TurnSelected(self, index))
+        elif line < self.line_count:
+            item, row = self.heights.find(line)
+            if self._stop(item, row, 0) and self._row is not None:
+                self.action_choose()

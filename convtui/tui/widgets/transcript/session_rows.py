@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from rich.cells import cell_len
 
-from convtui.printing.wording import count
 from convtui.text.boundary import visible_line
+from convtui.text.counts import counted
 from convtui.transcript.fold import Session, Transcript, Turn
+from convtui.tui.drawing.labels import ending_role
 from convtui.tui.drawing.palette import Span, plain
 from convtui.tui.widgets.transcript.marks import badges, fit, own_rows
 
@@ -54,7 +55,7 @@ def session_head(session: Session, width: int) -> list[Span]:
         parts.append((visible_line(session.session_type, 40), "text bold"))
     if session.warm is not None:
         name, messages = session.warm
-        parts.append((f"+ warm {visible_line(name, 48)}, {count(messages, 'message')}", "accent"))
+        parts.append((f"+ warm {visible_line(name, 48)}, {counted(messages, 'message')}", "accent"))
     if session.first_speaker in ("persona", "provider"):
         parts.append((f"{session.first_speaker} speaks first", "muted"))
     if session.skipped:
@@ -66,7 +67,7 @@ def session_end(session: Session, width: int) -> list[Span]:
     """`── ended: early_termination by persona · reason · signal <X> ──`."""
     ending = session.termination or {}
     kind = visible_line(str(ending.get("kind", "unknown")), 30)
-    role = "error" if kind in ("failed", "discarded", "interrupted", "abstained") else "ok"
+    role = ending_role(kind)
     parts: list[Span] = [(f"ended: {kind}", f"{role} bold")]
     if ending.get("by"):
         parts[0] = (f"ended: {kind} by {visible_line(str(ending['by']), 20)}", f"{role} bold")

@@ -11,18 +11,19 @@ from rich.cells import cell_len
 
 from convtui.log.tool_uses import ToolUse
 from convtui.text.boundary import visible_line
+from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Span
-from convtui.tui.widgets.transcript.outline import seconds
+from convtui.tui.widgets.transcript.calls import seconds
 
 MAX_CALLS: Final = 12
 """Calls of a turn listed in the transcript; the Tools tab has all of them."""
 _SIGNS: Final[Mapping[str, Span]] = {
-    "waiting": (">", "held"),
-    "open": ("~", "accent"),
-    "ok": ("+", "ok"),
-    "failed": ("!", "error"),
-    "denied": ("x", "warning"),
-    "cancelled": ("-", "warning"),
+    "waiting": (glyphs.HELD, "held"),
+    "open": (glyphs.WORKING, "accent"),
+    "ok": (glyphs.DONE, "ok"),
+    "failed": (glyphs.ERROR, "error"),
+    "denied": (glyphs.DISCARDED, "warning"),
+    "cancelled": (glyphs.SKIPPED, "warning"),
 }
 
 

@@ -17,6 +17,7 @@ from textual.strip import Strip
 from textual.timer import Timer
 
 from convtui.transcript.fold import INTERESTING, OPEN, Flag, Transcript, Turn
+from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, plain
 from convtui.tui.drawing.wrap import Wrapped
 from convtui.tui.timers import call_once
@@ -481,7 +482,7 @@ class TranscriptView(LineView):
         """One line of a turn, with the selection mark."""
         summary = self.summary_at(item)
         if summary is not None:
-            mark = Segment("▌", self.palette.style("accent"))
+            mark = Segment(glyphs.BAR, self.palette.style("accent"))
             block = self._block(summary)
             own = item == self.cursor and block.is_own(row)
             return Strip([mark if own else Segment(" "), *strip_of(block.spans(row), self.palette)])
@@ -490,7 +491,7 @@ class TranscriptView(LineView):
         lines = self.heights[item]
         own = len(frame.before) <= row < lines - len(frame.after) - self._geometry.gap
         if item == self.cursor and own:
-            return Strip([Segment("▌", self.palette.style("accent")), *strip])
+            return Strip([Segment(glyphs.BAR, self.palette.style("accent")), *strip])
         return Strip([Segment(" "), *strip])
 
     def row_style(self, item: int, row: int) -> Style | None:

@@ -9,8 +9,10 @@ from textual.strip import Strip
 
 from convtui.log.notes import TurnNote
 from convtui.transcript.fold import OPEN, Flag, Turn
+from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, Span
 from convtui.tui.drawing.wrap import MAX_CHARS, MAX_LINES, Wrapped, count_capped, paint
+from convtui.tui.sources.break_marks import BreakMark
 from convtui.tui.widgets.line_view import CopyRow, strip_of
 from convtui.tui.widgets.transcript.marks import (
     BADGES,
@@ -30,7 +32,6 @@ from convtui.tui.widgets.transcript.tool_marks import tool_rows
 OPEN_CHARS = 2_000_000
 _NARROW = 30
 _MAX_MARKS = 200
-CURSOR = "▌"
 
 Content = str | Sequence[Span]
 """A turn's text, or its pieces with roles."""
@@ -54,12 +55,12 @@ class Geometry:
         self.width = width
         self.digits = max(2, digits)
         self.gap = gap
-        # bar, glyph, space, number, space, speaker, two spaces; one cell stays free at the right
-        indent = self.digits + 14
+        # bar, glyph, space, number, space, speaker, space; one cell stays free at the right
+        indent = self.digits + 13
         self.stacked = width - indent - 1 < _NARROW
         self.indent = 3 if self.stacked else indent
         self.text_width = max(4, width - self.indent - 1)
-        self.short = self.text_width < 56
+        self.short = self.text_width < 48
         self.badge_counts: dict[tuple[int, tuple[str, ...], tuple[str, ...]], int] = {}
 
 
@@ -116,6 +117,7 @@ class TurnLines:
         self._role = "text"
         self._placeholder: Span | None = None
         self._noted: TurnNote | None = None
+        self._stop: BreakMark | None = None
 
     def update(
         self,
@@ -154,7 +156,13 @@ class TurnLines:
             running = turn.status == OPEN and not turn.flags & Flag.HELD
             own += tool_rows(extra.uses, geometry.text_width, running=running)
         self._noted = extra.noted if extra is not None else None
-        tail = [*own, *note_rows(self._noted, turn), *badge_rows(turn, extra, geometry)]
+        self._stop = extra.breakpoint if extra is not None else None
+        told = note_rows(self._noted, turn)
+        if self._stop is not None:
+            words = self._stop.spans(short=geometry.short)
+            # In the row of the notes, which the height of the turn counts with.
+            told = [[*words, (" · ", "border"), *row] for row in told] or [words]
+        tail = [*own, *told, *badge_rows(turn, extra, geometry)]
         same = (
             streaming
             and self._turn is turn
@@ -235,14 +243,15 @@ class TurnLines:
         if turn is None:
             return []
         sign, role = glyph(turn)
-        if sign == ".":
+        if sign == glyphs.NOTHING:
             sign, role = note_sign(self._noted) or (sign, role)
         number = str(turn.number).rjust(self.geometry.digits)
         speaker = "provider" if turn.speaker == "provider" else "persona"
         return [
-            ((" " if sign == "." else sign) + " ", f"{role} bold"),
+            (" " if sign == glyphs.NOTHING else sign, f"{role} bold"),
+            self._stop.sign if self._stop is not None else (" ", "muted"),
             (number + " ", "muted"),
-            (f"{speaker:<8}  ", f"{speaker} bold"),
+            (f"{speaker:<8} ", f"{speaker} bold"),
         ]
 
     def _text(self, number: int) -> list[Span]:
@@ -257,7 +266,7 @@ class TurnLines:
             else [(wrapped.text[low:high], role) for low, high, role in pieces]
         )
         if self._turn is not None and self._turn.status == OPEN and number == len(wrapped) - 1:
-            spans.append((CURSOR, "accent"))
+            spans.append((glyphs.BAR, "accent"))
         return spans
 
 
@@ -303,11 +312,13 @@ def _placeholder(turn: Turn) -> str:
     early = turn.stage in ("request", "response")
     my_turn = turn.flags & Flag.HUMAN and turn.flags & Flag.HELD and early
     if my_turn:
-        return f"waiting for your text {CURSOR}"
+        return f"waiting for your text {glyphs.BAR}"
+    if turn.flags & Flag.HELD and turn.stage == "request":
+        return "(not asked yet)"
     if turn.flags & Flag.HELD and turn.stage == "response":
         return "(no text yet)"  # The reply has arrived, or the call has failed.
     what = "reply" if early else "ending" if turn.stage == "terminate" else turn.stage
-    return f"waiting for the {what} {CURSOR}"
+    return f"waiting for the {what} {glyphs.BAR}"
 
 
 def _signal_marks(

@@ -326,6 +326,8 @@ async def test_breakpoints(live: Live) -> None:
         await live.begin(pilot)
         await pilot.press("b")
         assert live.handle.orders[-1][1]["expression"] == "~turn = 2"
+        await until(pilot, lambda: "◉ breakpoint 1" in live.screen.view.render_line(0).text
+                    + "".join(live.screen.view.render_line(y).text for y in range(12)))  # fmt: skip
         await pilot.press("b")
         assert live.handle.orders[-1][0] == "break_remove"
         await pilot.press("B")
@@ -353,6 +355,13 @@ async def test_breakpoints(live: Live) -> None:
             pilot, lambda: "~end  (passed 0 of 2)" in str(listed.get_option_at_index(0).prompt)
         )
         assert listed.option_count == 1
+        assert "stops when the session ends" in str(listed.get_option_at_index(0).prompt)
+        asked = live.app.screen.query_one("#break-error")
+        await pilot.press("d")
+        await until(pilot, lambda: asked.display)
+        assert live.handle.orders[-1][0] != "break_remove", "a second press is asked for"
+        await pilot.press("d")
+        await until(pilot, lambda: listed.option_count == 0)
 
 
 async def test_cancelling_a_blocked_call_says_what_works(live: Live) -> None:

@@ -164,7 +164,7 @@ async def test_a_recording_lists_looks_and_compares(size: tuple[int, int], tmp_p
         assert isinstance(compare, CompareScreen)
         await until(pilot, lambda: compare.comparison is not None)
         assert compare.comparison is not None
-        assert compare.comparison.kin_words().startswith("A is a branch of B (rewind at 1:2)")
+        assert compare.comparison.kin_words().startswith("B is a branch of A (rewind at 1:2)")
     assert first.exists()
 
 
@@ -346,17 +346,17 @@ async def test_a_branch_shows_its_parents_marks_and_notes(tmp_path: Path) -> Non
             view = screen.view
             return "".join(view.render_line(y).text for y in range(view.size.height))
 
-        await until(pilot, lambda: "¶ note in root: here" in drawn())
+        await until(pilot, lambda: "⁋ note in root: here" in drawn())
         # It is found like one's own, and one's own stands beside it.
         await pilot.press("slash", *"~note", "enter")
         await until(pilot, lambda: screen.view.search_count == 1)
         await pilot.press("escape")
         await until(pilot, lambda: not screen.parts.search.text)
         await pilot.press("g", "m")
-        await until(pilot, lambda: "◆ marked · ¶ note in root: here" in drawn())
+        await until(pilot, lambda: "⚑ marked · ⁋ note in root: here" in drawn())
         assert Notes(second).all() == {(1, 1): TurnNote(mark=True)}
         assert Notes(first).all() == {(1, 1): TurnNote(note="here")}
         await pilot.press("M")
         await until(pilot, lambda: isinstance(app.screen, NotesScreen))
         listed = str(app.screen.query_one(OptionList).get_option_at_index(0).prompt)
-        assert "◆ marked" in listed and "¶ note in root: here" in listed
+        assert "⚑ marked" in listed and "⁋ note in root: here" in listed

@@ -65,7 +65,7 @@ async def choose(pilot: Pilot[Any], app: ConvtuiApp, answer: str) -> None:
 
 def test_badges_say_in_words_what_was_noticed_and_corrected() -> None:
     flagged = fold(RECORDS).turns[1]
-    assert glyph(flagged) == ("!", "warning")
+    assert glyph(flagged) == ("∆", "warning")
     assert badges(flagged) == [("role inversion", "warning")]
     away = TurnExtras(correction=TurnNote(flags={"role": False}))
     assert badges(flagged, away) == [("no role inversion", "human")]
@@ -87,7 +87,7 @@ def test_every_flag_of_the_heuristics_has_a_glyph_and_a_word() -> None:
         records = turn(1, "persona", "Hello", flags=[{"flag": name, "rule": "r"}])
         flagged = fold(conversation(session(1, "a", [records]))).turns[0]
         assert int(flagged.flags) == int(flag)
-        assert glyph(flagged) == ("!", "warning")
+        assert glyph(flagged) == ("∆", "warning")
         assert badges(flagged) == [(FLAG_WORDS[name], "warning")]
         away = TurnExtras(correction=TurnNote(flags={name: False}))
         assert badges(flagged, away) == [(f"no {FLAG_WORDS[name]}", "human")]

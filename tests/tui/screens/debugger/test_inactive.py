@@ -29,7 +29,7 @@ def test_an_inactive_turn_has_a_sign_and_a_word() -> None:
     builder, turn = story()
     assert (turn.status, turn.text) == (INACTIVE, "It is gone.")
     assert not turn.flags & (Flag.DISCARDED | Flag.ERROR)
-    assert glyph(turn) == ("o", "muted")
+    assert glyph(turn) == ("◌", "muted")
     assert own_rows(turn) == [[("inactive (rewound)", "muted bold")]]
     answers = {
         name: parse(name).on_turn(turn, builder.transcript) for name in ("~inactive", "~discard")

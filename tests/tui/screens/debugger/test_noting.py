@@ -81,13 +81,13 @@ def test_a_row_has_glyph_and_word() -> None:
     both = TurnNote(mark=True, note="asks\ntwice \x1b[1m")
     noted_turn = fold(conversation(session(1, "a", [turn(1, "persona", "Hello")]))).turns[0]
     (row,) = note_rows(both, noted_turn)
-    assert "".join(text for text, _ in row) == "◆ marked · ¶ note: asks twice ␛[1m"
-    assert note_sign(both) == ("◆", "human")
-    assert note_sign(TurnNote(note="x")) == ("¶", "human")
+    assert "".join(text for text, _ in row) == "⚑ marked · ⁋ note: asks twice ␛[1m"
+    assert note_sign(both) == ("⚑", "human")
+    assert note_sign(TurnNote(note="x")) == ("⁋", "human")
     assert note_rows(TurnNote(flags={"role": False}, fault="harness"), noted_turn) == []
     added = TurnNote(flags={"role": True, "leak": False})
     assert note_rows(added, noted_turn) == [[("role inversion by hand", "warning")]]
-    assert note_sign(added) == ("!", "warning")
+    assert note_sign(added) == ("∆", "warning")
     noted_turn.flags = Flag.LEAK
     assert note_rows(added, noted_turn) == [], "its badges tell it"
     assert note_sign(None) is None
@@ -98,16 +98,16 @@ async def test_a_turn_is_marked_and_not(app: ConvtuiApp, log: Path) -> None:
         screen = await at(pilot, app, 2)
         lines = screen.view.line_count
         await pilot.press("m")
-        await until(pilot, lambda: text(app).count("◆ marked") == 2)
-        assert "◆  2 provider" in text(app), "beside the turn, below its text, in the inspector"
+        await until(pilot, lambda: text(app).count("⚑ marked") == 2)
+        assert "⚑  2 provider" in text(app), "beside the turn, below its text, in the inspector"
         assert screen.view.line_count == lines + 1
         assert Notes(log).on(1, 2).mark
         await pilot.press("m")
-        await until(pilot, lambda: "◆" not in text(app))
+        await until(pilot, lambda: "⚑" not in text(app))
         assert screen.view.line_count == lines
         assert not Notes(log).on(1, 2).mark
         await pilot.press("m", "m", "m")
-        await until(pilot, lambda: "◆ marked" in text(app))
+        await until(pilot, lambda: "⚑ marked" in text(app))
         await until(pilot, lambda: Notes(log).on(1, 2).mark)
 
 
@@ -117,16 +117,16 @@ async def test_a_note_is_written_changed_and_taken_away(app: ConvtuiApp, log: Pa
         await pilot.press("semicolon")
         await until(pilot, lambda: isinstance(app.screen, Ask))
         await pilot.press(*"why red?", "enter")
-        await until(pilot, lambda: "¶ note: why red?" in text(app))
+        await until(pilot, lambda: "⁋ note: why red?" in text(app))
         assert Notes(log).on(1, 1).note == "why red?"
-        await until(pilot, lambda: "¶ note\nwhy red?\n" in shown(app).inspector.copy_text())
+        await until(pilot, lambda: "⁋ note\nwhy red?\n" in shown(app).inspector.copy_text())
         await pilot.press("semicolon")
         await until(pilot, lambda: isinstance(app.screen, Ask))
         assert app.screen.query_one(Input).value == "why red?"
         app.screen.query_one(Input).value = ""
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
-        await until(pilot, lambda: "¶" not in text(app))
+        await until(pilot, lambda: "⁋" not in text(app))
         assert Notes(log).all() == {}
 
 
@@ -134,8 +134,8 @@ async def test_a_note_of_several_lines_keeps_them(app: ConvtuiApp, log: Path) ->
     Notes(log).note(1, 1, "one\ntwo")
     async with app.run_test(size=(120, 26)) as pilot:
         screen = await at(pilot, app, 1)
-        await until(pilot, lambda: "¶ note: one two" in text(app))
-        await until(pilot, lambda: "¶ note\none\ntwo" in screen.inspector.copy_text())
+        await until(pilot, lambda: "⁋ note: one two" in text(app))
+        await until(pilot, lambda: "⁋ note\none\ntwo" in screen.inspector.copy_text())
         await pilot.press("semicolon")
         await until(pilot, lambda: isinstance(app.screen, Edit))
         await pilot.press("0", "ctrl+s")
@@ -157,8 +157,8 @@ async def test_marks_and_notes_are_listed_and_gone_to(app: ConvtuiApp, log: Path
         Notes(log).note(7, 7, "of no turn")
         await pilot.press("M")
         await until(pilot, lambda: isinstance(app.screen, NotesScreen))
-        await until(pilot, lambda: "¶ note: wrong role" in text(app))
-        assert "◆ marked" in text(app)
+        await until(pilot, lambda: "⁋ note: wrong role" in text(app))
+        assert "⚑ marked" in text(app)
         assert "role inversion taken away by hand" in " ".join(text(app).split())
         assert app.screen.query_one(OptionList).highlighted == 2
         await pilot.press("k", "enter")
@@ -179,14 +179,14 @@ async def test_what_cannot_be_kept_is_told(app: ConvtuiApp, log: Path) -> None:
         note = screen.parts.notes.on(screen.transcript.turns[0])
         assert note is not None
         assert not note.mark
-        assert "◆" not in text(app)
+        assert "⚑" not in text(app)
 
 
 async def test_a_search_for_marks_goes_along_with_them(app: ConvtuiApp, log: Path) -> None:
     Notes(log).mark(1, 1, True)
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await at(pilot, app, 2)
-        await until(pilot, lambda: "◆ marked" in text(app))
+        await until(pilot, lambda: "⚑ marked" in text(app))
         await search(pilot, app, "~mark | ~note")
         await until(pilot, lambda: "match 1 of 1" in text(app))
         screen.view.go_to(3)
@@ -261,6 +261,6 @@ async def test_a_turn_of_a_running_conversation_is_marked_and_found(tmp_path: Pa
         assert log is not None
         await pilot.press("m")
         await until(pilot, lambda: Notes(log).on(1, 2).mark)
-        await until(pilot, lambda: "◆ marked" in text(live.app))
+        await until(pilot, lambda: "⚑ marked" in text(live.app))
         await search(pilot, live.app, "~mark")
         await until(pilot, lambda: "match 1 of 1" in text(live.app))

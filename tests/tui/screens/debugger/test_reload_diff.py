@@ -13,6 +13,7 @@ from convtui.analysis.rehook.preview import Asked, Made, Preview
 from convtui.errors import EngineError
 from convtui.tui.drawing.palette import Palette
 from convtui.tui.screens.debugger.reload_diff import ReloadDiff
+from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.text_pane import TextPane
 from tests.tui.harness.sample import until
 
@@ -28,21 +29,26 @@ class Shown(App[None]):
         super().__init__()
         self.asked_for = 0
 
-        async def see() -> Preview:
-            if isinstance(preview, EngineError):
-                raise preview
-            return preview
-
         async def ask() -> Asked:
             self.asked_for += 1
             if isinstance(asked, EngineError):
                 raise asked
             return asked
 
-        self.pane = ReloadDiff("turn 1:2", run_preview=see, ask_again=ask, palette=Palette())
+        failed = isinstance(preview, EngineError)
+        self.left_with: list[str | None] = []
+        self.pane = ReloadDiff(
+            "turn 1:2",
+            None if isinstance(preview, EngineError) else preview,
+            str(preview) if failed else "",
+            ask_again=ask,
+            reload_keys=("R",),
+            acts=lambda key: key in ("R", "s"),
+            palette=Palette(),
+        )
 
     def on_mount(self) -> None:
-        self.push_screen(self.pane)
+        self.push_screen(self.pane, self.left_with.append)
 
     def text(self, name: str) -> str:
         """What a column says; empty where it is not there."""
@@ -56,7 +62,7 @@ async def shown(
 ) -> AsyncIterator[tuple[Shown, Pilot[None]]]:
     app = Shown(preview, asked)
     async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: app.pane.preview is not None or bool(app.pane.problem))
+        await until(pilot, lambda: app.pane.query_one(KeyBar).items)
         yield app, pilot
 
 
@@ -88,7 +94,7 @@ async def test_old_and_new_and_asked_again(size: tuple[int, int]) -> None:
 async def test_nothing_changed_is_said_and_what_had_not_run() -> None:
     held = Made(END, "good [end] day", None, None, False)
     async with shown(Preview("good [end] day", held, OLD), EngineError("no key")) as (app, pilot):
-        assert app.pane.summary == "Nothing changed: the new code treats this reply the same."
+        assert app.pane.summary == "Nothing changes with the new code."
         await until(pilot, lambda: "(had not run)" in app.text("old"))
         await pilot.press("a")
         await until(pilot, lambda: app.pane.ask_problem == "no key")
@@ -102,3 +108,25 @@ async def test_a_hook_that_fails_now_and_code_that_cannot_be_looked_at() -> None
     async with shown(EngineError("hangs\nbot.py:9"), NEWLY) as (app, pilot):
         await until(pilot, lambda: "bot.py:9" in app.text("old"))
         assert app.pane.summary == "The new code cannot be tried: hangs"
+
+
+@pytest.mark.parametrize(
+    ("key", "left_with"),
+    [("enter", None), ("escape", None), ("q", None), ("R", "R"), ("s", "s")],
+)
+async def test_every_key_returns_and_those_of_the_conversation_act_there(
+    key: str, left_with: str | None
+) -> None:
+    async with shown(Preview("x", OLD, NEW, None, ["text"]), NEWLY) as (app, pilot):
+        await pilot.press("z", "down", key)
+        await until(pilot, lambda: app.left_with)
+        assert app.left_with == [left_with]
+
+
+async def test_its_bar_says_what_the_keys_do() -> None:
+    async with shown(Preview("x", OLD, NEW, None, ["text"]), NEWLY) as (app, pilot):
+        bar = app.pane.query_one(KeyBar)
+        assert [item.key for item in bar.items] == ["enter", "a", "R", "esc"]
+        bar.post_message(KeyBar.Chosen("R"))
+        await until(pilot, lambda: app.left_with)
+        assert app.left_with == ["R"]

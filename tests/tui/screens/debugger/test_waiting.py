@@ -32,11 +32,50 @@ def shown(wait: dict[str, Any] | None, state: EngineState = EngineState.RUNNING)
             {"left": 3599.9, "attempt": None, "attempts": None, "why": "slow down"},
             "waiting 1 h 0 min before asking again: slow down",
         ),
-        (None, "waiting for the reply, 30 s"),
     ],
 )
 def test_it_is_counted_down(wait: dict[str, Any] | None, detail: str) -> None:
     assert shown(wait) == ("running", detail)
+
+
+REQUEST = {"session": 1, "turn": 1, "side": "provider"}
+BEGUN = (
+    {"type": "turn.started", "session": 1, "turn": 1, "speaker": "provider"},
+    {"type": "llm.request", **REQUEST, "append": [], "params": {}, "model": "m", "sha256": "0"},
+)
+
+
+@pytest.mark.parametrize(
+    ("busy", "text", "thinking", "words"),
+    [
+        (0.4, "", False, "waiting for the provider"),
+        (30.0, "", False, "waiting for the provider, 30 s"),
+        (30.0, "", True, "provider is thinking, 30 s"),
+        (1.0, "<think>where", True, "provider is thinking"),
+        (30.0, "<think>here</think>It is", False, "provider is streaming"),
+        (30.0, "It is", True, "provider is streaming"),
+        (None, "", False, ""),
+    ],
+)
+def test_the_word_fits_what_happens(
+    busy: float | None, text: str, thinking: bool, words: str
+) -> None:
+    handle = FakeHandle()
+    handle.state = EngineState.RUNNING
+    handle.tell(*BEGUN)
+    if text:
+        handle.transcript.stream(1, 1, text)
+    handle.busy, handle.thinking = busy, thinking
+    assert live_status(cast(EngineHandle, handle)).detail == words
+
+
+def test_tools_and_what_follows_are_no_waiting_for_words() -> None:
+    handle = FakeHandle()
+    handle.state = EngineState.RUNNING
+    handle.busy = 3.0
+    handle.tell(*BEGUN)
+    handle.tell({"type": "tool.called", **REQUEST, "id": "1", "name": "look", "arguments": {}})
+    assert live_status(cast(EngineHandle, handle)).detail == "tools are running, 3 s"
 
 
 def test_it_is_shown_while_a_pause_waits_for_the_call() -> None:

@@ -120,7 +120,7 @@ async def test_a_persona_that_needs_a_model_says_so(app: Picking) -> None:
 async def test_saved_runs_are_listed_and_open(app: Picking) -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await ready(app, pilot)
-        listed = app.screen.query_one(RecentRuns)
+        listed = app.screen.query_one(RecentRuns).list
         assert {run.state for run in listed.runs} == {"completed", "damaged"}
         listed.focus()
         listed.highlighted = [run.state for run in listed.runs].index("completed")
@@ -138,9 +138,7 @@ async def test_saved_runs_are_listed_and_open(app: Picking) -> None:
 async def test_the_list_of_runs_filters(app: Picking) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(app, pilot)
-        recent = app.screen.query_one(RecentRuns)
-        recent.focus()
-        await pilot.press("end", "enter")
+        await pilot.press("O")
         await until(pilot, lambda: isinstance(app.screen, RunsScreen))
         await until(pilot, lambda: app.screen.query(RunList))
         listed = app.screen.query_one(RunList)
@@ -212,8 +210,7 @@ async def test_branches_are_folded_below_their_root_and_opened_with_a_key(
         write_log(runs / f"c{number}.jsonl", [header(**more), *refund()[1:]])
     async with app.run_test(size=(120, 24)) as pilot:
         await ready(app, pilot)
-        app.screen.query_one(RecentRuns).focus()
-        await pilot.press("end", "enter")
+        await pilot.press("O")
         await until(pilot, lambda: isinstance(app.screen, RunsScreen))
         await until(pilot, lambda: app.screen.query(RunList))
         listed = app.screen.query_one(RunList)

@@ -20,7 +20,7 @@ from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.dialogs.questions import Ask, Choose
 from convtui.tui.screens.runs.preview import preview
 from convtui.tui.screens.runs.screen import RunsScreen
-from convtui.tui.widgets.run_list import RunList
+from convtui.tui.widgets.run_list import RunHeader, RunList
 from convtui.tui.widgets.text_pane import TextPane
 from tests.tui.harness.hands import hands_of
 from tests.tui.harness.sample import header, refund, session, turn, until, write_log
@@ -53,14 +53,18 @@ def shown_text(app: ConvtuiApp, name: str) -> str:
     return str(widget.content) if widget.display else ""
 
 
+def frame_title(app: ConvtuiApp) -> str:
+    return str(app.screen.query_one("#runs-list").border_title)
+
+
 async def test_a_filter_is_asked_counted_and_explained(folder: Path, tmp_path: Path) -> None:
     app = app_of(folder, tmp_path)
     async with app.run_test(size=(120, 36)) as pilot:
         listed = app.screen.query_one(RunList)
-        await until(pilot, lambda: "3 runs" in shown_text(app, "#runs-title"))
+        await until(pilot, lambda: "3 runs" in frame_title(app))
         assert sorted(run.id for run in listed.runs) == ["b", "sample"]
         await pilot.press("slash", *"~discard & ~persona zoe")
-        await until(pilot, lambda: "1 of 3 runs" in shown_text(app, "#runs-title"))
+        await until(pilot, lambda: "1 of 3 runs" in frame_title(app))
         # The branch was found, and the way to it.
         assert [run.id for run in listed.runs] == ["sample", "c"]
         await pilot.press(*" & ~sgnal", "enter")
@@ -87,10 +91,11 @@ async def test_runs_are_ordered_and_tagged(folder: Path, tmp_path: Path) -> None
         await until(pilot, lambda: isinstance(app.screen, Choose))
         options = app.screen.query_one(OptionList)
         await until(pilot, lambda: options.highlighted == 0)
-        options.highlighted = 2
+        options.highlighted = 1
         await pilot.press("enter")
         await until(pilot, lambda: [run.id for run in listed.runs] == ["b", "sample"])
-        assert "oldest first" in str(screen.query_one("#runs-title", Static).content)
+        header = screen.query_one(RunHeader).render_line(0).text
+        assert header.split()[:2] == ["when", "↑"]
         listed.highlighted = 1
         await pilot.press("T")
         await until(pilot, lambda: isinstance(app.screen, Ask))
@@ -233,7 +238,7 @@ async def test_the_preview_follows_the_selection(folder: Path, tmp_path: Path) -
 async def test_a_paste_into_the_filter_deletes_nothing(folder: Path, tmp_path: Path) -> None:
     app = app_of(folder, tmp_path)
     async with app.run_test(size=(120, 36)) as pilot:
-        await until(pilot, lambda: "3 runs" in shown_text(app, "#runs-title"))
+        await until(pilot, lambda: "3 runs" in frame_title(app))
         await pilot.press("slash")
         hands_of(app).burst()
         await pilot.press(*"zoe", "enter", *"d", "enter", "tab", *"T")

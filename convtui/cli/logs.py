@@ -1,0 +1,43 @@
+"""The logs that a command line names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from convtui.cli.common import settings
+from convtui.library.log_names import as_path, find_log, names_log
+
+
+def log_named(word: str, out: str | None = None) -> str:
+    """The path of the log that `word` names; see `find_log()`. `out` is another folder of logs.
+
+    Raises `LogError`.
+    """
+    path = as_path(word)
+    return str(find_log(word, _folders(out)) if path is None else path)
+
+
+def logs_named(words: Sequence[str], out: str | None = None) -> list[str]:
+    """The paths of the logs that `words` name, and of the folders among them."""
+    return [word if is_folder(word) else log_named(word, out) for word in words]
+
+
+def log_or_filter(word: str, out: str | None = None) -> str | None:
+    """The path of the log that `word` names; None for a filter. Raises `LogError`."""
+    path = names_log(word, _folders(out))
+    return None if path is None else str(path)
+
+
+def is_folder(word: str) -> bool:
+    """Whether `word` is the path of a folder."""
+    try:
+        return Path(word).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _folders(out: str | None) -> list[Path]:
+    """Where saved runs are looked for: in the folder that is named, then in the usual one."""
+    folders = [settings(out_dir=out).runs_dir, settings().runs_dir]
+    return list(dict.fromkeys(folders))

@@ -1,0 +1,187 @@
+"""The list that `convtui runs` prints, as rows and as JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from convtui.cli.common import print_json, say, table
+from convtui.errors import ConvtuiError
+from convtui.scenario.provider_spec import parse_provider_spec
+from convtui.text.counts import counted
+from convtui.transcript.ending_words import kind_words
+
+if TYPE_CHECKING:
+    from convtui.library.families import RunNode
+    from convtui.log.run_summary import RunSummary
+
+
+def print_runs_json(
+    matches: list[RunSummary], everything: list[RunSummary], *, tree: bool, limit: int | None
+) -> None:
+    from convtui.library.families import families, walk
+
+    wanted = {run.file for run in matches}
+    rows = [
+        {
+            **_as_json(branch.run),
+            "root": root.run.id,
+            "depth": branch.depth,
+            "branches": branch.size,
+        }
+        for root in families([*everything, *_elsewhere(matches, everything)])
+        for branch in walk([root])
+        if branch.run.file in wanted
+    ]
+    if not tree:
+        position = {str(run.path.absolute()): n for n, run in enumerate(matches)}
+        rows.sort(key=lambda row: position[row["log"]])
+    print_json(rows[:limit])
+
+
+def _elsewhere(matches: list[RunSummary], everything: list[RunSummary]) -> list[RunSummary]:
+    """The matches that are in another folder."""
+    here = {run.file for run in everything}
+    return [run for run in matches if run.file not in here]
+
+
+def print_rows(
+    matches: list[RunSummary],
+    everything: list[RunSummary],
+    order: str | None,
+    limit: int | None,
+    *,
+    every: bool,
+    tree: bool,
+) -> None:
+    if every:
+        rows = [(run, run.name) for run in matches[:limit]]
+        count = len(matches)
+    else:
+        from convtui.library.families import families, only
+
+        paths = {run.file for run in matches}
+        shown = families([*everything, *_elsewhere(matches, everything)])
+        if len(matches) < len(everything):
+            shown = only(shown, lambda run: run.file in paths)
+        if tree:
+            rows = _as_tree(shown)
+            count = len(rows)
+        else:
+            rows = [_folded(root, paths) for root in shown[:limit]]
+            count = len(shown)
+    _print(rows[:limit], order)
+    if limit is not None and count > limit:
+        say(f"{count - limit:,} more; without --limit all are listed")
+
+
+def _as_tree(shown: list[RunNode]) -> list[tuple[RunSummary, str]]:
+    from convtui.library.families import guides
+
+    rows = []
+    for guide, branch in guides(shown):
+        how = branch.origin()
+        rows.append((branch.run, f"{guide}{branch.run.name}{f' ({how})' if how else ''}"))
+    return rows
+
+
+def _folded(root: RunNode, matches: set[str]) -> tuple[RunSummary, str]:
+    """The one row of a family: its root, and the number of its branches that match."""
+    name = root.run.name
+    if not root.size:
+        return root.run, name
+    from convtui.library.families import walk
+
+    branches = sum(branch.run.file in matches for branch in walk([root])) - (
+        root.run.file in matches
+    )
+    newest = root.newest or root.run
+    last = "" if newest is root.run else f", the newest {kind_words(newest.state)}"
+    return root.run, f"{name} ({counted(branches, 'branch', 'branches')}{last})"
+
+
+_SHOWN_ANYWAY = ("when", "persona", "provider", "turns", "ending", "name")
+
+
+def _print(shown: list[tuple[RunSummary, str]], order: str | None) -> None:
+    key = (order or "").removeprefix("-")
+    extra = [key] if key and key not in _SHOWN_ANYWAY else []
+    rows: list[list[str]] = [
+        ["WHEN", "PERSONA → PROVIDER", "TURNS", "ENDING", *map(str.upper, extra), "LOG"]
+    ]
+    for run, name in shown:
+        who = f"{run.persona} → {_short_provider(run.provider)}" if run.persona else "?"
+        turns = "?" if run.turns is None else str(run.turns)
+        state = f"damaged: {run.damaged}" if run.damaged else kind_words(run.state)
+        tags = f" #{' #'.join(run.tags)}" if run.tags else ""
+        figures = [_figure(run, column) for column in extra]
+        began = when(run).strftime("%Y-%m-%d %H:%M")
+        rows.append([began, who, turns, state, *figures, name + tags])
+    table(rows)
+
+
+def _short_provider(spec: str) -> str:
+    """A provider SPEC for a list: a file or a log without its folders."""
+    try:
+        return parse_provider_spec(spec).short
+    except ConvtuiError:
+        return spec
+
+
+def _figure(run: RunSummary, key: str) -> str:
+    """The value of a sort key, for people."""
+    value: float | None = {
+        "written": run.modified,
+        "sessions": run.sessions,
+        "discarded": run.discarded,
+        "duration": run.duration,
+        "tokens": run.tokens,
+        "cost": run.cost,
+        "latency": run.latency,
+        "size": run.size,
+    }[key]
+    if value is None:
+        return "-"
+    if key == "written":
+        return datetime.fromtimestamp(value).strftime("%Y-%m-%d %H:%M")
+    if key == "cost":
+        return f"${value:,.4f}"
+    return f"{value:,.1f} s" if key in ("duration", "latency") else f"{value:,.0f}"
+
+
+def when(run: RunSummary) -> datetime:
+    """When a run began, in local time; if unknown, when its file was written."""
+    if run.created_at is not None:
+        return run.created_at.astimezone()
+    return datetime.fromtimestamp(run.modified).astimezone()
+
+
+def _as_json(run: RunSummary) -> dict[str, Any]:
+    """A run as plain data; unknown values are None."""
+    return {
+        "id": run.id,
+        "name": run.name,
+        "log": str(run.path.absolute()),
+        "persona": run.persona,
+        "provider": run.provider,
+        "model": run.model or None,
+        "origin": run.origin,
+        "created_at": run.created_at.isoformat() if run.created_at else None,
+        "turns": run.turns,
+        "sessions": run.sessions,
+        "discarded": run.discarded,
+        "duration": run.duration,
+        "tokens": run.tokens,
+        "cost": run.cost,
+        "latency": run.latency,
+        "state": run.state,
+        "ending": run.ending or None,
+        "by": run.ended_by or None,
+        "reason": run.reason or None,
+        "tags": list(run.tags),
+        "parent": run.parent or None,
+        "change": run.change or None,
+        "at": {"session": run.at[0], "turn": run.at[1]} if run.at else None,
+        "size": run.size,
+        "damaged": run.damaged or None,
+    }

@@ -1,0 +1,51 @@
+"""What is printed when a screen is left: where the log is, and what to type next."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Final
+
+from convtui.config.paths import builtin_dir
+from convtui.library.log_names import SAMPLE
+from convtui.log.run_summary import RunSummary, summarise
+from convtui.printing.output import Output
+from convtui.text.boundary import visible_line
+
+_UNFINISHED: Final = ("crashed", "interrupted", "failed", "running")
+_ID: Final = re.compile(r"[0-9a-f]{6,}")
+
+
+def print_parting(log: Path | None, usual: Path | None = None) -> None:
+    """Prints it on standard error; nothing without a log. `usual` is the folder of saved runs."""
+    output = Output(sys.stderr)
+    for line in parting_lines(log, usual):
+        output.line(line)
+
+
+def parting_lines(log: Path | None, usual: Path | None = None) -> list[str]:
+    if log is None or not log.is_file():
+        return []
+    where = f"log:  {visible_line(str(log))}"
+    run = summarise(log)
+    if run.damaged:
+        return [where]
+    name = _short_name(run, usual)
+    go_on = f"; convtui debug --resume {name} goes on" if run.state in _UNFINISHED else ""
+    return [where, f"next: convtui replay {name}{go_on}"]
+
+
+def _short_name(run: RunSummary, usual: Path | None) -> str:
+    """How a log is named on a command line: by its id alone where commands look for it."""
+    log = run.path.absolute()
+    if log.parent == builtin_dir("sample_runs"):
+        name = f"{SAMPLE}{log.stem}"
+    elif usual is None or log.parent != usual.absolute():
+        name = str(log)
+    elif _ID.fullmatch(run.id):
+        name = run.id[:6]
+    else:
+        name = log.stem
+    return visible_line(shlex.quote(name))

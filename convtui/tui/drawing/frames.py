@@ -1,0 +1,53 @@
+"""The frames around panes: one style for all screens, left out where the terminal is small.
+
+A pane is a widget of the class `pane`. Its title and its small facts stand in the frame; the frame
+of the pane with the focus has the accent colour.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from textual.content import Content
+from textual.geometry import Size
+from textual.widget import Widget
+
+from convtui.text.boundary import visible_line
+
+PANE: Final = "pane"
+UNFRAMED: Final = "-unframed"
+"""The class of a screen that is too small for frames."""
+_FRAMED_FROM: Final = Size(70, 20)
+CSS: Final = """
+.pane {
+    border: round $border;
+    border-title-color: $text-muted;
+    border-title-style: bold;
+    border-subtitle-color: $text-muted;
+    padding: 0 1;
+}
+.pane:focus, .pane:focus-within {
+    border: round $accent;
+    border-title-color: $text-accent;
+}
+.pane.-alert { border: round $warning; border-title-color: $text-warning; }
+.pane.-alert.-error { border: round $error; border-title-color: $text-error; }
+/* Its lines begin with the mark of the selection and end with the scroll bar. */
+.pane.-list { padding: 0; }
+.-unframed .pane { border: none; }
+.-unframed .pane.-beside { border-left: solid $border; }
+.-unframed .pane.-below { border-top: solid $border; }
+.-unframed .pane.-alert { border: none; background: $panel; }
+.screen-title { height: 1; width: 1fr; padding: 0 1; background: $background; }
+"""
+
+
+def has_frames(size: Size) -> bool:
+    """Whether a screen of this size has room for frames."""
+    return size.width >= _FRAMED_FROM.width and size.height >= _FRAMED_FROM.height
+
+
+def entitle(pane: Widget, title: str, facts: str = "") -> None:
+    """Sets the words in a pane's frame; text from outside is drawn without control characters."""
+    pane.border_title = Content(visible_line(title, 60)) if title else None
+    pane.border_subtitle = Content(visible_line(facts, 60)) if facts else None

@@ -1,0 +1,140 @@
+"""Naming logs on the command line, and what leaving the screen prints."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from convtui.library.log_names import find_sample
+from convtui.printing.parting import parting_lines
+from convtui.protocol import StartSpec
+from tests.builders.logs import header, sample, write_log
+from tests.cli.conftest import Run
+
+ID = "a1b2c3d4e5f6"
+
+
+@pytest.fixture
+def runs(home: Path) -> Path:
+    folder = home / "data" / "runs"
+    write_log(folder / "20260301_maya_a1b2c3.jsonl", [header(id=ID), *sample()[1:-1]])
+    return folder
+
+
+@pytest.mark.parametrize("word", ["last", "a1b2c3", "20260301", "sample:clean"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("show", "LOG"),
+        ("replay", "LOG"),
+        ("check", "LOG"),
+        ("compare", "LOG", "LOG"),
+        ("compare", "--ab", "LOG", "--", "sample:discarded"),
+        ("profile", "LOG"),
+        ("profile", "LOG", "~turn > 0"),
+        ("compress-check", "LOG"),
+        ("export", "LOG", "--to", "rath"),
+        ("runs", "LOG"),
+        ("runs", "--tag", "seen", "LOG"),
+        ("rehook", "LOG", "--provider", "demo", "--only", "~end failed"),
+    ],
+)
+def test_every_command_takes_them(
+    convtui: Run,
+    runs: Path,
+    command: tuple[str, ...],
+    word: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if "--tag" in command and word.startswith("sample:"):
+        pytest.skip("a tag is written beside the log")
+    if command[0] == "rehook":
+        looked_at: list[list[Path]] = []
+
+        async def rehook(_start: Any, paths: list[Path], **_options: Any) -> None:
+            looked_at.append(paths)
+
+        monkeypatch.setattr("convtui.analysis.rehook.rehook_process.rehook_logs", rehook)
+    code, _, err = convtui(*(word if part == "LOG" else part for part in command))
+    assert (code, "no such log" in err) == (0, False), err
+    if command[0] == "rehook":
+        assert [path.is_file() for [path] in looked_at] == [True]
+
+
+@pytest.mark.parametrize(
+    "command", ["show", "replay", "export --to vera", "compress-check", "profile", "runs"]
+)
+def test_an_ambiguous_start_and_an_unknown_name(convtui: Run, runs: Path, command: str) -> None:
+    write_log(runs / "20260302_maya_ffee99.jsonl", sample())
+    name, *rest = command.split()
+    code, out, err = convtui(name, "202603", *rest)
+    assert (code, out) == (2, "")
+    assert "202603 may be 2026030" in err
+    code, _, err = convtui(name, "20260301_mya_a1b2c3.jsonl", *rest)
+    assert code == 2
+    assert "did you mean '20260301_maya_a1b2c3'?" in err
+
+
+def test_a_conversation_goes_on_from_a_name(convtui: Run, home: Path) -> None:
+    from convtui.cli.start import plan
+
+    out = home / "elsewhere"
+    out.mkdir(parents=True)
+    log = out / "20260301_noa_a1bc9a.jsonl"
+    shutil.copy(find_sample("clean"), log)
+    for word in ("last", "a1bc9a", "20260301"):
+        planned = plan(None, {"resume": word, "out": str(out)}, watched=False)
+        assert planned.spec.continue_from is not None
+        assert planned.spec.continue_from.log == str(log)
+    code, _, err = convtui("run", "--resume", "last")
+    assert code == 2
+    assert "there is no saved run yet" in err
+
+
+def test_a_recorded_provider_is_a_name_as_well(runs: Path, tmp_path: Path) -> None:
+    from convtui.cli.start import plan
+
+    def used(file: str | None, **flags: Any) -> str:
+        return str(plan(file, flags, watched=False).spec.scenario["provider"]["use"])
+
+    log = runs / "20260301_maya_a1b2c3.jsonl"
+    assert used(None, provider="recorded:last") == f"recorded:{log}"
+    assert used(None, provider="recorded:a1b2?strict") == f"recorded:{log}?strict"
+    assert used(None, provider="recorded:sample:clean").endswith("sample_runs/clean.jsonl")
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "scenario.yaml").write_text("provider: recorded:last\n")
+    assert used(str(folder / "scenario.yaml")) == f"recorded:{log}"
+
+
+def test_leaving_a_screen_says_what_to_type_next(runs: Path) -> None:
+    log = runs / "20260301_maya_a1b2c3.jsonl"
+    unfinished = "next: convtui replay a1b2c3; convtui debug --resume a1b2c3 goes on"
+    assert parting_lines(log, runs) == [f"log:  {log}", unfinished]
+    elsewhere = f"next: convtui replay {log}; convtui debug --resume {log} goes on"
+    assert parting_lines(log, None)[1] == elsewhere
+    ended = write_log(runs / "a b.jsonl", [header(id="short"), *sample()[1:]])
+    assert parting_lines(ended, runs)[1] == "next: convtui replay 'a b'"
+    assert parting_lines(find_sample("clean"))[1] == "next: convtui replay sample:clean"
+    assert parting_lines(None) == parting_lines(runs / "gone.jsonl") == []
+
+
+def test_a_crash_of_the_screen_says_it_too(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from convtui.tui import app
+
+    log = runs / "20260301_maya_a1b2c3.jsonl"
+
+    def crash(self: app.ConvtuiApp, **_options: Any) -> None:
+        self.log_of_last = lambda: log
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(app.ConvtuiApp, "run", crash)
+    with pytest.raises(RuntimeError):
+        app.run_debug(StartSpec(scenario={}, out_dir=""))
+    assert str(log) in capsys.readouterr().err

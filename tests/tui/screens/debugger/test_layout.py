@@ -1,0 +1,90 @@
+"""One pane on the whole screen, the inspector's width, and the keys inside of the inspector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from convtui.config.paths import read_state
+from convtui.tui import app as entry
+from convtui.tui.app import ConvtuiApp
+from convtui.tui.screens.debugger.layout import STEP
+from convtui.tui.screens.debugger.screen import DebuggerScreen
+from convtui.tui.widgets.keybar import KeyBar
+from tests.tui.harness.sample import refund, until, write_log
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> ConvtuiApp:
+    log = write_log(tmp_path / "a.jsonl", refund())
+    return ConvtuiApp(lambda app: entry.recording(app, log), state_file=tmp_path / "state.json")
+
+
+def shown(app: ConvtuiApp) -> DebuggerScreen:
+    screen = app.screen
+    assert isinstance(screen, DebuggerScreen)
+    return screen
+
+
+def footer(app: ConvtuiApp) -> list[str]:
+    return [f"{item.key} {item.label}" for item in app.screen.query_one(KeyBar).items]
+
+
+async def test_a_pane_is_maximised_and_back(app: ConvtuiApp) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = shown(app)
+        await until(pilot, lambda: screen.view.cursor == 6)
+        await pilot.press("z")
+        await until(pilot, lambda: screen.view.outer_size.width == 120)
+        await until(pilot, lambda: not screen.inspecting)
+        await pilot.press("4")
+        await until(pilot, lambda: screen.inspector.region.width and screen.outline.region.width)
+        await pilot.press("4", "z")
+        await until(pilot, lambda: screen.inspector.outer_size.width == 120)
+        assert screen.inspecting and screen.inspector.pane.has_focus
+        await pilot.press("escape")
+        await until(pilot, lambda: screen.view.region.width and screen.outline.region.width)
+        assert screen.inspector.pane.has_focus, "one step back, not two"
+        await pilot.press("z")
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: screen.narrow and screen.inspector.region.width == 80)
+        await pilot.press("z")
+        await until(pilot, lambda: screen.view.region.width == 80)
+        await pilot.press("z")
+        await until(pilot, lambda: screen.inspector.region.width == 80)
+
+
+async def test_the_width_of_the_inspector_is_kept(app: ConvtuiApp, tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = shown(app)
+        await until(pilot, lambda: screen.view.cursor == 6 and screen.inspector.region.width)
+        await pilot.press("greater_than_sign")
+        await until(pilot, lambda: read_state(state).get("inspector_width"))
+        first = read_state(state)["inspector_width"]
+        await pilot.press("greater_than_sign", "greater_than_sign", "less_than_sign", "z", "z")
+        kept = first + STEP
+        await until(pilot, lambda: read_state(state)["inspector_width"] == kept)
+        await until(pilot, lambda: screen.inspector.outer_size.width == round(1.2 * kept))
+    again = ConvtuiApp(
+        lambda app: entry.recording(app, tmp_path / "a.jsonl"), state_file=tmp_path / "state.json"
+    )
+    async with again.run_test(size=(100, 36)) as pilot:
+        await until(pilot, lambda: shown(again).inspector.outer_size.width == kept)
+
+
+async def test_enter_unfolds_while_the_inspector_has_the_focus(app: ConvtuiApp) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = shown(app)
+        pane = screen.inspector.pane
+        await until(pilot, lambda: screen.view.cursor == 6)
+        await pilot.press("4", "4")
+        await until(pilot, lambda: pane.has_focus and pane.has_folds)
+        await until(pilot, lambda: footer(app)[:2] == ["enter fold", "* unfold all"])
+        await pilot.press("enter")
+        await until(pilot, lambda: "enter unfold" in footer(app))
+        assert screen.help_contexts()[0] == "inspector"
+        await pilot.press("escape")
+        await until(pilot, lambda: screen.view.has_focus)
+        assert "enter unfold" not in footer(app)

@@ -1,0 +1,98 @@
+"""Every text that is drawn can be read: contrast is measured on the painted screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.style import Style
+from textual.screen import Screen
+
+from convtui.config.settings import load_config
+from convtui.tui.app import ConvtuiApp, recording
+from convtui.tui.drawing.theming import builtin_theme
+from convtui.tui.screens.home.picker import PickerScreen
+from convtui.tui.screens.runs.screen import RunsScreen
+from tests.config.test_themes import BUILT_IN, contrast
+from tests.tui.harness.live_app import LiveApp
+from tests.tui.harness.sample import header, refund, turn, until, write_log
+
+Weak = dict[tuple[str, str, str], str]
+
+
+def weak(app: ConvtuiApp, needed: float) -> Weak:
+    """Letters and digits on the screen below a ratio: (theme, text colour, ground) to a text."""
+    found: Weak = {}
+    for line in app.screen._compositor.render_strips():
+        for segment in line:
+            style = segment.style or Style()
+            if not any(char.isalnum() for char in segment.text):
+                continue
+            if style.color is None or style.bgcolor is None:
+                continue
+            colors = [color.get_truecolor().hex for color in (style.color, style.bgcolor)]
+            if style.reverse:
+                colors.reverse()
+            if contrast(*colors) < needed:
+                found[app.theme, colors[0], colors[1]] = segment.text.strip()
+    return found
+
+
+async def weak_in_any_theme(app: ConvtuiApp, pilot: Any) -> Weak:
+    found: Weak = {}
+    for name in BUILT_IN:
+        app._apply_theme(builtin_theme(name), [])
+        for screen in app.screen_stack:
+            restyle: Callable[[], None] | None = getattr(screen, "restyle", None)
+            if restyle is not None:
+                restyle()
+        await pilot.pause(0.05)
+        found |= weak(app, 7.0 if name == "high-contrast" else 4.5)
+    return found
+
+
+def opened(folder: Path, first: Callable[[ConvtuiApp], Screen[Any]]) -> ConvtuiApp:
+    return ConvtuiApp(first, config=load_config({}, {"CONVTUI_HOME": str(folder)}, folder))
+
+
+def drawn(app: ConvtuiApp) -> str:
+    lines = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in line) for line in lines)
+
+
+@pytest.mark.parametrize("keys", [(), ("slash", "u", "p", "enter"), ("2",)])
+async def test_a_recording(keys: tuple[str, ...], tmp_path: Path) -> None:
+    log = write_log(tmp_path / "a.jsonl", refund())
+    app = opened(tmp_path, lambda app: recording(app, log, at=(2, 2)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: "discarded" in drawn(app))
+        await pilot.press(*keys)
+        assert not await weak_in_any_theme(app, pilot)
+
+
+async def test_home_and_saved_runs(tmp_path: Path) -> None:
+    runs = tmp_path / "data" / "runs"
+    runs.mkdir(parents=True)
+    write_log(runs / "a.jsonl", refund())
+    app = opened(tmp_path, lambda app: PickerScreen(app.keymap, cwd=tmp_path))
+    app.warm_up = lambda: None  # type: ignore[method-assign]
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: "ready" in drawn(app))
+        assert not await weak_in_any_theme(app, pilot)
+        app.push_screen(RunsScreen(app.keymap, runs))
+        await until(pilot, lambda: "maya" in drawn(app))
+        assert not await weak_in_any_theme(app, pilot)
+
+
+async def test_a_hold(tmp_path: Path) -> None:
+    opening = [header(), *turn(1, "persona", "Hello."), *turn(2, "provider", "Good day.")]
+    live = LiveApp(tmp_path, opening, {"persona": {"name": "maya"}})
+    async with live.app.run_test(size=(120, 36)) as pilot:
+        await live.begin(pilot)
+        live.handle.held(("go", "go on"), reason="error", detail="it broke",
+                         error={"type": "ValueError", "message": "it broke",
+                                "frames": ["bot.py:5 in bot"]})  # fmt: skip
+        await until(pilot, lambda: "it broke" in drawn(live.app))
+        assert not await weak_in_any_theme(live.app, pilot)
