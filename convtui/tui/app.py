@@ -33,7 +33,6 @@ from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.screen_context import AnswersInterrupt
 from convtui.tui.textual_compat import can_suspend, read_alt_enter, write_to_terminal
 from convtui.tui.theme_choice import choose_theme, theme_name
-from convtui.tui.widgets.line_view import LineView
 
 if TYPE_CHECKING:
     from convtui.client.engine_client import EngineHandle
@@ -193,8 +192,6 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         """Draws every open screen with a theme."""
         self._apply_theme(theme, self._theme_problems)
         for screen in self.screen_stack:
-            for view in screen.query(LineView):
-                view.palette = self.palette
             restyle = getattr(screen, "restyle", None)
             if restyle is not None:
                 restyle()

@@ -22,15 +22,21 @@ def text_of(notice: Notice, width: int) -> str:
     return "".join(text for text, _ in notice_parts(notice, width))
 
 
+def shown(notices: Notices) -> str:
+    """The text of the notice that is shown; empty without one."""
+    return notices.current.text if notices.current is not None else ""
+
+
 def test_the_newest_is_shown_until_its_time_is_over() -> None:
     clock = Clock()
     notices = Notices(clock)
-    assert notices.current is None
+    assert not notices.log
     notices.add("first", "information", 5)
     second = notices.add("second", "warning", 5)
+    assert shown(notices) == "second"
     assert notices.current is second
     clock.now += 5.1
-    assert notices.current is None
+    assert shown(notices) == ""
     assert notices.time_left == 0
     assert [notice.text for notice in notices.log] == ["first", "second"]
 
@@ -40,9 +46,9 @@ def test_what_takes_longer_to_read_stays_longer() -> None:
     notices = Notices(clock)
     notices.add("word " * 60, "error", 5)
     clock.now += 10
-    assert notices.current is not None
+    assert shown(notices)
     notices.dismiss()
-    assert notices.current is None
+    assert not shown(notices)
     assert len(notices.log) == 1
 
 

@@ -11,7 +11,7 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 from textual.worker import WorkerFailed
 
-from convtui.tui.textual_compat import forward, is_open, run_while_open
+from convtui.tui.textual_compat import ToastlessApp, forward, is_open, run_while_open
 from tests.tui.harness.sample import until
 
 
@@ -20,6 +20,27 @@ class Above(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield Static(id="inside")
+
+
+class Drawing(ToastlessApp[None]):
+    """Keeps what it would draw."""
+
+    drawn: tuple[str, ...] = ()
+
+    def draw_notice(self) -> None:
+        self.drawn = tuple(notice.message for notice in self._notifications)
+
+
+async def test_notices_are_left_to_the_app_and_no_screen_has_toasts() -> None:
+    app = Drawing()
+    assert vars(App())["_disable_notifications"] is False
+    async with app.run_test() as pilot:
+        app.notify("Over here.")
+        await until(pilot, lambda: app.drawn == ("Over here.",))
+        assert not app.screen.query("ToastRack")
+        app.clear_notifications()
+        await until(pilot, lambda: app.drawn == ())
+    assert vars(Drawing())["_disable_notifications"] is True
 
 
 async def test_a_screen_is_open_until_it_is_removed() -> None:

@@ -25,7 +25,7 @@ _WHO_LEAST, _WHO_MOST = 16, 36
 _LOG_WIDTH: Final = 24
 _LOG_MORE: Final = 16
 """Cells by which the names of logs may go over their width, where there is room."""
-_NOTES_LEAST: Final = 30
+_NOTES_LEAST: Final = 20
 _TURNS_FROM: Final = 64
 """Cells from which there is room for the number of turns."""
 _STATES: Final = {"early_termination": "ended early", "max_turns": "turn limit"}
@@ -200,9 +200,9 @@ def _who(run: RunSummary) -> str:
 
 
 def _notes(row: RunRow) -> list[Span]:
-    """Damage, tags, branches and origin."""
+    """Mark, damage, tags, branches and origin."""
     branch, run = row.branch, row.branch.run
-    notes: list[Span] = []
+    notes: list[Span] = [(f"marked {row.letter}", "accent bold")] if row.letter else []
     if run.damaged:
         notes.append((visible_line(run.damaged, 60), "muted"))
     if run.tags:

@@ -31,6 +31,7 @@ from convtui.tui.screens.warm.screen import WarmScreen
 from convtui.tui.sources.replay import ReplaySource
 from convtui.tui.sources.run import LiveRun
 from convtui.tui.sources.source import LiveSource
+from convtui.tui.widgets.notice_line import NoticeLine
 from tests.builders.source_trees import source_trees
 from tests.tui.harness.fake_handle import FakeHandle
 from tests.tui.harness.honesty import check_keys
@@ -89,6 +90,7 @@ async def test_a_screen_does_just_what_is_heard_on_it(
     async with app.run_test(size=(120, 36)) as pilot:
         screen = app.screen
         assert isinstance(screen, ActionScreen)
+        assert screen.query(NoticeLine), "what it says would be shown nowhere"
         heard, table = heard_in(contexts), screen.table
         assert heard <= set(table), f"no handler for {sorted(heard - set(table))}"
         if isinstance(screen, DebuggerScreen):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import pytest
 from textual.geometry import Region
 from textual.screen import Screen
+from textual.widget import Widget
 
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.dialogs.notices import NoticesScreen
@@ -20,16 +21,16 @@ from tests.tui.harness.sample import refund, until, write_log
 SIZES = ((120, 36), (60, 16))
 
 
-def regions(screen: Screen[object]) -> dict[str, Region]:
+def regions(screen: Screen[Any]) -> dict[str, Region]:
     """Where everything is but the lines above the keys."""
     return {
         str(widget): widget.region
-        for widget in screen.walk_children()
+        for widget in screen.query(Widget)
         if widget.id != "bottom" and not isinstance(widget, NoticeLine) and widget.region
     }
 
 
-def shown(screen: Screen[object]) -> str:
+def shown(screen: Screen[Any]) -> str:
     line = screen.query_one(NoticeLine)
     return str(line.render()) if line.display and line.region else ""
 
@@ -41,7 +42,7 @@ async def test_a_notice_is_above_the_keys_and_moves_nothing(
 ) -> None:
     log = write_log(tmp_path / "a.jsonl", refund())
 
-    def make(app: ConvtuiApp) -> Screen[object]:
+    def make(app: ConvtuiApp) -> Screen[Any]:
         from convtui.tui.app import recording
 
         return RunsScreen(app.keymap, tmp_path) if kind == "library" else recording(app, log)
@@ -49,7 +50,7 @@ async def test_a_notice_is_above_the_keys_and_moves_nothing(
     app = ConvtuiApp(make, state_file=tmp_path / "state.json")
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
-        screen = cast("Screen[object]", app.screen)
+        screen = app.screen
         before = regions(screen)
         app.notify("Over here.", severity="warning")
         await until(pilot, lambda: "Over here." in shown(screen))
@@ -71,18 +72,18 @@ async def test_a_notice_goes_when_a_screen_opens_and_its_log_stays(tmp_path: Pat
         lambda app: RunsScreen(app.keymap, tmp_path), state_file=tmp_path / "state.json"
     )
     async with app.run_test(size=(100, 30)) as pilot:
-        screen = cast("Screen[object]", app.screen)
+        screen = app.screen
         app.notify("About the list.")
         await until(pilot, lambda: shown(screen))
         dialog = Choose("which one?", [("a", "this"), ("b", "that")])
         app.push_screen(dialog)
         await until(pilot, lambda: app.screen is dialog and not shown(screen))
-        before = regions(cast("Screen[object]", dialog))
+        before = regions(dialog)
         app.notify("About the dialog.")
         await until(pilot, lambda: dialog.query(NoticeLine) and shown(dialog))
         # The keys of the screen below do nothing now; the dialog stays where it is.
         assert dialog.query_one(NoticeLine).region == Region(0, 29, 100, 1)
-        assert regions(cast("Screen[object]", dialog)) == before
+        assert regions(dialog) == before
         await pilot.press("escape")
         app.board.open_log()
         await until(pilot, lambda: isinstance(app.screen, NoticesScreen))

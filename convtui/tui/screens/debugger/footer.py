@@ -21,8 +21,8 @@ _HELD = (
 )  # fmt: skip
 _REPLAY = (
     "replay.toggle", "replay.previous_turn", "replay.next_turn", "context.view",
-    "inspector.whole", "run.step_stage", "replay.faster", "move.next_event", "inspector.decision",
-    "hold.edit_brief", "runs.again", "library.open", "view.cycle", "inspector.toggle",
+    "inspector.whole", "run.step_stage", "replay.faster", "move.next_event", "runs.again",
+    "library.open", "inspector.decision", "hold.edit_brief", "view.cycle", "inspector.toggle",
     "search.open", "replay.go_to", "app.quit", "app.help",
 )  # fmt: skip
 _OVER = (

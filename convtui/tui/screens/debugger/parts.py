@@ -19,6 +19,7 @@ from convtui.tui.screens.debugger.budget_raise import BudgetRaise
 from convtui.tui.screens.debugger.compression import Compression
 from convtui.tui.screens.debugger.copying import Copying
 from convtui.tui.screens.debugger.corrections import Corrections
+from convtui.tui.screens.debugger.empty_states import before_the_first_turn
 from convtui.tui.screens.debugger.fault_injection import FaultInjection
 from convtui.tui.screens.debugger.hints import Hints
 from convtui.tui.screens.debugger.hold_answers import HoldAnswers, OtherAnswers
@@ -46,7 +47,8 @@ from convtui.tui.screens.debugger.turn_notes import TurnNotes
 from convtui.tui.screens.debugger.whole_results import WholeResults
 from convtui.tui.screens.external_editor import has_editor, open_at, write_outside
 from convtui.tui.screens.handlers import Handler
-from convtui.tui.screens.saved_runs import open_library, run_again
+from convtui.tui.screens.library import open_library
+from convtui.tui.screens.run_again import run_again
 from convtui.tui.widgets.inspector.drift import drift_notes
 from convtui.tui.widgets.maximise import Maximise
 
@@ -91,7 +93,20 @@ class DebuggerParts:
             show_inspector=lambda: screen.show_inspector(True),
             refresh=self._refresh_inspector,
         )
-        self.lineage = Lineage(context, widgets.outline, self._refresh_inspector)
+        branches = Branches(
+            context,
+            view,
+            attach=screen.attach,
+            view_log=screen.capp.replay,
+            compare=screen.capp.compare,
+        )
+        self.lineage = Lineage(
+            context,
+            widgets.outline,
+            self._refresh_inspector,
+            open_log=branches.open,
+            leave=view.focus,
+        )
         self.feed = InspectorFeed(
             context,
             inspector,
@@ -162,13 +177,6 @@ class DebuggerParts:
             remember=lambda state: screen.capp.remember(hints=state),
         )
         breaks = Breakpoints(context)
-        self.branches = Branches(
-            context,
-            view,
-            attach=screen.attach,
-            view_log=screen.capp.replay,
-            compare=screen.capp.compare,
-        )
         replay = screen.replay
         self._controllers: tuple[Controller, ...] = (
             RunControl(context, reply)
@@ -182,7 +190,7 @@ class DebuggerParts:
             self.provider,
             self.compression,
             self.briefs,
-            self.branches,
+            branches,
             self.lineage,
             self.faults,
             self.hints,
@@ -213,6 +221,7 @@ class DebuggerParts:
             self.notes,
             break_marks,
             box=widgets.take_over,
+            empty=lambda: before_the_first_turn(context.conversation, context.keymap),
         )
         self.hold_bar = HoldBarFeed(
             context,

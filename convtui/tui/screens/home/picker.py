@@ -20,7 +20,8 @@ from convtui.text.boundary import visible
 from convtui.tui.drawing.frames import PANE, entitle
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.handlers import Handler
-from convtui.tui.screens.saved_runs import open_library, run_again
+from convtui.tui.screens.library import open_library
+from convtui.tui.screens.run_again import run_again
 from convtui.tui.timers import call_once
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.notice_line import NoticeLine
@@ -252,6 +253,7 @@ class PickerScreen(ActionScreen):
     async def on_button_pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "more":
             self._form.show_more(not self._form.has_more)
+            self.call_after_refresh(event.button.scroll_visible, animate=False)
             self.refresh_footer()
         else:
             await self.start()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from convtui.library.families import walk
 from convtui.tui.screens.handlers import Handler
+from convtui.tui.screens.run_again import run_again
 from convtui.tui.screens.runs.filter import RunFilter
-from convtui.tui.screens.saved_runs import run_again
 from convtui.tui.screens.screen_context import ScreenContext
 from convtui.tui.widgets.run_list import RunList
 
@@ -29,7 +29,7 @@ class RunActions:
         self._app = app
 
     def handlers(self) -> Iterator[Handler]:
-        yield Handler("runs.open", self._open, self._any_run)
+        yield Handler("runs.open", self._open, self._any_run, self._enter_label)
         yield Handler("runs.again", self._again, self._any_run)
         yield Handler("runs.mark", self._mark, self._any_run)
         yield Handler("runs.compare", self._compare, self._any_run)
@@ -40,6 +40,10 @@ class RunActions:
 
     def _any_run(self) -> bool:
         return self._filter.selected is not None
+
+    def _enter_label(self) -> str | None:
+        # In the filter Enter goes to the list.
+        return None if self._listed.has_focus else "to the list"
 
     def _open(self) -> None:
         branch = self._filter.selected

@@ -151,7 +151,7 @@ async def test_two_runs_are_marked_and_compared(logs: tuple[Path, Path], tmp_pat
         await pilot.press("C")
         await until(pilot, lambda: any("Mark one run" in n.message for n in app._notifications))
         await pilot.press("m")
-        await until(pilot, lambda: "[A] marked" in text(app))
+        await until(pilot, lambda: "marked A" in text(app))
         first = listed.marked[0]
         await pilot.press("m")
         await until(pilot, lambda: not listed.marked)

@@ -10,6 +10,7 @@ from textual.widgets import Input, Static
 from convtui.tui import app as entry
 from convtui.tui.app import ConvtuiApp, TooSmall
 from convtui.tui.screens.debugger.screen import DebuggerScreen
+from convtui.tui.screens.dialogs.commands import CommandList
 from convtui.tui.screens.help import HelpScreen
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.statusline import StatusLine
@@ -128,9 +129,11 @@ async def test_help_lists_the_keys_of_this_state(app: ConvtuiApp) -> None:
 async def test_the_palette_has_what_works_here(app: ConvtuiApp) -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: shown(app).view.cursor == 6)
-        titles = [command.title for command in app.get_system_commands(app.screen)]
-        assert any("Play or pause the recording" in title for title in titles)
-        assert not any("Kill" in title for title in titles)
+        await pilot.press("colon")
+        await until(pilot, lambda: app.screen.query(CommandList))
+        sentences = [hit.command.sentence for hit in app.screen.query_one(CommandList).items]
+        assert "Play or pause the recording" in sentences
+        assert not any("Kill" in sentence for sentence in sentences)
 
 
 async def test_going_to_a_turn(app: ConvtuiApp) -> None:

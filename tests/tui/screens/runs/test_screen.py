@@ -79,6 +79,11 @@ async def test_a_filter_is_asked_counted_and_explained(folder: Path, tmp_path: P
         await pilot.press("slash", *"nobody")
         await until(pilot, lambda: "No run matches this filter" in shown_text(app, "#runs-empty"))
         assert not listed.display
+        await pilot.press("escape")
+        await until(pilot, lambda: listed.has_focus and len(listed.runs) == 2)
+        assert app.return_value is None
+        await pilot.press("escape")
+        await until(pilot, lambda: app.return_value is not None or app._exit)
 
 
 async def test_runs_are_ordered_and_tagged(folder: Path, tmp_path: Path) -> None:
