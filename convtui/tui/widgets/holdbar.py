@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from textual.containers import Vertical
@@ -19,6 +19,7 @@ from convtui.tui.drawing.labels import (
     hold_location,
     hold_reason,
 )
+from convtui.tui.widgets.keybar import KeyItem, Keys
 from convtui.tui.widgets.transcript.tool_marks import short_arguments
 
 _TALL = 24
@@ -61,17 +62,9 @@ def _short(hold: RecordDict) -> RecordDict:
     return hold
 
 
-def _label(choice: str, label: str, hold: RecordDict, calls: int) -> str:
-    """A choice's label, specific to what is held."""
-    if not calls:
-        return label
-    target = f"all {calls}" if calls > 1 else "it"
-    verb = "approve" if hold.get("reason") == "tool_approval" else "run"
-    return {
-        "go": f"{verb} {target}",
-        "edit": "edit arguments",
-        "deny": f"deny {'one or all' if calls > 1 else 'it'}",
-    }.get(choice, label)
+def calls_of(hold: RecordDict) -> list[ToolUse]:
+    """The tool calls that are held before they run."""
+    return waiting_uses(hold.get("drafts") or ()) if hold.get("stage") == "tools" else []
 
 
 class HoldBar(Vertical):
@@ -94,28 +87,19 @@ class HoldBar(Vertical):
         yield Static(id="hold-calls", markup=False)
         yield Static(id="hold-estimate", markup=False)
         yield Static(id="hold-error", markup=False)
-        yield Static(id="hold-choices", markup=False)
+        yield Keys(id="hold-choices")
 
-    def show(
-        self,
-        hold: RecordDict | None,
-        keys: Mapping[str, str] | None = None,
-        more: Sequence[tuple[str, str]] = (),
-        leave: str = "",
-    ) -> None:
-        """Shows a hold; None hides the bar.
-
-        `keys` are the letters of choices, by id; `more` are (key, label) pairs; `leave` is the key
-        to press first while an input has the focus.
-        """
+    def show(self, hold: RecordDict | None, choices: Sequence[KeyItem] = ()) -> None:
+        """Shows a hold with the keys that answer it; None hides the bar."""
         self.set_class(hold is not None, "-held")
         if hold is None:
+            self.query_one(Keys).items = ()
             return
         error: dict[str, Any] | None = hold.get("error")
         bad = bool(error) or hold.get("reason") == "error"
         self.set_class(bad, "-error")
         mark = "bold reverse $text-error" if bad else "bold reverse $text-warning"
-        calls = waiting_uses(hold.get("drafts") or ()) if hold.get("stage") == "tools" else []
+        calls = calls_of(hold)
         reason = hold_reason(_short(hold) if calls else hold)
         self.query_one("#hold-reason", Static).update(
             Content.assemble(
@@ -134,19 +118,7 @@ class HoldBar(Vertical):
         failure.display = bool(message or frames)
         lines = [*([message] if message else []), *(f"  {line}" for line in frames[-FRAMES:])]
         failure.update(Content("\n".join(lines)).stylize("$text-error", 0, len(message)))
-        parts: list[tuple[str, str]] = []
-        if leave:
-            parts += [(leave, "bold $text-accent"), (", then:   ", "")]
-        for number, (identity, label) in enumerate(choices_of(hold), 1):
-            key = "enter" if number == 1 else str(number)
-            letter = (keys or {}).get(identity, "")
-            label = _label(identity, label, hold, len(calls))  # noqa: PLW2901
-            if letter:
-                key = f"{key} or {letter}"
-            parts += [(key, "bold $text-accent"), (f" {label}   ", "")]
-        for key, label in more:
-            parts += [(key, "bold $text-accent"), (f" {label}   ", "")]
-        self.query_one("#hold-choices", Static).update(Content.assemble(*parts))
+        self.query_one(Keys).items = choices
 
     def _show_calls(self, calls: Sequence[ToolUse]) -> None:
         line = self.query_one("#hold-calls", Static)
