@@ -60,7 +60,7 @@ TABS = 10
 _SHOWS = (
     "move.", "view.", "inspector.", "search.", "replay.", "copy.", "compare.", "context.view",
     "picker.next", "picker.previous", "runs.fold", "runs.tree", "library.", "app.help",
-    "app.palette", "app.notices", "app.theme",
+    "app.manual", "app.palette", "app.notices", "app.theme",
 )  # fmt: skip
 
 _TAKEN_BY_INPUTS = frozenset({"space", "left", "right", "home", "end", "delete", "backspace"})
@@ -425,6 +425,14 @@ def _actions() -> Iterator[Action]:
     )
     yield Action("view.follow", ("F",), "follow", "Follow the newest turn.", group, DEBUGGER)
     yield Action(
+        "view.outline",
+        (),
+        "outline",
+        "Move in the outline of sessions and branches, or back in the transcript.",
+        group,
+        DEBUGGER,
+    )
+    yield Action(
         "view.hooks",
         (),
         "all hooks",
@@ -713,7 +721,14 @@ def _actions() -> Iterator[Action]:
         "Show the keys that work here.",
         group,
         SCREENS,
+    )
+    yield Action(
+        "app.manual",
         ("f1",),
+        "manual",
+        "Open the manual's page about what is on the screen.",
+        group,
+        SCREENS,
     )
     yield Action(
         "app.palette",

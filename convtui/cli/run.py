@@ -135,5 +135,9 @@ def run_headless(
         print_json({"runs": summaries, "exit_code": worst})
     sys.stdout.flush()
     if log is not None:
+        if not as_json and code in (3, 130):
+            from convtui.printing.parting import go_on_with
+
+            say(go_on_with(log))
         say(str(log))
     return worst

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import sys
 import threading
 import warnings
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from convtui.errors import BadModelRequest, ModelError, UsageError
@@ -46,7 +47,8 @@ def load_litellm() -> Any:
     # Counting the tokens of some models would otherwise download a tokenizer first.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    import litellm
+    with _without_garbage_collection():
+        import litellm
 
     litellm.suppress_debug_info = True
     litellm.set_verbose = False
@@ -76,6 +78,18 @@ def load_litellm() -> Any:
         logger.setLevel(logging.CRITICAL + 1)
     watch_answers()
     return litellm
+
+
+@contextlib.contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Nothing of an import is garbage, and looking for it takes a quarter of litellm's time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def ignore_litellm_deprecations() -> None:

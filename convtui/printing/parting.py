@@ -37,6 +37,11 @@ def parting_lines(log: Path | None, usual: Path | None = None) -> list[str]:
     return [where, f"next: convtui replay {name}{go_on}"]
 
 
+def go_on_with(log: Path) -> str:
+    """What to type to go on with a run that failed or was interrupted."""
+    return f"convtui run --resume {visible_line(shlex.quote(str(log)))} goes on"
+
+
 def _short_name(run: RunSummary, usual: Path | None) -> str:
     """How a log is named on a command line: by its id alone where commands look for it."""
     log = run.path.absolute()

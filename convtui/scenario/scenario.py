@@ -53,7 +53,7 @@ from convtui.scenario.persona import (
     with_follow_ups,
 )
 from convtui.scenario.provider_spec import ProviderSpec, absolute, parse_provider_spec
-from convtui.scenario.unused_settings import unknown_models, useless_settings
+from convtui.scenario.unused_settings import useless_problems
 from convtui.secrets.names import LogValues
 from convtui.secrets.public_scenario import public_scenario, scenario_secrets
 from convtui.secrets.redactor import Redactor
@@ -307,10 +307,8 @@ class Scenario(StrictModel):
             own = sorted([*error.problems, *own], key=lambda problem: problem.line or 0)
             raise DataFileError([*own, *rest]) from None
         scenario = scenario._with(path, base, source)
-        if within is None:
-            problems += scenario._useless(lines, path, named=source is not None)
-        else:
-            problems += scenario._useless(lines, path, within=within)
+        checked = source is not None and within is None
+        problems += useless_problems(scenario, lines, path, within=within, persona=not checked)
         if problems:
             raise DataFileError(problems)
         return scenario
@@ -320,29 +318,6 @@ class Scenario(StrictModel):
         scenario._path = None if path is None else path.absolute()
         scenario._base = base
         return scenario
-
-    def _useless(
-        self,
-        lines: Lines,
-        path: Path | None,
-        *,
-        named: bool = False,
-        within: Collection[tuple[str, ...]] | None = None,
-    ) -> list[Problem]:
-        """The settings that can never act. A persona that is `named` was checked on its own."""
-        settings = useless_settings(self)
-        if path is not None or within is not None:
-            # Scripts may bring clients of their own, which know other names.
-            settings += unknown_models(self)
-        if within is not None:
-            settings = [each for each in settings if each.is_within(within)]
-        elif named:
-            settings = [each for each in settings if each.key[0] != "persona"]
-        problems = [
-            Problem(each.message, path=path, line=line_of(lines, each.key), key=".".join(each.key))
-            for each in settings
-        ]
-        return sorted(problems, key=lambda problem: problem.line or 0)
 
     def problems(self) -> list[Problem]:
         """What keeps this scenario from running although each of its files is valid."""

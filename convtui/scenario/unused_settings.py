@@ -6,10 +6,12 @@ what it says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from convtui.errors import Problem
+from convtui.files.validation import Lines, line_of
 from convtui.scenario.model_names import model_problem
 from convtui.scenario.provider_spec import ProviderSpec, absolute, defines
 from convtui.scenario.simulators.registry import kind_of, kinds
@@ -34,6 +36,31 @@ class Useless:
     def is_within(self, keys: Iterable[tuple[str, ...]]) -> bool:
         """Whether it is one of these keys, or holds one of them."""
         return any(key[: len(self.key)] == self.key for key in keys)
+
+
+def useless_problems(
+    scenario: Scenario,
+    lines: Lines,
+    path: Path | None,
+    *,
+    within: Collection[tuple[str, ...]] | None = None,
+    persona: bool = True,
+) -> list[Problem]:
+    """The settings of a scenario that cannot act, as mistakes in the order of their lines.
+
+    Only those `within` these keys where they are given, and without the `persona` when a file of
+    its own was checked.
+    """
+    settings = useless_settings(scenario)
+    if path is not None or within is not None:
+        # Scripts may bring clients of their own, which know other names.
+        settings += unknown_models(scenario)
+    problems = [
+        Problem(each.message, path=path, line=line_of(lines, each.key), key=".".join(each.key))
+        for each in settings
+        if (within is None or each.is_within(within)) and (persona or each.key[0] != "persona")
+    ]
+    return sorted(problems, key=lambda problem: problem.line or 0)
 
 
 def useless_settings(scenario: Scenario) -> list[Useless]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from convtui.text.boundary import visible_line
 
@@ -29,3 +29,18 @@ def ending_words(termination: Mapping[str, Any] | None, *, nothing: str) -> str:
     if termination.get("reason"):
         text += f": {termination['reason']}"
     return text
+
+
+_PHRASES: Final = {
+    "early_termination": "ended early",
+    "max_turns": "turn limit reached",
+    "word_limit": "word limit reached",
+    "cap_exhausted": "follow-ups used up",
+    "budget": "budget used up",
+}
+
+
+def ending_phrase(kind: str, by: str = "") -> str:
+    """An ending for a headline: `ended early by provider`, `turn limit reached`."""
+    words = _PHRASES.get(kind) or kind_words(kind)
+    return f"{words} by {visible_line(by, 40)}" if by and by != "harness" else words

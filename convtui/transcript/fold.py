@@ -287,6 +287,8 @@ class Transcript:
         for said, summary in past.in_order(record["turns"]):
             self._seeded_turn(said, summary)
         self.seed["last"] = len(self.turns) - 1
+        if self.turns:
+            self.turns[-1].code("branch")
         self._seeded_sessions(past)
         waiting = (record.get("counters") or {}).get("pending")
         if waiting is not None:

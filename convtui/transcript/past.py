@@ -69,7 +69,7 @@ def _summary(turn: Turn, transcript: Transcript) -> RecordDict:
             "stage": None if said else turn.stage,
             "attempt": turn.attempt if turn.attempt > 1 else None,
             "marks": [name for name, flag in _BY_NAME.items() if flags & flag] or None,
-            "codes": list(turn.codes) or None,
+            "codes": [code for code in turn.codes if code != "branch"] or None,
             "signals": list(turn.signals) or None,
             "note": turn.note or None,
             "error": turn.error or None,

@@ -171,7 +171,8 @@ class Turn:
         """What the flags do not say, in order: `error:SIDE:KIND`,
         `retry:SIDE`, `tool:KIND`, `warning:CODE`, `decided:KIND[:invalid][:human|:record]`,
         `end:KIND`, `budget`, `injected:SIDE`, `incomplete:REASON`, `error_text`,
-        `thought:SIGNAL`, `break` where a breakpoint stopped, and `FLAG:RULE` of the heuristics."""
+        `thought:SIGNAL`, `break` where a breakpoint stopped, `branch` at the last seeded turn, and
+        `FLAG:RULE` of the heuristics."""
         self.version = 0
 
     def code(self, code: str) -> None:

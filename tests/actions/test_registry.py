@@ -11,7 +11,7 @@ from convtui.actions.key_names import display_key, normal_key
 from convtui.actions.registry import CONTEXTS, Keymap, actions, key_table_markdown, load_keymap
 from convtui.errors import DataFileError
 
-PALETTE_ONLY = {"app.notices", "app.theme", "hints.toggle", "view.hooks"}
+PALETTE_ONLY = {"app.notices", "app.theme", "hints.toggle", "view.hooks", "view.outline"}
 
 
 def test_the_registry_is_consistent() -> None:
@@ -38,7 +38,7 @@ def test_the_keys_that_were_promised() -> None:
         "k": "move.up", "g": "move.first", "G": "move.last", "]": "move.next_event",
         "[": "move.previous_event", ".": "move.next_event", ",": "move.previous_event",
         "/": "search.open", "y": "copy.turn", "Y": "copy.transcript", "F": "view.follow",
-        "?": "app.help", "f1": "app.help", ":": "app.palette", "^p": "app.palette",
+        "?": "app.help", "f1": "app.manual", ":": "app.palette", "^p": "app.palette",
         "q": "app.quit", "^q": "app.quit", "f5": "run.continue", "f9": "break.here",
         "f10": "run.step_turn", "enter": "inspector.open", "3": "inspector.tab_3",
     }  # fmt: skip

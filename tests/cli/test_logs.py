@@ -111,6 +111,17 @@ def test_a_recorded_provider_is_a_name_as_well(runs: Path, tmp_path: Path) -> No
     assert used(str(folder / "scenario.yaml")) == f"recorded:{log}"
 
 
+def test_show_says_how_long_a_run_took(convtui: Run) -> None:
+    from convtui.log.reader import open_log
+    from convtui.transcript.clock import Elapsed, elapsed, elapsed_words
+
+    with open_log(find_sample("taken-over")) as log:
+        ran = elapsed_words(elapsed(log.transcript))
+    assert f" UTC  ran {ran}  " in convtui("show", "sample:taken-over").out
+    assert elapsed_words(Elapsed(31, 12)) == "00:31 (+00:12 held)"
+    assert elapsed_words(Elapsed(3700, 0.4)) == "1:01:40"
+
+
 def test_leaving_a_screen_says_what_to_type_next(runs: Path) -> None:
     log = runs / "20260301_maya_a1b2c3.jsonl"
     unfinished = "next: convtui replay a1b2c3; convtui debug --resume a1b2c3 goes on"

@@ -56,7 +56,7 @@ def test_lark_is_imported_for_a_filter_only(log: Path) -> None:
 def test_a_reader_that_goes_away_is_no_error(arguments: list[str], log: Path) -> None:
     given = [str(log) if word == "LOG" else word for word in arguments]
     with subprocess.Popen(
-        [sys.executable, "-m", "convtui.cli", *given],
+        [sys.executable, "-m", "convtui", *given],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:

@@ -28,7 +28,8 @@ _BOOT = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
     " os.execvp(sys.argv[1], sys.argv[1:])"
 )
-# What pyte does not know, and colours: they are most of the bytes, and it is slow with them.
+UNKNOWN_TO_PYTE = re.compile(rb"\x1b\[[<>=][0-9;]*[A-Za-z]")
+# Colours, too: they are most of the bytes, and pyte is slow with them.
 _LEFT_OUT = re.compile(rb"\x1b\[(?:[<>=][0-9;]*[A-Za-z]|[0-9;:]*m)")
 _QUERIES = {
     b"\x1b[?2026$p": b"\x1b[?2026;2$y",
@@ -37,6 +38,7 @@ _QUERIES = {
 }
 KEYS = {
     "enter": "\r",
+    "alt+enter": "\x1b\r",
     "escape": "\x1b",
     "tab": "\t",
     "up": "\x1b[A",
@@ -49,6 +51,7 @@ KEYS = {
     "pagedown": "\x1b[6~",
     "ctrl+c": "\x03",
     "ctrl+q": "\x11",
+    "ctrl+s": "\x13",
 }
 
 
@@ -88,6 +91,7 @@ class Terminal:
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
         self._fed = 0
+        self._lines = [""] * rows
         self._changed = threading.Condition()
         self._ended = False
         self._master, slave = os.openpty()
@@ -151,9 +155,14 @@ class Terminal:
         with self._changed:
             fresh = b"".join(data for _, data in self.chunks[self._fed :])
             self._fed = len(self.chunks)
-        if fresh:
-            self._stream.feed(_LEFT_OUT.sub(b"", fresh))
-        return [str(line) for line in self._screen.display]
+        self._stream.feed(_LEFT_OUT.sub(b"", fresh))
+        if self._screen.dirty:
+            # One line at a time: to put all of them together costs more than the rest.
+            for row in self._screen.dirty:
+                cells = self._screen.buffer[row]
+                self._lines[row] = "".join(cells[x].data for x in range(self.columns))
+            self._screen.dirty.clear()
+        return self._lines.copy()
 
     @property
     def text(self) -> str:
@@ -250,6 +259,8 @@ class Terminal:
         _ = self.lines
         self.columns, self.rows = columns, rows
         self._screen.resize(rows, columns)
+        self._lines = [""] * rows
+        self._screen.dirty.update(range(rows))
         self._set_size(self._master)
 
     def _set_size(self, descriptor: int) -> None:

@@ -128,6 +128,7 @@ def test_quitting_asks_while_a_run_is_live(home: Path) -> None:
         terminal.press("q")
         terminal.until("still running")
         terminal.press("enter")
+        terminal.until("next: convtui replay", "convtui debug --resume")
         assert terminal.wait() == 0
     with open_log(only_log(home)) as log:
         assert log.findings == []
@@ -175,6 +176,17 @@ def test_a_killed_screen_leaves_a_closed_log_and_no_process(home: Path) -> None:
         assert log.findings == []
         assert log.transcript.trailer is not None
         assert log.transcript.trailer["termination"]["kind"] == "interrupted"
+
+
+def test_a_terminated_screen_says_where_its_log_is(home: Path) -> None:
+    with demo(home) as terminal:
+        terminal.until("cancelled?")
+        os.kill(terminal.process.pid, signal.SIGTERM)
+        terminal.until("log:", "next: convtui replay", "convtui debug --resume")
+        assert terminal.wait() == 128 + signal.SIGTERM
+    with open_log(only_log(home)) as log:
+        assert log.findings == []
+        assert log.transcript.trailer is not None
 
 
 def test_a_dumb_terminal_gets_plain_output(home: Path) -> None:

@@ -250,6 +250,25 @@ def test_a_failed_import_leaves_no_half_module(folder: Folder) -> None:
     assert "half_done" not in sys.modules
 
 
+def test_options_of_what_takes_none(folder: Folder) -> None:
+    folder.write(
+        "c.py",
+        """
+        from convtui import Provider
+
+        def bot(messages): return ""
+
+        class Bot(Provider):
+            def generate_response(self, messages): return ""
+
+        made = Bot()
+        """,
+    )
+    error = str(folder.refused("c.py", "bot", options={"workflow": 1}))
+    assert "c.py:bot is a function, which gets the messages alone: the options workflow" in error
+    assert "c.py:made is made already" in str(folder.refused("c.py", "made", options={"a": 1}))
+
+
 def test_constructors(folder: Folder) -> None:
     folder.write(
         "c.py",

@@ -13,6 +13,7 @@ from convtui.engine.turn.utterance import UserEnding
 from convtui.errors import InterruptedRunError
 from convtui.records.models import DebugOverrode, Termination
 from convtui.simulators.base import CapExhausted, EndConversation, Stop
+from convtui.transcript.ending_words import ending_phrase
 
 
 @dataclass(slots=True, frozen=True)
@@ -49,7 +50,7 @@ class TerminateStage:
             "terminate",
             [{"field": "termination", "label": "ending", "text": termination.reason}],
             (END, OVERRIDE, *edits.choices),
-            detail=f"{termination.kind} by {termination.by}: {termination.reason}",
+            detail=f"{ending_phrase(termination.kind, termination.by)}: {termination.reason}",
         )
         if release.choice == UNDO.id:
             edit = edits.undo()

@@ -10,6 +10,7 @@ from typing import Final
 
 from convtui.printing.wording import made_on, message_words
 from convtui.text.boundary import visible_line
+from convtui.text.counts import counted
 from convtui.tui.drawing.word_diff import changed_spans, diff_spans, legend_spans
 from convtui.tui.widgets.text_pane import Document
 from convtui.warm.names import MAX_PATTERNS
@@ -63,7 +64,10 @@ def preview(entry: Entry) -> Document:
             doc.field(name, visible_line(value, 500), "tool" if name == "tags" else "text", 9)
     messages, addendum, left_out = _injected(stored)
     more = f"; {left_out} patterns above {MAX_PATTERNS} are left out" if left_out else ""
-    doc.head("what it injects", f"{len(messages)} messages before every session's history{more}")
+    doc.head(
+        "what it injects",
+        f"{counted(len(messages), 'message')} before every session's history{more}",
+    )
     if not messages and not addendum:
         doc.line(("nothing: it has no pattern and no text for the system prompt", "warning"))
     if addendum:

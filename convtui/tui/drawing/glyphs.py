@@ -39,6 +39,8 @@ BREAK_HIT: Final = "◍"
 """A breakpoint has stopped the conversation here."""
 MARK: Final = "⚑"
 NOTE: Final = "⁋"
+HERE: Final = "◂"
+"""What is shown now, in a list."""
 FOLDED: Final = "▸"
 UNFOLDED: Final = "▾"
 BAR: Final = "▌"
@@ -64,6 +66,7 @@ STATUS: Final[Mapping[str, str]] = {
     BREAK_HIT: "&",
     MARK: "@",
     NOTE: '"',
+    HERE: "<",
     UNFOLDED: "v",
 }
 """The ASCII stand-in of each glyph that tells a state; no two are the same."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from convtui.text.boundary import visible_line
+from convtui.transcript.ending_words import ending_phrase
 from convtui.tui.drawing import glyphs
 
 if TYPE_CHECKING:
@@ -65,13 +66,11 @@ def hold_reason(hold: RecordDict) -> str:
 
 
 def ending(termination: dict[str, Any] | None) -> str:
-    """A termination as text, such as `early termination by provider: <reason>`."""
+    """A termination as text, such as `ended early by provider: <reason>`."""
     if not termination:
         return "no ending on record"
-    kind = visible_line(str(termination.get("kind", "")), 40).replace("_", " ")
-    by = visible_line(str(termination.get("by", "")), 40)
     reason = visible_line(str(termination.get("reason", "")), 200)
-    text = f"{kind} by {by}" if by else kind
+    text = ending_phrase(str(termination.get("kind", "")), str(termination.get("by", "")))
     return f"{text}: {reason}" if reason else text
 
 

@@ -38,7 +38,7 @@ SEEN: Final[Mapping[Moment, str]] = {
     "discarded": "a discarded turn stays here, struck; its row says which hook dropped it",
     "signal": "a signal: the span that matched is marked, {move.next_event} goes to the next",
     "tool_call": "a tool was called: {inspector.open} opens its arguments and its result",
-    "decision": "the simulated user decided: {inspector.decision} shows why, and what it saw",
+    "decision": "the responder decided: {inspector.decision} shows why, and what it saw",
     "session_ended": "a session ended; the next one begins with an empty history",
     "raw_differs": "a hook changed this reply: {view.cycle} cycles raw, shown and the difference",
     "streaming": "a reply streams in: {run.toggle} pauses, {run.step_stage} runs one stage",

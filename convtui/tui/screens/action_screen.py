@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from textual import events, on
@@ -127,6 +127,7 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
 
     def _common_handlers(self) -> Iterator[Handler]:
         yield Handler("app.help", self._help)
+        yield Handler("app.manual", partial(self._help, manual=True))
         yield Handler("app.palette", self._open_palette)
         yield Handler("app.notices", self.capp.board.open_log)
         yield Handler("app.theme", self.capp.choose_theme)
@@ -256,14 +257,20 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
 
         self.open(Commands(commands), chosen)
 
-    def _help(self) -> None:
+    def _help(self, *, manual: bool = False) -> None:
         from convtui.manual.pages import topic_of
         from convtui.tui.screens.help import HelpScreen
 
         contexts = self.help_contexts()
         input_actions = [] if contexts == self.contexts() else self.keymap.actions_in(contexts[0])
         listed = list(dict.fromkeys([*input_actions, *self.available()]))
-        topic, monochrome = topic_of(contexts), self.capp.palette.monochrome
         self.app.push_screen(
-            HelpScreen(self.keymap, listed, topic, contexts=contexts, monochrome=monochrome)
+            HelpScreen(
+                self.keymap,
+                listed,
+                topic_of(contexts),
+                contexts=contexts,
+                manual=manual,
+                monochrome=self.capp.palette.monochrome,
+            )
         )

@@ -129,11 +129,12 @@ class HelpScreen(ModalScreen[None]):
         *,
         contexts: Sequence[str] = (),
         dialog: Sequence[Binding] = (),
+        manual: bool = False,
         monochrome: bool = False,
     ) -> None:
         """`topic` is the page below the keys, `contexts` say which of those come first.
 
-        `dialog` are the bindings of an open dialog.
+        `dialog` are the bindings of an open dialog; with `manual` it opens at the page.
         """
         super().__init__()
         self._keymap = keymap
@@ -141,6 +142,7 @@ class HelpScreen(ModalScreen[None]):
         self._first = [_GROUPS[context] for context in contexts if context in _GROUPS]
         self._dialog = list(dialog)
         self._monochrome = monochrome
+        self._manual = manual
         self.topic = topic
 
     def compose(self) -> ComposeResult:
@@ -191,6 +193,9 @@ class HelpScreen(ModalScreen[None]):
             about = f" manual: {topic} ({number} of {len(TOPICS)}) · {TOPICS[topic]}"
             self.query_one("#help-topic", Static).update(Content(about))
             self.query_one(ManualPage).show(text, ticks=self._monochrome)
+            if self._manual:
+                self._manual = False
+                self.call_after_refresh(self._go_to_manual)
 
     async def action_turn_page(self, by: int) -> None:
         """Shows another page from its start."""

@@ -8,6 +8,9 @@ from typing import Final
 
 from convtui.library.families import RunNode, family_of, same_log, walk
 from convtui.log.run_summary import log_files
+from convtui.text.boundary import visible_line
+from convtui.tui.drawing import glyphs
+from convtui.tui.drawing.palette import Span
 
 _ID: Final = 4
 """Characters of a run's id, enough to tell it from related runs."""
@@ -21,9 +24,9 @@ class Branch:
     session: int
     turn: int
     name: str
-    """Such as `fork 1f3a`. Foreign text."""
-    state: str = ""
-    role: str = "muted"
+    """The beginning of its id. Foreign text."""
+    words: tuple[Span, ...] = ()
+    """How it came about and how it stands, the more important first."""
 
 
 _MOST_LOGS: Final = 2_000
@@ -61,9 +64,13 @@ def branches_of(root: RunNode, path: Path) -> list[Branch]:
 
 def _branch(node: RunNode, at: tuple[int, int]) -> Branch:
     run = node.run
-    kind = _SHORT.get(run.change, run.change) or "branch"
-    state, role = ("~", "ok") if run.running else ("!", "error") if run.damaged else ("", "muted")
-    return Branch(run.path, *at, f"{kind} {run.id[:_ID]}", state, role)
+    kind = visible_line(_SHORT.get(run.change, run.change) or "branch", 12)
+    words: list[Span] = [(kind, "text")]
+    if run.running:
+        words.append((glyphs.WORKING, "accent"))
+    elif run.damaged or run.state in ("failed", "crashed"):
+        words.append((glyphs.ERROR, "error"))
+    return Branch(run.path, *at, run.id[:_ID], tuple(words))
 
 
 _SHORT: Final = {"go_on": "continued", "compress": "compressed"}

@@ -18,6 +18,7 @@ from convtui.library.families import RunNode
 from convtui.library.run_order import NEWEST
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
+from convtui.text.counts import counted
 from convtui.tui.drawing.labels import age, ending_role
 from convtui.tui.drawing.palette import Span, plain
 from convtui.tui.widgets.line_view import CopyRow, LineView, strip_of
@@ -48,7 +49,7 @@ def run_spans(run: RunSummary, now: datetime) -> list[Span]:
         names = visible_line(run.name, 60)
     else:
         names = f"{visible_line(run.persona, 24)} -> {visible_line(short_spec(run.provider), 40)}"
-    turns = f"  {run.turns} turns" if run.turns is not None else ""
+    turns = f"  {counted(run.turns, 'turn')}" if run.turns is not None else ""
     why = f"  {visible_line(run.damaged, 60)}" if run.damaged else ""
     tags = f"  #{' #'.join(run.tags)}" if run.tags else ""
     spans = [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from convtui.printing.wording import wait_words
 from convtui.records.values import as_object
+from convtui.text.counts import counted
 from convtui.transcript.clock import elapsed
 from convtui.transcript.fold import COMMITTED, OPEN, Flag, Transcript, Turn
 from convtui.transcript.usage import used_by_side
@@ -109,7 +110,7 @@ def _summarises(transcript: Transcript) -> bool:
 
 
 def _your_turn(hold: RecordDict) -> str:
-    return f"write what the {'provider' if hold.get('side') == 'provider' else 'user'} says"
+    return f"write what the {'provider' if hold.get('side') == 'provider' else 'persona'} says"
 
 
 def ended_status(transcript: Transcript) -> Status:
@@ -127,7 +128,9 @@ def replay_status(replay: ReplaySource) -> Status:
     """The position of a recording."""
     count = len(replay.transcript.turns)
     if replay.loading:
-        return Status("loading", percent=replay.progress * 100, detail=f"{count:,} turns so far")
+        return Status(
+            "loading", percent=replay.progress * 100, detail=f"{counted(count, 'turn')} so far"
+        )
     position = count if replay.position is None else replay.position + 1
     if replay.stage is not None:
         detail = f"at {replay.stage}"

@@ -12,6 +12,7 @@ from textual.widget import Widget
 
 from convtui.text.boundary import visible_line
 from convtui.transcript.clock import Elapsed, elapsed_words
+from convtui.transcript.ending_words import ending_phrase
 from convtui.tui.drawing.labels import ending_role
 from convtui.tui.drawing.palette import Palette, Span, palette_of
 from convtui.tui.widgets.line_view import strip_of
@@ -99,8 +100,8 @@ def state_text(status: Status) -> tuple[str, str]:
 def _ending(status: Status) -> str:
     if status.kind == "interrupted":
         return "INTERRUPTED"
-    kind = visible_line(status.kind, 30).replace("_", " ") or "unknown"
-    return f"ENDED {kind}" + (f" by {visible_line(status.by, 20)}" if status.by else "")
+    words = ending_phrase(status.kind or "unknown", status.by)
+    return f"ENDED {words.removeprefix('ended ')}"
 
 
 def state_role(status: Status) -> str:
@@ -201,8 +202,13 @@ def _figures(figures: Figures, *, short: bool = False) -> list[str]:
     ):
         if value is not None:
             parts.append(f"{name} " + of(str(value), None if most is None else str(most)))
-    parts.append(_of_budget("tokens", figures.tokens, figures.max_tokens, short=short))
-    parts.append(_of_budget("cost", figures.cost, figures.max_cost, short=short))
+    for what, used, limit in (
+        ("tokens", figures.tokens, figures.max_tokens),
+        ("cost", figures.cost, figures.max_cost),
+    ):
+        # What nobody reports and nothing limits is no news.
+        if used is not None or limit is not None:
+            parts.append(_of_budget(what, used, limit, short=short))
     for side in figures.sides:
         name = _SHORT.get(side.side, side.side) if short else side.side
         parts.append(f"{name} {_of_budget(side.what, side.used, side.limit, short=short)}")

@@ -19,6 +19,8 @@ from convtui.tui.widgets.line_view import CopyRow, LineView
 
 _BLOCK_CHARS = 4_096
 _KEPT = 200
+_CRAMPED: Final = 24
+"""Cells below which long values are below their names."""
 MAX_BLOCKS: Final = 5_000
 """Blocks of a document up to which all folds open at once."""
 _MAX_COPIED: Final = 20_000
@@ -58,6 +60,8 @@ class Block:
     """More indent for all lines but the first."""
     depth: int = 0
     """Cells of the indent that are copied with the text."""
+    gives_way: bool = False
+    """Whether a long text goes below its label where there is little room beside it."""
     fold: Fold | None = None
     """What is below it, with a sign in the last two cells of the indent."""
     is_folded: bool = False
@@ -67,6 +71,14 @@ class Block:
         """The cells of a line that its text does not have."""
         right = cell_len(self.right[0])
         return self.indent + self.hang + (right + 2 if right else 0)
+
+    def below_label(self) -> Block:
+        """The block with its text below its label."""
+        label = plain(self.label).rstrip()
+        shift = len(label) + 1
+        marks = [(0, len(label), self.label[0][1])]
+        marks += [(start + shift, end + shift, role) for start, end, role in self.marks]
+        return replace(self, text=f"{label}\n{self.text}", marks=marks, label=(), indent=0, hang=2)
 
     def folded(self) -> Block:
         """The block as it is drawn while it is folded."""
@@ -162,7 +174,9 @@ class Document:
         return self.line((title, "accent bold"), (f"  {note}" if note else "", "muted"))
 
     def field(self, name: str, value: str, role: str = "text", width: int = 14) -> Document:
-        return self.line((value, role), label=[(f"{name:<{width}} ", "muted")])
+        self.line((value, role), label=[(f"{name:<{width}} ", "muted")])
+        self.pieces[-1].gives_way = True
+        return self
 
     def nothing(self, why: str) -> Document:
         """Says that there is nothing to show, and why."""
@@ -241,7 +255,7 @@ class TextPane(LineView):
         self.pieces = self.blocks_of(self._doc)
         """The blocks that are shown."""
         self._wrapped: dict[int, Wrapped] = {}
-        self._unsigned: dict[int, Block] = {}
+        self._drawn: dict[int, Block] = {}
 
     @property
     def doc(self) -> Document:
@@ -274,21 +288,29 @@ class TextPane(LineView):
 
     def rewrap(self) -> None:
         self._wrapped.clear()
-        self._unsigned.clear()
+        self._drawn.clear()
 
     def _room(self, piece: Block) -> int:
         return max(4, self.view_width - piece.room_taken - 1)
 
     def _piece(self, item: int) -> Block:
-        """A block as drawn: without the signs of a diff where colour tells."""
+        """A block as drawn here."""
         piece = self.pieces[item]
-        if self.palette.monochrome or not any("sign" in role for _, _, role in piece.marks):
+        signed = not self.palette.monochrome and any("sign" in role for _, _, role in piece.marks)
+        if not signed and not piece.gives_way:
             return piece
-        unsigned = self._unsigned.get(item)
-        if unsigned is None:
-            text, marks = without_signs(piece.text, piece.marks)
-            unsigned = self._unsigned[item] = replace(piece, text=text, marks=marks)
-        return unsigned
+        drawn = self._drawn.get(item)
+        if drawn is None:
+            drawn = piece
+            if signed:
+                # Colours tell what the signs of a diff say.
+                text, marks = without_signs(piece.text, piece.marks)
+                drawn = replace(piece, text=text, marks=marks)
+            room = self._room(drawn)
+            if piece.gives_way and room < _CRAMPED and cell_len(visible(drawn.text)) > room:
+                drawn = drawn.below_label()
+            self._drawn[item] = drawn
+        return drawn
 
     def measure(self, item: int) -> int:
         piece = self._piece(item)

@@ -32,7 +32,6 @@ from tests.builders.waiting import WITHIN
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.real_engines,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes as Linux has them"),
 ]
 HEAD = """
@@ -253,6 +252,7 @@ def findings(handle: EngineHandle) -> list[str]:
         return [finding.code for finding in log.findings]
 
 
+@pytest.mark.real_engines
 async def test_one_act_after_the_other(tmp_path: Path) -> None:
     assert len(NAMES) >= 23
     handle = await conversation(spec("a", ACTS.removeprefix(HEAD), NAMES))
@@ -355,11 +355,12 @@ BROKEN = [
 
 
 async def test_what_breaks_an_engine_is_named(tmp_path: Path) -> None:
+    """In forked engines: they are two dozen, and each is a process like those that users start."""
     few_at_once = asyncio.Semaphore(3)
 
     async def one(number: int, case: Case) -> EngineHandle:
         async with few_at_once:
-            short = 1 if "turn_timeout" in case.says else 20
+            short = 1 if "turn_timeout" in case.says else 60
             return await conversation(spec(f"case{number}", case.body, turn_timeout=short))
 
     handles = await asyncio.gather(*(one(n, case) for n, case in enumerate(BROKEN)))
@@ -441,6 +442,7 @@ BLOCKS = {
 """What blocks an engine, and the findings in its log when it was ended."""
 
 
+@pytest.mark.real_engines
 async def test_an_engine_that_is_blocked_in_a_turn_is_ended_where_nobody_watches(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -471,6 +473,7 @@ async def test_an_engine_that_is_blocked_in_a_turn_is_ended_where_nobody_watches
     assert errors.count("the turn had 0.9 s (limits.turn_timeout, limits.tool_timeout)") == 4
 
 
+@pytest.mark.real_engines
 async def test_an_engine_that_lost_its_screen_ends_whatever_blocks_it(tmp_path: Path) -> None:
     """Also where the signals that would end it are blocked."""
     body = acts("signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32)); sum(range(10**12))")

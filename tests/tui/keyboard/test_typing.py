@@ -419,14 +419,14 @@ async def test_an_edit_that_is_refused_can_be_tried_again(taken: Taken) -> None:
         await pilot.press("e")
         await until(pilot, lambda: isinstance(taken.app.screen, Edit))
         taken.handle.refuse = "the engine is busy"
-        await pilot.press(*"No. ", "ctrl+s")
+        await pilot.press(*" No.", "ctrl+s")
         await until(pilot, lambda: len(taken.handle.orders) == 1)
         await until(pilot, lambda: isinstance(taken.app.screen, Edit))
-        assert taken.app.screen.query_one(TextArea).text == "No. Hm."
+        assert taken.app.screen.query_one(TextArea).text == "Hm. No."
         taken.handle.refuse = ""
         await pilot.press("ctrl+s")
         await until(pilot, lambda: len(taken.handle.orders) == 2)
-        assert taken.last == ("release", {"choice": "edit", "edits": {"raw": "No. Hm."}})
+        assert taken.last == ("release", {"choice": "edit", "edits": {"raw": "Hm. No."}})
 
 
 async def test_an_edit_of_what_has_gone_on_is_not_lost(taken: Taken) -> None:

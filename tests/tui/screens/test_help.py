@@ -76,7 +76,7 @@ async def test_the_page_of_the_debugger_is_below_its_keys(app: ConvtuiApp) -> No
 
 async def test_tab_goes_to_the_manual_and_back(app: ConvtuiApp) -> None:
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.press("f1")
+        await pilot.press("question_mark")
         screen = await opened(app, pilot, "debugging")
         box = screen.children[0]
         assert box.scroll_offset.y == 0
@@ -87,6 +87,10 @@ async def test_tab_goes_to_the_manual_and_back(app: ConvtuiApp) -> None:
         await until(pilot, lambda: box.scroll_offset.y == 0)
         await pilot.press("end")
         await until(pilot, lambda: box.scroll_offset.y == box.max_scroll_y > 0)
+        await pilot.press("escape", "f1")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen) and app.screen is not screen)
+        again, top = app.screen.children[0], app.screen.query_one("#help-topic")
+        await until(pilot, lambda: 0 < top.region.y <= again.region.y + 2)
 
 
 async def test_pages_are_turned_over(app: ConvtuiApp) -> None:

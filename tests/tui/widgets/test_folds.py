@@ -166,6 +166,18 @@ async def test_what_is_read_stays_in_its_row_while_records_come() -> None:
         assert shown(pane) == before
 
 
+async def test_a_long_value_is_below_its_name_where_there_is_little_room() -> None:
+    path = "/home/me/runs/20261120T175343Z_user_hermes.jsonl"
+    pane = TextPane(Document().field("log", path).field("status", "ended"))
+    app = Bench(pane)
+    async with app.run_test(size=(30, 6)) as pilot:
+        await pilot.pause()
+        assert shown(pane) == ["log", f"  {path[:26]}", f"  {path[26:]}", "status         ended"]
+        await pilot.resize_terminal(60, 6)
+        await pilot.pause()
+        assert shown(pane)[0] == f"log            {path[:43]}"
+
+
 async def test_a_diff_has_brackets_only_without_colours() -> None:
     doc = Document().spans(diff_spans("one two\nthree", "one four three"))
     for monochrome in (False, True):

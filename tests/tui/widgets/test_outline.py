@@ -64,7 +64,7 @@ def two_sessions() -> Transcript:
     return fold(conversation(session(1, "intake", said), session(2, "refund", said[:2])))
 
 
-def tree(width: int = 14) -> OutlineTree:
+def tree(width: int = 15) -> OutlineTree:
     made = OutlineTree(two_sessions())
     made.width = width
     return made
@@ -73,20 +73,20 @@ def tree(width: int = 14) -> OutlineTree:
 def test_branches_stand_under_the_turn_where_they_leave() -> None:
     shown = tree()
     shown.branches = [
-        Branch(Path("b"), 1, 2, "rewind b1b1"),
-        Branch(Path("c"), 1, 9, "fork c2c2", "~", "ok"),
+        Branch(Path("b"), 1, 2, "b1b1", (("rewind", "text"),)),
+        Branch(Path("c"), 1, 9, "c2c2", (("fork", "text"), ("⋯", "accent"))),
     ]
     assert drawn(shown) == [
         "▾ 1 intake",
         "  ∙ 1 ∙ 2 ∙ 3",
-        "  └ rewind b1b1",
+        "  └ b1b1 rewind",
         "  ∙ 4 ∙ 5",
-        "  └ fork c2c2 ~",
+        "  └ c2c2 fork ⋯",
         "▾ 2 refund",
         "  ∙ 1 ∙ 2",
     ]
     shown.limit = 1
-    assert "  └ fork c2c2 ~" not in drawn(shown), "it leaves after what is shown"
+    assert "  └ c2c2 fork ⋯" not in drawn(shown), "it leaves after what is shown"
     shown.limit = None
     shown.folded.add(1)
     assert drawn(shown)[:2] == ["▸ 1 intake", "▾ 2 refund"]
@@ -111,8 +111,11 @@ def test_sessions_to_come_and_hooks_worth_a_line() -> None:
 
 def test_the_family_around_a_log(tmp_path: Path) -> None:
     first, second, third = family(tmp_path)
-    names = {path: [b.name for b in branches_beside(path)] for path in (first, second, third)}
-    assert names == {first: ["rewind bran"], second: ["fork tree"], third: []}
+    names = {
+        path: [f"{b.name} {b.words[0][0]}" for b in branches_beside(path)]
+        for path in (first, second, third)
+    }
+    assert names == {first: ["bran rewind"], second: ["tree fork"], third: []}
     # What leaves a parent before this one did leaves what both share.
     (root,) = families(map(summarise, (first, second, third)))
     late = branches_of(root, third)
@@ -130,6 +133,7 @@ class Bench(App[None]):
         super().__init__()
         self.outline = outline
         self.told: list[Any] = []
+        outline.open_log = self.told.append
 
     def compose(self) -> ComposeResult:
         yield self.outline
@@ -137,16 +141,13 @@ class Bench(App[None]):
     def on_outline_turn_selected(self, event: Outline.TurnSelected) -> None:
         self.told.append(event.turn_index)
 
-    def on_outline_branch_selected(self, event: Outline.BranchSelected) -> None:
-        self.told.append(event.path)
-
 
 async def test_keys_move_over_the_tree(tmp_path: Path) -> None:
     outline = Outline()
     app = Bench(outline)
     async with app.run_test(size=(15, 20)) as pilot:
         outline.set_transcript(two_sessions())
-        outline.set_branches([Branch(tmp_path, 1, 2, "fork c2c2")])
+        outline.set_branches([Branch(tmp_path, 1, 2, "c2c2")])
         outline.set_origin("fork of 1f3a at 1:4", "", "muted", tmp_path / "parent")
         outline.cursor = 1
         outline.focus()

@@ -176,6 +176,16 @@ def test_pieces_join_to_the_text() -> None:
         assert str(doc) == sample + "\n"
 
 
+async def test_a_row_of_turns_that_just_fits_is_not_cut() -> None:
+    outline = Outline()
+    app = Bench(outline)
+    async with app.run_test(size=(14, 30)) as pilot:
+        outline.set_transcript(ferry().transcript)
+        await pilot.pause()
+        assert outline.view_width == 13
+        assert "  ∙ 1 ✎ 2 ✗ 3" in text(outline).splitlines()
+
+
 # --- inspector
 
 
@@ -215,6 +225,15 @@ def test_stages_in_words() -> None:
     doc = str(build("Stages", story.detail(held), held, Context(hold=story.transcript.hold)))
     assert f"{HELD} post_process" in doc
     assert "held here" in doc
+    story.open("persona")
+    asked = story.transcript.turns[-1]
+    for stage in ("request", "response", "discard"):
+        hold = Context(hold={"stage": stage})
+        doc = str(build("Stages", story.detail(asked), asked, hold))
+        assert doc.count("held here") == 1, stage
+    story.records.pop()
+    doc = str(build("Stages", story.detail(asked), asked, Context(hold={"stage": "request"})))
+    assert doc == f"{HELD} request      held here\n"
     tools = story.transcript.turns[3]
     doc = str(build("Stages", story.detail(tools), tools, Context()))
     assert "1 call, 1 failed" in doc
@@ -377,7 +396,7 @@ async def test_the_inspector_changes_tabs() -> None:
         (Status("dead", detail="exit code 1"), "ENGINE DIED", "exit code 1"),
         (
             Status("ended", kind="max_turns", by="harness", reason="20 turns"),
-            "ENDED max turns by harness",
+            "ENDED turn limit reached",
             "20 turns",
         ),
         (Status("ended", kind="interrupted", by="human", reason="ctrl+c"), "INTERRUPTED", "ctrl+c"),
@@ -402,7 +421,8 @@ def test_figures() -> None:
     held = replace(figures, held=12.4)
     assert figures_text(held, 80).endswith("  00:31 (+00:12 held)")
     assert figures_text(figures, 30) == "turn 7/20  session 2/2"
-    assert "tok unknown  cost unknown" in figures_text(Figures(1), 80)
+    assert figures_text(Figures(1), 80) == "turn 1", "what no call reported is left out"
+    assert figures_text(Figures(1, max_tokens=90), 80) == "turn 1  tok unknown/90"
 
 
 async def test_the_status_line() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from itertools import product
 
 import pytest
 from textual.app import App, ComposeResult
@@ -108,7 +109,7 @@ async def test_everything_is_said_in_words(size: tuple[int, int]) -> None:
             "discarded: signal [[ERROR]]" + " 0-9" * (size[0] > 40),
             "by should_discard_response",
             "session 2",
-            "ended: early_termination",
+            "ended early by ",
         ):
             assert expected in flat, expected
         assert re.search(r"✗ +3 provider", flat)
@@ -136,8 +137,9 @@ def test_own_rows_are_counted() -> None:
     subject = turn.transcript.turns[0]
     for flags in range(16):
         subject.flags = 2 | (flags & 1) * Flag.ERROR | (flags & 2) * 4096 | (flags & 4) * 2048
-        for short in (False, True):
-            assert len(own_rows(subject, short=short)) == own_row_count(subject, short=short)
+        for short, folded in product((False, True), repeat=2):
+            rows = own_rows(subject, short=short, folded=folded)
+            assert len(rows) == own_row_count(subject, short=short, folded=folded)
 
 
 def test_signs() -> None:
@@ -159,10 +161,14 @@ def test_badges_cover_every_flag() -> None:
     turn = ferry().transcript.turns[0]
     silent = Flag.ENDED | Flag.DISCARDED | Flag.ERROR | Flag.SKIPPED | Flag.CANCELLED
     silent |= Flag.INTERIM  # lines before the text say it
+    silent |= Flag.SEEDED  # said once, at the last one
     for flag in Flag:
         turn.flags = flag
         shown = bool(badges(turn)) or bool(own_rows(turn))
         assert shown or flag & silent, flag
+    turn.flags = Flag.SEEDED
+    turn.code("branch")
+    assert plain(badges(turn)) == "the branch begins after this"
     turn.flags = Flag.DECISION
     assert plain(badges(turn, TurnExtras(decision="responder_reply answer=yes"))) == (
         "decision responder_reply answer=yes"
@@ -196,7 +202,7 @@ async def test_a_session_without_turns() -> None:
         app.view.refresh_turns(set())
         await settled(pilot, app.view)
         text = "\n".join(screen(app.view))
-        assert "ended: max_turns by harness · 20 turns" in text
+        assert "ended: turn limit reached · 20 turns" in text
         assert "session 2 · coaching · skipped: session 1 failed" in text
         consistent(app.view)
 
@@ -289,7 +295,7 @@ async def test_a_limit_hides_what_comes_after() -> None:
         await settled(pilot, view)
         view.set_limit(3)
         text = "\n".join(screen(view))
-        assert "ended: early_termination" in text
+        assert "ended early by " in text
         assert "Welcome back" not in text
         assert view.cursor == 3
         turn = Transcript()

@@ -238,11 +238,17 @@ class CompareScreen(ActionScreen):
 
     def _next_difference(self) -> None:
         if not self.view.next_difference(1):
-            self.tell("No further difference.")
+            self.tell(self._no_more("No further difference."))
 
     def _previous_difference(self) -> None:
         if not self.view.next_difference(-1):
-            self.tell("No earlier difference.")
+            self.tell(self._no_more("No earlier difference."))
+
+    def _no_more(self, words: str) -> str:
+        """`words`; where nothing differs, that, and what to do."""
+        if self.view.difference_number()[1]:
+            return words
+        return f"A and B do not differ. {self.keymap.shown('app.quit')} goes back."
 
     def _open(self, side: int) -> None:
         item = self.view.selected

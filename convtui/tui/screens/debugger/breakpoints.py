@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from convtui.errors import CommandRefused
+from convtui.text.counts import counted
 from convtui.transcript.fold import OPEN, Turn
 from convtui.tui.screens.debugger.context import DebuggerContext
 from convtui.tui.screens.handlers import Handler
@@ -30,7 +31,7 @@ class Breakpoints:
         if run is None or not run.breakpoints:
             return []
         count = sum(item.enabled for item in run.breakpoints)
-        return [f"{count} breakpoint{'s' if count != 1 else ''}"]
+        return [counted(count, "breakpoint")]
 
     def _expression(self, turn: Turn) -> str:
         transcript = self._conversation.transcript

@@ -124,7 +124,7 @@ class BriefEditing:
         detail = await self._conversation.source.detail(turn)
         call = next((c for c in reversed(detail.calls) if c.side == "responder"), None)
         if call is None:
-            self._context.notify("This turn has no decision: select one of the user's answers.")
+            self._context.notify("This turn has no decision: select one of the persona's answers.")
             return
         edited = await self._ask_brief()
         if edited is not None:

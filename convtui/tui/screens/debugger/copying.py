@@ -7,6 +7,7 @@ from functools import partial
 from typing import Literal
 
 from convtui.errors import LogError
+from convtui.text.counts import counted
 from convtui.tui.screens.debugger.context import DebuggerContext
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.widgets.inspector.inspector import Inspector
@@ -71,4 +72,4 @@ class Copying:
 
     def _copy(self, text: str, what: str) -> None:
         self._clipboard(text)
-        self._context.notify(f"Copied {what} ({len(text):,} characters).")
+        self._context.notify(f"Copied {what} ({counted(len(text), 'character')}).")

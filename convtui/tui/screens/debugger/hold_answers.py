@@ -242,7 +242,7 @@ class HoldAnswers:
             # For another kind of decision the text is a reason, not an answer.
             kind = next((text for field, _, text in drafts if field == "decision"), "reply")
             text = next((text for field, _, text in drafts if field == "raw"), "")
-            return [("raw", "what the user answers", text if kind == "reply" else "")]
+            return [("raw", "what the persona answers", text if kind == "reply" else "")]
         return drafts or [("text", "text of the turn", "")]
 
     async def _edit_inside(

@@ -18,7 +18,7 @@ WIDTHS = (25, 75)
 _WIDTH = "inspector_width"
 
 
-class Screen(Protocol):
+class PaneHost(Protocol):
     """What the layout needs of the debugger's screen."""
 
     @property
@@ -42,7 +42,7 @@ class Layout:
     def __init__(
         self,
         context: DebuggerContext,
-        screen: Screen,
+        screen: PaneHost,
         widgets: DebuggerWidgets,
         maximised: Maximise,
         *,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
 
 from convtui.transcript.fold import Transcript
 from convtui.tui.screens.debugger.context import DebuggerContext
@@ -21,8 +23,18 @@ class Lineage:
     """Finds the parent of the log, and shows its state in the outline and the Meta tab."""
 
     def __init__(
-        self, context: DebuggerContext, outline: Outline, refresh_inspector: Callable[[], None]
+        self,
+        context: DebuggerContext,
+        outline: Outline,
+        refresh_inspector: Callable[[], None],
+        *,
+        open_log: Callable[[Path], Coroutine[Any, Any, None]],
+        leave: Callable[[], object],
     ) -> None:
+        """`open_log` opens another log of the family, `leave` takes the focus from the outline."""
+        outline.open_log = lambda path: context.spawn(open_log(path))
+        outline.leave = leave
+        self._leave = leave
         self._context = context
         self._outline = outline
         self._refresh_inspector = refresh_inspector
@@ -31,7 +43,17 @@ class Lineage:
         self._checked: Transcript | None = None
 
     def handlers(self) -> Iterator[Handler]:
-        yield Handler("view.hooks", self._toggle_hooks)
+        yield Handler("view.outline", self._go_to_outline, self._outline_shown)
+        yield Handler("view.hooks", self._toggle_hooks, self._outline_shown)
+
+    def _outline_shown(self) -> bool:
+        return bool(self._outline.display)
+
+    def _go_to_outline(self) -> None:
+        if self._outline.has_focus:
+            self._leave()
+        else:
+            self._outline.focus()
 
     def _toggle_hooks(self) -> None:
         which = "every hook" if self._outline.toggle_hooks() else "slow and failed hooks"

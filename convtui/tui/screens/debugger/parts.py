@@ -18,6 +18,7 @@ from convtui.tui.screens.debugger.budget_raise import BudgetRaise
 from convtui.tui.screens.debugger.compression import Compression
 from convtui.tui.screens.debugger.copying import Copying
 from convtui.tui.screens.debugger.corrections import Corrections
+from convtui.tui.screens.debugger.empty_states import before_the_first_turn
 from convtui.tui.screens.debugger.fault_injection import FaultInjection
 from convtui.tui.screens.debugger.hints import Hints
 from convtui.tui.screens.debugger.hold_answers import HoldAnswers, OtherAnswers, choice_keys
@@ -90,7 +91,20 @@ class DebuggerParts:
             show_inspector=lambda: screen.show_inspector(True),
             refresh=self._refresh_inspector,
         )
-        self.lineage = Lineage(context, widgets.outline, self._refresh_inspector)
+        branches = Branches(
+            context,
+            view,
+            attach=screen.attach,
+            view_log=screen.capp.replay,
+            compare=screen.capp.compare,
+        )
+        self.lineage = Lineage(
+            context,
+            widgets.outline,
+            self._refresh_inspector,
+            open_log=branches.open,
+            leave=view.focus,
+        )
         self.feed = InspectorFeed(
             context,
             inspector,
@@ -161,13 +175,6 @@ class DebuggerParts:
             remember=lambda state: screen.capp.remember(hints=state),
         )
         breaks = Breakpoints(context)
-        self.branches = Branches(
-            context,
-            view,
-            attach=screen.attach,
-            view_log=screen.capp.replay,
-            compare=screen.capp.compare,
-        )
         replay = screen.replay
         self._controllers: tuple[Controller, ...] = (
             RunControl(context) if replay is None else Transport(context, replay, view, jump),
@@ -178,7 +185,7 @@ class DebuggerParts:
             self.provider,
             self.compression,
             self.briefs,
-            self.branches,
+            branches,
             self.lineage,
             self.faults,
             self.hints,
@@ -209,6 +216,7 @@ class DebuggerParts:
             self.notes,
             break_marks,
             box=widgets.take_over,
+            empty=lambda: before_the_first_turn(context.conversation, context.keymap),
         )
         self.hold_bar = HoldBarFeed(
             context,

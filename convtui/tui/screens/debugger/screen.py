@@ -71,7 +71,7 @@ class DebuggerScreen(ActionScreen):
         self._pending: Timer | None = None
         self._scheduled = False
         self._painted_at = 0.0
-        widgets = self.widgets = DebuggerWidgets(keymap, self.capp.typed.clock.now, run)
+        widgets = self.widgets = DebuggerWidgets(keymap, self.capp.typed.clock.now)
         self.view, self.outline, self.inspector = widgets.view, widgets.outline, widgets.inspector
         self.hold_bar, self.take_over_input = widgets.hold_bar, widgets.take_over
         self.context = DebuggerContext(
@@ -284,9 +284,6 @@ class DebuggerScreen(ActionScreen):
         """Refreshes, because some tabs need more than the selected turn."""
         event.stop()
         self.parts.feed.refresh()
-
-    async def on_outline_branch_selected(self, event: Outline.BranchSelected) -> None:
-        await self.parts.branches.open(event.path)
 
     async def on_outline_turn_selected(self, event: Outline.TurnSelected) -> None:
         await self.parts.movement.jump(event.turn_index)

@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from convtui.errors import FilterError, LogError
 from convtui.log.filter_lookup import NoteLookup
+from convtui.text.boundary import visible_line
 from convtui.transcript.fold import Turn
 from convtui.tui.screens.debugger.context import DebuggerContext
 from convtui.tui.screens.debugger.turn_notes import TurnNotes
@@ -138,7 +139,7 @@ class Search:
         if self._seeking and done:
             self._seeking = False
             if not self._view.next_match(1):
-                self._context.notify(f"No turn matches {self.text!r} so far.")
+                self._context.notify(self._nothing())
         elif count == self._count_shown:
             return
         self._count_shown = count
@@ -174,7 +175,15 @@ class Search:
 
     def _go_to_match(self, direction: int) -> None:
         if not self._view.next_match(direction):
-            self._context.notify("No match.")
+            self._context.notify(self._nothing())
+
+    def _nothing(self) -> str:
+        keymap = self._context.keymap
+        return (
+            f"No turn matches {visible_line(self.text, 60)}."
+            f" {keymap.shown('search.open')} searches for something else,"
+            f" {keymap.shown('search.close')} ends the search."
+        )
 
     def close(self) -> None:
         self.text = ""

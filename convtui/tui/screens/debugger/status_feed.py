@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
+from convtui.text.counts import counted
 from convtui.tui.screens.debugger.context import DebuggerContext, ShownConversation
 from convtui.tui.widgets import status
 from convtui.tui.widgets.statusline import StatusLine
@@ -102,4 +103,4 @@ def damage_notes(conversation: ShownConversation) -> list[str]:
     if replay is None or not replay.findings:
         return []
     count = len(replay.findings)
-    return [f"{count} damage{'s' if count > 1 else ''} in the log"]
+    return [f"{counted(count, 'damaged place')} in the log"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from convtui.tui.drawing.frames import UNFRAMED
 from convtui.tui.screens.debugger.break_marks import BreakMarks
 from convtui.tui.screens.debugger.context import ShownConversation
@@ -26,14 +28,16 @@ class TranscriptFeed:
         breaks: BreakMarks,
         *,
         box: TakeOverInput,
+        empty: Callable[[], str],
     ) -> None:
-        """`box` opens below the turns when a human speaks."""
+        """`box` opens below the turns when a human speaks; `empty` says why there are none."""
         self._conversation = conversation
         self._view = view
         self._outline = outline
         self._notes = notes
         self._breaks = breaks
         self._box = box
+        self._empty = empty
         self._noted: frozenset[int] = frozenset()
         self._transcript: object = None
         self._hold: object = None
@@ -58,6 +62,8 @@ class TranscriptFeed:
             view.call_after_refresh(setattr, view, "end_room", room)
 
     def draw(self) -> None:
+        if not self._conversation.has_turns:
+            self._view.show_empty(self._empty())
         self._keep_place()
         source, view, outline = self._conversation.source, self._view, self._outline
         marked = self._breaks.refresh()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -11,6 +10,7 @@ from textual.widgets import Input
 
 from convtui.actions.registry import Keymap
 from convtui.tui.drawing.frames import PANE, entitle
+from convtui.tui.screens.debugger.empty_states import NO_TURN
 from convtui.tui.widgets.hintline import HintLine
 from convtui.tui.widgets.holdbar import HoldBar
 from convtui.tui.widgets.inspector.inspector import Inspector, tab_keys
@@ -21,23 +21,17 @@ from convtui.tui.widgets.takeover import KEYS, TakeOverInput
 from convtui.tui.widgets.transcript.outline import Outline
 from convtui.tui.widgets.transcript.transcript_view import TranscriptView
 
-if TYPE_CHECKING:
-    from convtui.tui.sources.run import LiveRun
-
 
 class DebuggerWidgets:
     """Three columns between two status lines; the hold, the inputs and the keys below."""
 
-    def __init__(self, keymap: Keymap, clock: Callable[[], float], run: LiveRun | None) -> None:
+    def __init__(self, keymap: Keymap, clock: Callable[[], float]) -> None:
         """`clock` gives the time of keys, in seconds."""
-        empty = "This recording has no turns."
-        if run is not None:
-            empty = "The engine is starting. The first turn appears here."
         self.top, self.bottom = StatusLine("top", id="top"), StatusLine("bottom", id="bottom")
         self.hold_bar = HoldBar(id="hold")
         self.outline = Outline(id="outline", empty_message="no session yet")
-        self.view = TranscriptView(id="transcript", empty_message=empty)
-        self.inspector = Inspector(id="inspector", keys=tab_keys(keymap))
+        self.view = TranscriptView(id="transcript")
+        self.inspector = Inspector(id="inspector", keys=tab_keys(keymap), empty_message=NO_TURN)
         self.hold_bar.add_class(PANE, "-alert")
         self.outline.add_class(PANE)
         self.view.add_class(PANE, "-list")

@@ -9,7 +9,6 @@ from typing import ClassVar, Literal
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
@@ -21,6 +20,10 @@ from convtui.errors import ConvtuiError
 from convtui.library.families import RunNode, family_of, guides, same_log
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
+from convtui.text.counts import counted
+from convtui.tui.drawing import glyphs
+from convtui.tui.drawing.labels import ending
+from convtui.tui.screens.dialogs.box import DialogBox
 from convtui.tui.textual_compat import is_open, run_while_open
 
 Chosen = tuple[Literal["open", "compare"], RunSummary]
@@ -29,6 +32,7 @@ REFRESH = 1.0
 """Seconds between refreshes while another process writes a run of the family."""
 MAX_BRANCHES = 500
 """Maximum number of branches listed."""
+_WIDEST = 96
 _ID = 4
 _BAD = frozenset({"failed", "crashed", "damaged", "interrupted", "discarded", "abstained"})
 
@@ -38,12 +42,10 @@ class BranchesScreen(ModalScreen[Chosen | None]):
 
     DEFAULT_CSS = """
     BranchesScreen { align: center middle; background: $background 60%; }
-    BranchesScreen > Vertical { width: 96; max-width: 96%; height: auto; max-height: 92%;
-                                border: round $accent; background: $surface; padding: 0 1; }
     BranchesScreen OptionList, BranchesScreen OptionList:focus {
                                 height: auto; max-height: 1fr; border: none;
                                 background: $surface; padding: 0; }
-    BranchesScreen Static { width: 1fr; height: auto; color: $text-muted; padding: 0 1; }
+    BranchesScreen .said { width: 1fr; height: auto; color: $text-muted; padding: 0 1; }
     BranchesScreen #branch-about { max-height: 5; padding: 1 1 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -69,13 +71,15 @@ class BranchesScreen(ModalScreen[Chosen | None]):
         """What differs in a branch, by log, once it is known."""
 
     def compose(self) -> ComposeResult:
-        box = Vertical()
-        box.border_title = Content("branches of this conversation")
-        box.border_subtitle = Content("enter open  c compare  esc close")
-        with box:
+        with DialogBox("branches of this conversation", "enter open  c compare  esc close"):
             yield OptionList(id="branch-list")
-            yield Static(id="branch-about", markup=False)
-            yield Static("Reading the runs in this folder ...", id="branch-note", markup=False)
+            yield Static(id="branch-about", classes="said", markup=False)
+            yield Static(
+                "Reading the runs in this folder ...",
+                id="branch-note",
+                classes="said",
+                markup=False,
+            )
 
     def on_mount(self) -> None:
         self.query_one(OptionList).display = False
@@ -114,9 +118,10 @@ class BranchesScreen(ModalScreen[Chosen | None]):
         }
         listed = self.query_one(OptionList)
         listed.clear_options()
-        listed.add_options(
-            [Option(branch_row(guide, node, here=self._here(node))) for guide, node in self.rows]
-        )
+        lines = [branch_row(guide, node, here=self._here(node)) for guide, node in self.rows]
+        names = (node.run.path.name for _, node in self.rows)
+        self.query_one(DialogBox).hold((*(line.plain for line in lines), *names), widest=_WIDEST)
+        listed.add_options([Option(line) for line in lines])
         listed.display = bool(self.rows)
         if len(self.rows) <= 1:
             self._show_note(f"No branches yet. {self._hint}")
@@ -212,7 +217,7 @@ def branch_row(guide: str, branch: RunNode, *, here: str = "") -> Content:
     """A branch on one line: tree guides, id, origin, state."""
     run = branch.run
     state, role = state_of(run)
-    turns = f" · {run.turns} turn{'' if run.turns == 1 else 's'}" if run.turns is not None else ""
+    turns = f" · {counted(run.turns, 'turn')}" if run.turns is not None else ""
     name = visible_line(run.id, 40)[:_ID] or visible_line(run.path.stem, 12)
     return Content.assemble(
         (guide, "$text-muted"),
@@ -220,7 +225,7 @@ def branch_row(guide: str, branch: RunNode, *, here: str = "") -> Content:
         (f"{visible_line(branch.origin(), 60) or 'the beginning'} · ", ""),
         (state, role),
         (turns, "$text-muted"),
-        (f"  ● {here}" if here else "", "bold $text-accent"),
+        (f"  {glyphs.HERE} {here}" if here else "", "bold $text-accent"),
     )
 
 
@@ -229,7 +234,7 @@ def state_of(run: RunSummary) -> tuple[str, str]:
     if run.reason.startswith("continued as ") and run.ending == "interrupted":
         return "left for another branch", "$text-muted"
     if run.running:
-        return "~ running", "$text-accent"
+        return f"{glyphs.WORKING} running", "$text-accent"
     bad = run.state in _BAD
     sign = "! " if bad else ""
     text = visible_line(run.state.replace("_", " "), 30)
@@ -243,9 +248,7 @@ def _state_details(run: RunSummary) -> str:
         return "another process is still writing it: it can be followed, not continued"
     if not run.ending:
         return "crashed: the log was not closed"
-    by = f" by {visible_line(run.ended_by, 20)}" if run.ended_by else ""
-    why = f": {visible_line(run.reason, 100)}" if run.reason else ""
-    return f"ended {visible_line(run.ending, 30)}{by}{why}".replace("_", " ")
+    return ending({"kind": run.ending, "by": run.ended_by, "reason": run.reason})
 
 
 def branch_changes(parent: Path, child: Path) -> str:

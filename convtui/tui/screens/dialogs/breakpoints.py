@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
@@ -15,9 +14,15 @@ from textual.widgets.option_list import Option
 from convtui.errors import CommandRefused
 from convtui.filters.in_words import in_words
 from convtui.text.boundary import visible, visible_line
+from convtui.text.counts import counted
+from convtui.tui.screens.dialogs.box import DialogBox
 from convtui.tui.screens.dialogs.questions import DROPS
 from convtui.tui.sources.run import Breakpoint, LiveRun
 from convtui.tui.textual_compat import run_while_open
+
+_KEYS = "space on/off  o once  e edit  d remove  tab add  esc close"
+_EXAMPLES = "add one: ~discard, once: ~end, skip 2: ~signal & ~turn > 3 ..."
+_WIDEST = 90
 
 
 class BreakpointsScreen(ModalScreen[None]):
@@ -25,12 +30,10 @@ class BreakpointsScreen(ModalScreen[None]):
 
     DEFAULT_CSS = """
     BreakpointsScreen { align: center middle; background: $background 60%; }
-    BreakpointsScreen > Vertical { width: 76; max-width: 96%; height: auto; max-height: 92%;
-                                   border: round $accent; background: $surface; padding: 0 1; }
     BreakpointsScreen OptionList, BreakpointsScreen OptionList:focus {
                                    height: auto; max-height: 12; border: none;
                                    background: $surface; padding: 0; }
-    BreakpointsScreen Static { width: 1fr; height: auto; color: $text-muted; padding: 0 1; }
+    BreakpointsScreen .said { width: 1fr; height: auto; color: $text-muted; padding: 0 1; }
     BreakpointsScreen #break-error { color: $text-error; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -52,17 +55,14 @@ class BreakpointsScreen(ModalScreen[None]):
         """The number of the breakpoint that the next press removes."""
 
     def compose(self) -> ComposeResult:
-        box = Vertical()
-        box.border_title = Content("breakpoints")
-        box.border_subtitle = Content("space on/off  o once  e edit  d remove  tab add  esc close")
-        with box:
+        with DialogBox("breakpoints", _KEYS):
             yield OptionList(id="break-list")
-            yield Static(id="break-empty", markup=False)
+            yield Static(id="break-empty", classes="said", markup=False)
             yield Input(
                 id="break-new",
-                placeholder="add one: ~discard, once: ~end, skip 2: ~signal & ~turn > 3 ...",
+                placeholder=_EXAMPLES,
             )
-            yield Static(id="break-error", markup=False)
+            yield Static(id="break-error", classes="said", markup=False)
 
     def on_mount(self) -> None:
         self._fill()
@@ -81,6 +81,8 @@ class BreakpointsScreen(ModalScreen[None]):
         listed.clear_options()
         for item in self._run.breakpoints:
             listed.add_option(Option(breakpoint_lines(item), id=str(item.number)))
+        rows = [breakpoint_lines(item).plain for item in self._run.breakpoints]
+        self.query_one(DialogBox).hold((_EXAMPLES + "    ", *rows), widest=_WIDEST)
         has_any = bool(self._run.breakpoints)
         listed.display = has_any
         if has_any:
@@ -235,6 +237,6 @@ def breakpoint_row(item: Breakpoint) -> str:
     if item.skip:
         counts.append(f"passed {item.passed} of {item.skip}")
     if item.hits:
-        counts.append(f"stopped {item.hits} time{'s' if item.hits != 1 else ''}")
+        counts.append(f"stopped {counted(item.hits, 'time')}")
     more = f"  ({', '.join(counts)})" if counts else ""
     return f"{mark} {item.number}  {visible_line(item.expression, 200)}{more}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
@@ -15,6 +15,7 @@ from textual.widgets.option_list import Option
 
 from convtui.errors import EngineError
 from convtui.text.boundary import visible, visible_line
+from convtui.tui.screens.dialogs.box import DialogBox
 from convtui.tui.screens.screen_context import AskScreen
 
 if TYPE_CHECKING:
@@ -31,11 +32,9 @@ class Consent(ModalScreen[bool]):
 
     DEFAULT_CSS = """
     Consent { align: center middle; background: $background 60%; }
-    Consent > Vertical { width: 84; max-width: 96%; height: auto; max-height: 96%;
-                         border: round $accent; background: $surface; padding: 0 1; }
     Consent VerticalScroll { height: auto; max-height: 100%; padding: 0 1; }
     Consent #consent-rows { height: auto; }
-    Consent Static { width: 1fr; height: auto; }
+    Consent #consent-rows Static { width: 1fr; height: auto; }
     Consent OptionList, Consent OptionList:focus {
                          height: auto; border: none; background: $surface; padding: 1 0 0 0; }
     """
@@ -54,10 +53,7 @@ class Consent(ModalScreen[bool]):
         self._answers = ((NO, no), (YES, yes))
 
     def compose(self) -> ComposeResult:
-        box = Vertical()
-        box.border_title = Content(self._title)
-        box.border_subtitle = Content("enter choose  pgup/pgdn read  esc no")
-        with box:
+        with DialogBox(self._title, "enter choose  pgup/pgdn read  esc no"):
             with VerticalScroll(id="consent-rows") as rows:
                 rows.can_focus = False
                 yield Static(Content(visible(self._why)), markup=False)
@@ -68,6 +64,8 @@ class Consent(ModalScreen[bool]):
             )
 
     def on_mount(self) -> None:
+        labels = (label for _, label in self._answers)
+        self.query_one(DialogBox).hold((self._why, *self._rows, *labels), widest=84)
         self.query_one(OptionList).focus()
         self.call_after_refresh(self._fit)
 
@@ -76,8 +74,9 @@ class Consent(ModalScreen[bool]):
 
     def _fit(self) -> None:
         rows = self.query_one("#consent-rows")
-        others = len(self._answers) + 3  # the border, and the line above the answers
-        rows.styles.max_height = max(3, self.app.size.height * 96 // 100 - others)
+        others = len(self._answers) + 1  # and the line above them
+        room = self.query_one(DialogBox).room(self.app.size)
+        rows.styles.max_height = max(3, room.height - others)
 
     def action_scroll(self, pages: int) -> None:
         rows = self.query_one("#consent-rows", VerticalScroll)

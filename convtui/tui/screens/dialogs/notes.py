@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
@@ -18,9 +17,11 @@ from convtui.text.boundary import one_line, visible_line
 from convtui.transcript.corrections import corrected_words
 from convtui.transcript.fold import Transcript
 from convtui.tui.drawing.glyphs import MARK, NOTE
+from convtui.tui.screens.dialogs.box import DialogBox
 from convtui.tui.widgets.transcript.note_marks import inherited_labels
 
 _MAX_ROWS = 2_000
+_WIDEST = 96
 
 
 class NotesScreen(ModalScreen[Address | None]):
@@ -28,12 +29,10 @@ class NotesScreen(ModalScreen[Address | None]):
 
     DEFAULT_CSS = """
     NotesScreen { align: center middle; background: $background 60%; }
-    NotesScreen > Vertical { width: 90; max-width: 96%; height: auto; max-height: 92%;
-                             border: round $accent; background: $surface; padding: 0 1; }
     NotesScreen OptionList, NotesScreen OptionList:focus {
                              height: auto; max-height: 100%; border: none;
                              background: $surface; padding: 0; }
-    NotesScreen Static { width: 1fr; height: auto; color: $text-muted; padding: 0 1; }
+    NotesScreen .said { width: 1fr; height: auto; color: $text-muted; padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,M", "dismiss(None)", "close"),
@@ -58,16 +57,18 @@ class NotesScreen(ModalScreen[Address | None]):
         self._keys = keys
 
     def compose(self) -> ComposeResult:
-        box = Vertical()
-        box.border_title = Content("marks and notes")
-        box.border_subtitle = Content("enter go there  esc close")
-        with box:
-            if self._notes:
-                yield OptionList(*(Option(self._row(*item)) for item in self._notes.items()))
+        rows = [self._row(*item) for item in self._notes.items()]
+        with DialogBox("marks and notes", "enter go there  esc close" if rows else "esc close"):
+            if rows:
+                yield OptionList(*(Option(row) for row in rows))
             else:
-                yield Static(Content(f"No marks or notes yet. {self._keys}".rstrip()))
+                yield Static(Content(self._nothing), classes="said")
             if self._left_out:
-                yield Static(Content(f"… {self._left_out:,} more are not listed"))
+                yield Static(Content(f"… {self._left_out:,} more are not listed"), classes="said")
+
+    @property
+    def _nothing(self) -> str:
+        return f"No marks or notes yet. {self._keys}".rstrip()
 
     def _row(self, address: Address, note: TurnNote) -> Content:
         turn = self._transcript.find(*address)
@@ -88,6 +89,9 @@ class NotesScreen(ModalScreen[Address | None]):
 
     def on_mount(self) -> None:
         """Selects the current turn, or the next one that is listed."""
+        rows = (self._row(*item).plain for item in self._notes.items())
+        texts = rows if self._notes else (self._nothing,)
+        self.query_one(DialogBox).hold(texts, widest=_WIDEST)
         listed = self.query(OptionList)
         if not listed:
             return

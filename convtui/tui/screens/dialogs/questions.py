@@ -13,14 +13,22 @@ from typing import ClassVar
 
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from convtui.text.boundary import visible_line
+from convtui.tui.screens.dialogs.box import FRAME, WIDEST, DialogBox, heights_of, width_of
 from convtui.tui.widgets.safe_area import SafeTextArea
+
+_SENTENCE = 76
+"""Cells after which a sentence is folded rather than the dialog made wider."""
+_SPARE = 12
+"""Cells left free beside a text that is edited."""
+_FEWEST = 2
+"""Rows of the smallest text that is edited."""
 
 
 class Choose(ModalScreen[str | None]):
@@ -28,13 +36,16 @@ class Choose(ModalScreen[str | None]):
 
     DEFAULT_CSS = """
     Choose { align: center middle; background: $background 60%; }
-    Choose > Vertical { width: 64; max-width: 96%; height: auto; max-height: 96%;
-                        border: round $accent; background: $surface; padding: 0 1; }
-    Choose Static { width: 1fr; height: auto; padding: 0 1 1 1; }
+    Choose VerticalScroll { height: auto; width: 1fr; }
+    Choose #choose-text { width: 1fr; height: auto; padding: 0 1 1 1; }
     Choose OptionList, Choose OptionList:focus {
                         height: auto; border: none; background: $surface; padding: 0; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "stay")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "stay"),
+        Binding("pageup", "scroll(-1)", "up", priority=True),
+        Binding("pagedown", "scroll(1)", "down", priority=True),
+    ]
 
     def __init__(self, title: str, answers: Sequence[tuple[str, str]], text: str = "") -> None:
         super().__init__()
@@ -43,18 +54,37 @@ class Choose(ModalScreen[str | None]):
         self._answers = list(answers)
 
     def compose(self) -> ComposeResult:
-        box = Vertical()
-        box.border_title = Content(self._title)
-        box.border_subtitle = Content("enter choose  esc stay")
-        with box:
+        with DialogBox(self._title, "enter choose  esc stay"):
             if self._text:
-                yield Static(Content(self._text), markup=False)
+                with VerticalScroll() as text:
+                    text.can_focus = False
+                    yield Static(Content(self._text), id="choose-text", markup=False)
             yield OptionList(
                 *(Option(Content(label), id=identity) for identity, label in self._answers)
             )
 
     def on_mount(self) -> None:
+        self.query_one(DialogBox).hold(
+            (self._text, *(label for _, label in self._answers)), widest=_SENTENCE
+        )
         self.query_one(OptionList).focus()
+        self.call_after_refresh(self._fit)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        """The answers first: a long text scrolls above them."""
+        rows = self.query_one(DialogBox).room(self.app.size).height
+        answers = min(len(self._answers), max(3, rows - 4))
+        self.query_one(OptionList).styles.max_height = answers
+        for text in self.query(VerticalScroll):
+            text.styles.max_height = max(1, rows - answers)
+
+    def action_scroll(self, pages: int) -> None:
+        """Scrolls a long text."""
+        for text in self.query(VerticalScroll):
+            (text.scroll_page_down if pages > 0 else text.scroll_page_up)(animate=False)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
@@ -72,10 +102,8 @@ class Ask(ModalScreen[str | None]):
 
     DEFAULT_CSS = """
     Ask { align: center middle; background: $background 60%; }
-    Ask > Vertical { width: 64; max-width: 96%; height: auto; border: round $accent;
-                     background: $surface; padding: 0 1; }
-    Ask Static { width: 1fr; height: auto; color: $text-muted; padding: 0 1; }
-    Ask Static.-bad { color: $text-error; }
+    Ask #ask-hint { width: 1fr; height: auto; color: $text-muted; padding: 0 1; }
+    Ask #ask-hint.-bad { color: $text-error; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "cancel")]
 
@@ -95,19 +123,24 @@ class Ask(ModalScreen[str | None]):
         self._leaving = False
 
     def compose(self) -> ComposeResult:
-        box = Vertical()
-        box.border_title = Content(self._title)
-        box.border_subtitle = Content(self._keys())
-        with box:
-            yield Input(self._value if self._wrote is None else self._wrote)
-            yield Static(Content(self._hint), markup=False)
+        with DialogBox(self._title, self._keys()):
+            text = self._value if self._wrote is None else self._wrote
+            # The text is there to be changed: the first key must not replace it.
+            yield Input(text, select_on_focus=False)
+            yield Static(Content(self._hint), id="ask-hint", markup=False)
+
+    def on_mount(self) -> None:
+        line = self.query_one(Input)
+        hints = [part for sentence in self._hint.splitlines() for part in [sentence[:_SENTENCE]]]
+        self.query_one(DialogBox).hold([line.value + " " * _SPARE, *hints])
+        line.cursor_position = len(line.value)
 
     def _keys(self) -> str:
         return f"enter accept  {DROPS if self._leaving else 'esc cancel'}"
 
     def _warn(self, leaving: bool) -> None:
         self._leaving = leaving
-        self.query_one(Vertical).border_subtitle = Content(self._keys())
+        self.query_one(DialogBox).keys = self._keys()
 
     def action_leave(self) -> None:
         """Cancels; asks for a second press if that would lose text."""
@@ -120,7 +153,7 @@ class Ask(ModalScreen[str | None]):
         """Removes the error and the warning, which are about the old text."""
         if self._leaving:
             self._warn(False)
-        hint = self.query_one(Static)
+        hint = self.query_one("#ask-hint", Static)
         hint.remove_class("-bad")
         hint.update(Content(self._hint))
 
@@ -131,7 +164,7 @@ class Ask(ModalScreen[str | None]):
         if problem is None:
             self.dismiss(event.value)
             return
-        hint = self.query_one(Static)
+        hint = self.query_one("#ask-hint", Static)
         hint.add_class("-bad")
         hint.update(Content(visible_line(problem, 400)))
 
@@ -144,11 +177,10 @@ class Edit(ModalScreen[dict[str, str] | None]):
 
     DEFAULT_CSS = """
     Edit { align: center middle; background: $background 60%; }
-    Edit > VerticalScroll { width: 92%; max-width: 110; height: 90%; border: round $accent;
-                            background: $surface; padding: 0 1; }
-    Edit Static { height: 1; width: 1fr; color: $text-muted; }
-    Edit Static.-bad { color: $text-error; height: auto; max-height: 3; }
-    Edit SafeTextArea { height: 1fr; min-height: 5; border: tall $border; }
+    Edit VerticalScroll { width: 1fr; height: auto; }
+    Edit .label { height: 1; width: 1fr; color: $text-muted; }
+    Edit .label.-bad { color: $text-error; height: auto; max-height: 3; }
+    Edit SafeTextArea { height: 5; border: tall $border; }
     Edit SafeTextArea:focus { border: tall $accent; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -178,18 +210,45 @@ class Edit(ModalScreen[dict[str, str] | None]):
         self._leaving = False
 
     def compose(self) -> ComposeResult:
-        box = VerticalScroll()
-        box.can_focus = False
-        box.border_title = Content(self._title)
-        box.border_subtitle = Content(self._keys())
-        with box:
+        with DialogBox(self._title, self._keys()), VerticalScroll() as drafts:
+            drafts.can_focus = False
             for field, label, text in self._drafts:
-                yield Static(Content(visible_line(label, 120)), markup=False)
+                yield Static(Content(visible_line(label, 120)), classes="label", markup=False)
                 text = self._wrote.get(field, text)  # noqa: PLW2901
                 yield SafeTextArea(text, soft_wrap=True, show_line_numbers=False)
 
     def on_mount(self) -> None:
-        self.query(SafeTextArea).first().focus()
+        # What is inside the scroll is mounted after the screen.
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        areas = list(self.query(SafeTextArea))
+        for area in areas:
+            area.move_cursor(area.document.end)
+        self._fit()
+        areas[0].focus()
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        """Each text has the rows that it needs, as far as the screen has them."""
+        box, areas = self.query_one(DialogBox), list(self.query(SafeTextArea))
+        texts = [area.text for area in areas]
+        labels = [label for _, label, _ in self._drafts]
+        box.hold([*(text + " " * _SPARE for text in texts), *labels])
+        width = min(width_of([*texts, *labels], widest=WIDEST), self.app.size.width * 96 // 100)
+        rows = box.room(self.app.size).height
+        # A row for the next line that is written, and the borders of the area.
+        heights = heights_of(
+            [f"{text}\n" for text in texts],
+            max(8, width - FRAME - 4),
+            rows - 3 * len(areas),
+            least=_FEWEST,
+        )
+        for area, height in zip(areas, heights, strict=True):
+            area.styles.height = height + 2
+        self.query_one(VerticalScroll).styles.max_height = rows
 
     def _keys(self) -> str:
         leave = DROPS if self._leaving else "esc cancel"
@@ -197,10 +256,11 @@ class Edit(ModalScreen[dict[str, str] | None]):
 
     def _warn(self, leaving: bool) -> None:
         self._leaving = leaving
-        self.query_one(VerticalScroll).border_subtitle = Content(self._keys())
+        self.query_one(DialogBox).keys = self._keys()
 
     def on_text_area_changed(self) -> None:
         """Editing after the warning asks for a second press again."""
+        self._fit()
         if self._leaving:
             self._warn(False)
 
@@ -221,7 +281,7 @@ class Edit(ModalScreen[dict[str, str] | None]):
 
     def _apply(self) -> None:
         areas = self.query(SafeTextArea)
-        labels = self.query(Static)
+        labels = self.query(".label").results(Static)
         invalid: SafeTextArea | None = None
         changes: dict[str, str] = {}
         for (field, label, before), area, line in zip(self._drafts, areas, labels, strict=True):

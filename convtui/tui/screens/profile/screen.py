@@ -23,6 +23,7 @@ from convtui.analysis.profile.report import RUNS_HEAD, profile_page, run_row
 from convtui.analysis.report.html import write_html
 from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible, visible_line
+from convtui.text.counts import counted
 from convtui.tui.documents.report import plots_document, report_document
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.frames import PANE, entitle
@@ -217,7 +218,7 @@ class ProfileScreen(PaneScreen):
             return
         count = len(self._logs)
         width = self.app.size.width
-        what = f"{count:,} runs"
+        what = counted(count, "run")
         if count == 1:
             what = end_of(self._logs[0].name, max(12, width - 30))
         parts = [("profile ", "bold $text-accent"), (what, "bold")]

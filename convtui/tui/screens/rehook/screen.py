@@ -304,6 +304,9 @@ class RehookScreen(ActionScreen):
             notes.append(f"{', '.join(self.changed[:3])} changed: {key} runs the hooks again")
         if report is None or self.problem or self.running:
             return notes
+        if not report.changes:
+            again, other = self.keymap.shown("rehook.again"), self.keymap.shown("rehook.provider")
+            notes.append(f"{again} runs hooks that you have edited, {other} takes another provider")
         # There is room for a few; the command line tells all.
         return notes + report.notes()[:6]
 

@@ -21,6 +21,7 @@ from convtui.library.library import Library
 from convtui.library.trash import Trash
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
+from convtui.text.counts import counted
 from convtui.tui.drawing.frames import PANE, entitle
 from convtui.tui.drawing.labels import short_path
 from convtui.tui.drawing.progress import progress_bar
@@ -215,7 +216,7 @@ class RunsScreen(ActionScreen):
     def repaint_title(self) -> None:
         """Updates the title: folder, number of runs, sort order, progress."""
         total = len(self._filter.everything)
-        count = f"{total:,} run{'s' if total != 1 else ''}"
+        count = counted(total, "run")
         if self._filter.filter:
             count = (
                 f"{self._filter.matching:,} of {count}{' so far' if self._filter.partly else ''}"

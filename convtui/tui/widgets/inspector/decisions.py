@@ -13,6 +13,7 @@ from convtui.log.detail import Call, TurnDetail
 from convtui.records.codec import RecordDict
 from convtui.text.boundary import visible
 from convtui.transcript.fold import Turn
+from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.labels import decision_sign, decision_text
 from convtui.tui.drawing.palette import Span
 from convtui.tui.drawing.word_diff import diff_spans, legend_spans
@@ -62,7 +63,7 @@ def _decided(detail: TurnDetail, turn: Turn, context: Context, cards: Sequence[C
         message = "The responder made no decision in this turn"
         if turn.speaker == "provider":
             return doc.nothing(
-                f"{message}: it decides in the user's turns, and this is a provider turn."
+                f"{message}: it decides in the persona's turns, and this is a provider turn."
             )
         if detail.shown is not None and not detail.calls:
             return doc.nothing(f"{message}: the text was sent without it.")
@@ -318,4 +319,4 @@ def _add_reply(doc: Document, number: int, call: Call) -> None:
     elif call.failed is not None:
         doc.line(("! no reply: ", "error bold"), (message_of(call.failed.get("error")), "error"))
     else:
-        doc.line(("~ ", "accent"), ("waiting for the reply", "muted"))
+        doc.line((f"{glyphs.WORKING} ", "accent"), ("waiting for the reply", "muted"))

@@ -92,7 +92,9 @@ class TabBar(Widget):
         spans: list[Span] = []
         for tab, key, label in rows[y] if y < len(rows) else []:
             if tab == self.active:
-                spans.append((label, "mark:accent"))
+                # The space before a name is that of the tab before it where there is no other.
+                space = "" if label.endswith(" ") else " "
+                spans += [(space, "text"), (label.removeprefix(space), "mark:accent")]
                 continue
             filled = tab in self.filled
             spans.append((label[: 1 + len(key)], "accent" if filled else "muted"))

@@ -151,7 +151,7 @@ def _add_user_end(doc: Document, detail: TurnDetail) -> None:
     for record in detail.decisions:
         if record.get("type") != "user.ended":
             continue
-        doc.head("the user is done", str(record.get("simulator", "")))
+        doc.head("the persona is done", str(record.get("simulator", "")))
         doc.field("reason", str(record.get("reason", "")))
         sentinel = str(record.get("sentinel") or "")
         if sentinel:

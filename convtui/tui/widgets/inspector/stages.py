@@ -12,6 +12,7 @@ from convtui.printing.wording import cut_words, parts_words
 from convtui.records.codec import RecordDict
 from convtui.records.interim import Interim
 from convtui.text.boundary import visible_line
+from convtui.text.counts import counted
 from convtui.text_checks.incomplete import in_words, reason_of
 from convtui.transcript.corrections import (
     Correction,
@@ -24,24 +25,18 @@ from convtui.tui.drawing.glyphs import (
     BY_HAND,
     DISCARDED,
     ERROR,
-    HELD,
     NOTHING,
     SIGNAL,
     SKIPPED,
     WORKING,
 )
-from convtui.tui.drawing.palette import Span, plain
+from convtui.tui.drawing.palette import Span
 from convtui.tui.sources.budget import Limit
+from convtui.tui.widgets.inspector.stage_rows import StageRows
 from convtui.tui.widgets.text_pane import Document
 from convtui.tui.widgets.transcript.calls import seconds
 
 UNKNOWN: Final = "unknown"
-_WIDE: Final = 46
-"""Cells from which a stage's result is beside its name."""
-_TIME: Final = 6
-"""Cells of the column of times."""
-_TOLD_FROM: Final = 0.001
-"""Seconds from which the time of a stage is told."""
 
 
 @dataclass(slots=True)
@@ -119,7 +114,7 @@ def match_position(raw: str, start: int, end: int) -> str:
 
 
 def stages(detail: TurnDetail, turn: Turn, context: Context) -> Document:
-    doc = _Stages(context.width)
+    doc = StageRows(context.width)
     held = str(context.hold.get("stage", "")) if context.hold else ""
     attempts = sorted(
         {call.attempt for call in detail.calls} | {run.attempt for run in detail.stage_runs}
@@ -129,8 +124,11 @@ def stages(detail: TurnDetail, turn: Turn, context: Context) -> Document:
             doc.head(f"attempt {attempt} of {attempts[-1]}")
         last = attempt == (attempts[-1] if attempts else attempt)
         held_stage = held if last else ""
-        for call in (c for c in detail.calls if c.attempt == attempt):
-            _call_stages(doc, call, held_stage, context)
+        calls = [call for call in detail.calls if call.attempt == attempt]
+        for call in calls:
+            _call_stages(doc, call, held_stage if call is calls[-1] else "", context)
+        if not calls and held_stage in ("request", "response"):
+            doc.stage(held_stage, "", [], held=True)
         if attempt == 1 or last:
             _tool_stage(doc, detail, held_stage)
         runs = [run for run in detail.stage_runs if run.attempt == attempt]
@@ -151,7 +149,7 @@ def stages(detail: TurnDetail, turn: Turn, context: Context) -> Document:
 
 
 def _terminate_stage(
-    doc: _Stages, detail: TurnDetail, turn: Turn, context: Context, held: str
+    doc: StageRows, detail: TurnDetail, turn: Turn, context: Context, held: str
 ) -> None:
     if turn.flags & Flag.ENDED:
         doc.stage("terminate", ERROR, [("the session ended here", "warning")])
@@ -186,47 +184,13 @@ def _faults(doc: Document, detail: TurnDetail, turn: Turn, correction: Correctio
         doc.line((fault.why, "muted"), indent=2)
 
 
-class _Stages(Document):
-    """A document with a row for each stage: its name, its result, the seconds that it took."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self._width = width if width < _WIDE else 0
-        self.below = 4 if self._width else 15
-        """The indent of what is told below a stage's name."""
-
-    def stage(
-        self,
-        name: str,
-        sign: str,
-        spans: Sequence[Span],
-        *,
-        held: bool = False,
-        took: object = None,
-    ) -> None:
-        mark: Span = (f"{HELD} ", "held bold") if held else (f"{sign or ' '} ", "muted bold")
-        title: Span = (f"{name:<13}", "held bold" if held else "text bold")
-        right: Span = ("", "")
-        if isinstance(took, int | float) and took >= _TOLD_FROM:
-            right = (f"{seconds(took):>{_TIME}}", "muted")
-        here: list[Span] = [("held here" if not spans else ", held here", "held")] if held else []
-        result = [*spans, *here]
-        room = self._width - sum(map(len, (mark[0], title[0]))) - len(right[0]) - 4
-        if not self._width or len(plain(result)) <= room:
-            self.line(*result, label=(mark, title), right=right)
-            return
-        self.line(mark, title, right=right)
-        if result:
-            self.line(*result, indent=self.below)
-
-
-def _call_stages(doc: _Stages, call: Call, held: str, context: Context) -> None:
+def _call_stages(doc: StageRows, call: Call, held: str, context: Context) -> None:
     request = call.request
     kept, appended = request.get("keep") or 0, request.get("append") or []
     count = int(kept) + len(appended)
     side = f"  {call.side}" if call.side == "responder" else ""
     round_label = f"  round {call.round}" if call.round > 1 else ""
-    label = f"{count} message{'' if count == 1 else 's'}{round_label}{side}"
+    label = f"{counted(count, 'message')}{round_label}{side}"
     doc.stage("request", NOTHING, [(label, "text")], held=held == "request")
     for retry in call.retries:
         delay = retry.get("delay")
@@ -276,14 +240,14 @@ def _response_spans(response: RecordDict) -> list[Span]:
     return spans
 
 
-def _tool_stage(doc: _Stages, detail: TurnDetail, held: str) -> None:
+def _tool_stage(doc: StageRows, detail: TurnDetail, held: str) -> None:
     if not detail.tools:
         if held == "tools":
             doc.stage("tools", "", [], held=True)
         return
     failed = sum(1 for _, back in detail.tools if back is not None and not back.get("ok", True))
     count = len(detail.tools)
-    spans: list[Span] = [(f"{count} call{'' if count == 1 else 's'}", "tool")]
+    spans: list[Span] = [(counted(count, "call"), "tool")]
     if failed:
         spans.append((f", {failed} failed", "error"))
     times = [(back or {}).get("duration") for _, back in detail.tools]
@@ -315,7 +279,7 @@ def _location(match: Mapping[str, Any]) -> str:
 
 
 def _run_stages(
-    doc: _Stages,
+    doc: StageRows,
     run: StageRun,
     raw: str,
     held: str,
@@ -339,7 +303,7 @@ def _run_stages(
 
 
 def _signals_stage(
-    doc: _Stages,
+    doc: StageRows,
     extracted: RecordDict,
     raw: str,
     held: str,
@@ -365,7 +329,7 @@ def _signals_stage(
 
 
 def _process_stage(
-    doc: _Stages, processed: RecordDict, raw: str, held: str, context: Context
+    doc: StageRows, processed: RecordDict, raw: str, held: str, context: Context
 ) -> None:
     change: Span = ("unchanged", "muted")
     if processed.get("changed"):
@@ -376,7 +340,7 @@ def _process_stage(
     doc.stage("post_process", NOTHING, [change, hook], held=held == "post_process", took=took)
 
 
-def _discard_stage(doc: _Stages, run: StageRun, held: str) -> None:
+def _discard_stage(doc: StageRows, run: StageRun, held: str) -> None:
     if run.discarded is not None:
         spans: list[Span] = [
             ("dropped", "discard bold"),
@@ -392,9 +356,9 @@ def _discard_stage(doc: _Stages, run: StageRun, held: str) -> None:
         doc.stage("discard", "", [], held=True)
 
 
-def _commit_stage(doc: _Stages, committed: RecordDict, held: str) -> None:
+def _commit_stage(doc: StageRows, committed: RecordDict, held: str) -> None:
     count = committed.get("words")
-    spans: list[Span] = [(f"{count} words" if count is not None else "sent", "ok")]
+    spans: list[Span] = [(counted(count, "word") if count is not None else "sent", "ok")]
     for name, role in (("human", "human"), ("edited", "human"), ("empty", "warning")):
         if committed.get(name):
             spans.append((f", {name}", role))

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from convtui.log.detail import TurnDetail
 from convtui.log.tool_uses import waiting_uses
+from convtui.text.counts import counted
 from convtui.transcript.fold import OPEN, Flag, Turn
 from convtui.tui.drawing.word_diff import diff_spans, legend_spans
 from convtui.tui.widgets.inspector.decisions import decisions
@@ -97,7 +98,7 @@ def _raw(detail: TurnDetail, turn: Turn, context: Context) -> Document:
             partial = turn.text if turn.status == OPEN else ""
         if not partial:
             return doc.nothing("No reply received in this turn.")
-        return doc.head("so far", f"{len(partial):,} characters").text(partial)
+        return doc.head("so far", counted(len(partial), "character")).text(partial)
     _add_earlier_rounds(doc, detail)
     _add_interim(doc, detail)
     reasoning = response.get("reasoning") if response else None
@@ -107,7 +108,7 @@ def _raw(detail: TurnDetail, turn: Turn, context: Context) -> Document:
     edited = any(r.get("type") == "debug.edited" and r.get("field") == "raw" for r in detail.debug)
     what = "the draft" if detail.draft else "the answer" if detail.decided else "raw reply"
     refusal = ", refusal" if response and response.get("refused") else ""
-    doc.head(what, f"{len(raw):,} characters{refusal}{', edited' if edited else ''}")
+    doc.head(what, f"{counted(len(raw), 'character')}{refusal}{', edited' if edited else ''}")
     marks = [
         (int(match.get("start", 0)), int(match.get("end", 0)), "mark:signal")
         for match in detail.matches
@@ -121,7 +122,7 @@ def _add_interim(doc: Document, detail: TurnDetail) -> None:
     if not any(call.response is not None for call in detail.calls):
         return  # shown with the rounds of an imported file
     for part in detail.interim:
-        size = f"{len(part.text):,} characters"
+        size = counted(len(part.text), "character")
         doc.head(f"round {part.round}, beside a tool call", size)
         marks = [
             (int(match.get("start", 0)), int(match.get("end", 0)), "mark:signal")
@@ -145,7 +146,7 @@ def _add_earlier_rounds(doc: Document, detail: TurnDetail) -> None:
         text, reasoning = str(record.get("raw") or ""), record.get("reasoning")
         if not text and not reasoning and not record.get("parts"):
             continue
-        doc.head(f"round {record.get('round') or 1}", f"{len(text):,} characters")
+        doc.head(f"round {record.get('round') or 1}", counted(len(text), "character"))
         if reasoning:
             doc.line(("reasoning", "muted"), (" separate from the reply", "muted"), indent=3)
             doc.text(str(reasoning), "reasoning", indent=5)
@@ -237,7 +238,7 @@ def _headers(doc: Document, headers: Any, key: str) -> None:
             below.line((f"{name}: ", "muted"), (str(value), "text"), indent=4)
             below.pieces[-1].hang = 2
 
-    count = f"{len(pairs):,} header{'' if len(pairs) == 1 else 's'}"
+    count = counted(len(pairs), "header")
     doc.fold(f"{key} headers", [(count, "muted")], [(count, "muted")], write)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from convtui.log.detail import TurnDetail
 from convtui.log.tool_uses import ToolUse, tool_uses, waiting_uses
 from convtui.text.boundary import visible_line
+from convtui.text.counts import counted
 from convtui.transcript.fold import OPEN, Turn
 from convtui.tui.widgets.inspector.json_tree import json_text, json_value, parsed
 from convtui.tui.widgets.inspector.requests import pretty
@@ -41,7 +42,7 @@ def tools(detail: TurnDetail, turn: Turn, context: Context) -> Document:
         heading = round_label(next((use for use in calls if use.max_rounds), calls[0]))
         if len(attempts) > 1:
             heading = f"attempt {attempt}, {heading}"
-        count = f"{len(calls)} call{'' if len(calls) == 1 else 's'}"
+        count = counted(len(calls), "call")
         if doc.pieces:
             doc.blank()
         doc.line((heading, "accent bold"), (f"  {count}", "muted"))

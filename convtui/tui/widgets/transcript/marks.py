@@ -239,6 +239,11 @@ def _warnings(turn: Turn, extra: TurnExtras | None, short: bool) -> list[Span]:
     return drift if codes == ["warning:drift"] else [*drift, ("warning", "warning")]
 
 
+def _parent_ends(turn: Turn, extra: TurnExtras | None, short: bool) -> list[Span]:
+    """Said once, at the last turn of the parent log, and not at all of them."""
+    return [("the branch begins after this", "muted")] if "branch" in turn.codes else []
+
+
 def _output(turn: Turn, extra: TurnExtras | None, short: bool) -> list[Span]:
     count = f" {extra.outputs}" if extra and extra.outputs else ""
     return [(f"printed{count}" if short else f"provider printed output{count}", "muted")]
@@ -267,7 +272,7 @@ _BADGES: Final[tuple[tuple[int, _Badge], ...]] = (
     (Flag.OUTPUT, _output),
     (Flag.REASONING, _text("reasoning", "reasoning")),
     (Flag.REUSED, _text("reply reused", "muted")),
-    (Flag.SEEDED, _text("from the parent log", "muted", "parent log")),
+    (Flag.SEEDED, _parent_ends),
 )
 """The badge of each flag, most urgent first."""
 
@@ -329,27 +334,38 @@ def _count(word: str, count: int, many: str) -> str:
 
 
 def own_rows(
-    turn: Turn, extra: TurnExtras | None = None, *, short: bool = False, width: int = 76
+    turn: Turn,
+    extra: TurnExtras | None = None,
+    *,
+    short: bool = False,
+    folded: bool = False,
+    width: int = 76,
 ) -> list[list[Span]]:
-    """The rows of a turn; their number depends on the turn alone, never on `extra`."""
+    """The rows of a turn; their number depends on the turn alone, never on `extra`.
+
+    `folded` gives the hook that dropped a turn a row of its own.
+    """
     rows: list[list[Span]] = []
     flags = int(turn.flags)
     if flags & Flag.DISCARDED:
         spans = _spans(extra) if extra is not None else ""
-        why = f"signal {_names(turn)}{spans}" if turn.signals else "by its hook"
+        why = f"signal {_names(turn)}{spans}" if turn.signals else "without a signal"
         row = [("discarded: ", "discard bold"), (why, "signal" if turn.signals else "muted")]
         hook = f"by {visible_line(turn.note, 60)}"
-        if turn.note and not short:
+        if turn.note and not folded:
             row.append((f" {hook}", "muted"))
         rows.append(row)
-        if turn.note and short:
+        if turn.note and folded:
             rows.append([(hook, "muted")])
     if flags & Flag.ERROR and not says_error(turn):
         message = visible_line(turn.error or "the call failed", 400)
         rows.append([("error: ", "error bold"), (message, "error")])
     if flags & Flag.SKIPPED:
-        note = f": {visible_line(turn.note, 200)}" if turn.note else ""
-        rows.append([("skipped", "warning bold"), (note, "muted")])
+        note = visible_line(turn.note, 200)
+        if note.startswith("skipped"):
+            rows.append([(note, "warning bold")])
+        else:
+            rows.append([("skipped", "warning bold"), (f": {note}" if note else "", "muted")])
     if flags & Flag.CANCELLED:
         rows.append([("cancelled", "warning bold"), (": the received text is kept", "muted")])
     if flags & Flag.INACTIVE:
@@ -360,18 +376,18 @@ def own_rows(
         rows += ended_rows(turn.note, text, for_record=for_record, short=short, width=width)
     elif turn.status == "ended":
         note = f": {visible_line(turn.note, 200)}" if turn.note else ""
-        label = "the user is done" if turn.speaker == "persona" else "ended before this was sent"
+        label = "the persona is done" if turn.speaker == "persona" else "ended before this was sent"
         rows.append([(label, "muted bold"), (note, "muted")])
     return rows
 
 
-def own_row_count(turn: Turn, *, short: bool = False) -> int:
+def own_row_count(turn: Turn, *, short: bool = False, folded: bool = False) -> int:
     """How many rows `own_rows` gives."""
     flags = int(turn.flags)
     count = (flags & ROWS).bit_count() + (turn.status == "ended")
     count += ended_row_count(short=short) - 1 if ended_by_decision(turn) else 0
     count -= 1 if flags & Flag.ERROR and says_error(turn) else 0
-    return count + (1 if short and flags & Flag.DISCARDED and turn.note else 0)
+    return count + (1 if folded and flags & Flag.DISCARDED and turn.note else 0)
 
 
 def pack(items: Sequence[Span], width: int) -> list[list[Span]]:

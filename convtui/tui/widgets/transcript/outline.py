@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -32,25 +32,16 @@ class Outline(LineView):
     With the focus it has a cursor of its own, a row or a turn of it; moving over a turn selects it.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "choose", "open", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "choose", "open", show=False),
+        Binding("escape", "leave", "back", show=False),
+    ]
 
     class TurnSelected(Message):
         def __init__(self, outline: Outline, turn_index: int) -> None:
             super().__init__()
             self.outline = outline
             self.turn_index = turn_index
-
-        @property
-        def control(self) -> Outline:
-            return self.outline
-
-    class BranchSelected(Message):
-        """Another log of the family was chosen."""
-
-        def __init__(self, outline: Outline, path: Path) -> None:
-            super().__init__()
-            self.outline = outline
-            self.path = path
 
         @property
         def control(self) -> Outline:
@@ -68,6 +59,10 @@ class Outline(LineView):
     ) -> None:
         super().__init__(palette=palette, name=name, id=id, classes=classes)
         self.empty_message = empty_message
+        self.open_log: Callable[[Path], object] = lambda path: None
+        """Opens another log of the family."""
+        self.leave: Callable[[], object] = lambda: None
+        """Gives the focus back."""
         self._tree = OutlineTree(transcript or Transcript())
         self._cursor = -1
         self._row: tuple[int, int] | None = None
@@ -258,15 +253,18 @@ class Outline(LineView):
         item, row = self._row
         if item == 0:
             if self._origin_log is not None and row < len(self._tree.origin):
-                self.post_message(self.BranchSelected(self, self._origin_log))
+                self.open_log(self._origin_log)
             return
         session = self._tree.transcript.sessions[item - 1]
         what = self._tree.rows(item).at(row)
         if what is not None and what.kind == "branch":
             branch = self._tree.branches_of(session)[what.index][1]
-            self.post_message(self.BranchSelected(self, branch.path))
+            self.open_log(branch.path)
         elif what is not None and what.kind == "heading":
             self._fold(session, folded=session.index not in self._tree.folded)
+
+    def action_leave(self) -> None:
+        self.leave()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """On a turn, Enter is the screen's."""

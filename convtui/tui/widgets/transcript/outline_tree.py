@@ -212,9 +212,9 @@ class OutlineTree:
             return [("  skipped", "warning"), (f": {why}", "muted")]
         if what.kind == "branch":
             branch = self.branches_of(session)[what.index][1]
-            state = f" {visible_line(branch.state, 20)}" if branch.state else ""
-            name = visible_line(branch.name, 30)
-            return [("  └ ", "muted"), (name, "accent"), (state, branch.role)]
+            more = [(f" {word}", role) for word, role in branch.words]
+            name = (visible_line(branch.name, 12), "accent")
+            return _fitting([("  └ ", "muted"), name], more, self.width)
         if what.kind == "coming":
             number = session.index + 1 + what.index
             return [(f"  {number} {visible_line(self._coming()[what.index], 24)}", "muted")]
@@ -232,6 +232,8 @@ class OutlineTree:
                 spans += [(text, "mark:accent"), (" ", "muted")]
             else:
                 spans += [(text[0], f"{role} bold"), (text[1:] + " ", number)]
+        # The space after the last would not fit where the row just does.
+        spans[-1] = (spans[-1][0].rstrip(), spans[-1][1])
         return spans
 
     def _turn(self, index: int) -> Turn:
@@ -247,17 +249,26 @@ class OutlineTree:
             (f"{session.index} ", "accent bold"),
             (name, "text bold"),
         ]
+        more: list[Span] = []
         count = self.turns_of(session)
         if count:
             signs = self.signs[session.turns[0] : session.turns[count - 1] + 1]
             for sign, role in _COUNTED:
                 marked = signs.count(ord(sign))
                 if marked:
-                    spans.append((f"  {sign} {marked}", role))
+                    more.append((f"  {sign} {marked}", role))
         state = session_state(session) if self.limit is None else None
-        # Omit it rather than cut it: the transcript has it in full.
         if state is not None:
-            room = self.width or _WIDTHS[1]
-            if sum(cell_len(text) for text, _ in spans) + cell_len(state[0]) + 2 < room:
-                spans.append((f"  {state[0]}", state[1]))
-        return spans
+            more.append((f"  {state[0]}", state[1]))
+        # Left out rather than cut: the transcript has it in full.
+        return _fitting(spans, more, self.width or _WIDTHS[1])
+
+
+def _fitting(spans: list[Span], more: list[Span], width: int) -> list[Span]:
+    """`spans`, and those of `more` that there is room for."""
+    room = width - cell_len(plain(spans))
+    for text, role in more:
+        if cell_len(text) <= room:
+            spans.append((text, role))
+            room -= cell_len(text)
+    return spans

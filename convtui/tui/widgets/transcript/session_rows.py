@@ -9,6 +9,7 @@ from rich.cells import cell_len
 
 from convtui.text.boundary import visible_line
 from convtui.text.counts import counted
+from convtui.transcript.ending_words import ending_phrase
 from convtui.transcript.fold import Session, Transcript, Turn
 from convtui.tui.drawing.labels import ending_role
 from convtui.tui.drawing.palette import Span, plain
@@ -64,13 +65,14 @@ def session_head(session: Session, width: int) -> list[Span]:
 
 
 def session_end(session: Session, width: int) -> list[Span]:
-    """`── ended: early_termination by persona · reason · signal <X> ──`."""
+    """`── ended early by persona · reason · signal <X> ──`."""
     ending = session.termination or {}
     kind = visible_line(str(ending.get("kind", "unknown")), 30)
     role = ending_role(kind)
-    parts: list[Span] = [(f"ended: {kind}", f"{role} bold")]
-    if ending.get("by"):
-        parts[0] = (f"ended: {kind} by {visible_line(str(ending['by']), 20)}", f"{role} bold")
+    words = ending_phrase(str(ending.get("kind", "unknown")), str(ending.get("by") or ""))
+    parts: list[Span] = [
+        (words if words.startswith("ended ") else f"ended: {words}", f"{role} bold")
+    ]
     if ending.get("signal"):
         parts.append((f"signal {visible_line(str(ending['signal']), 40)}", "signal"))
     reason = visible_line(str(ending.get("reason") or ""), 200)

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 
 from convtui.log.tool_uses import ToolUse
 from convtui.text.boundary import visible_line
+from convtui.text.counts import counted
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Span
 from convtui.tui.widgets.transcript.calls import seconds
@@ -83,7 +84,7 @@ def _notes(use: ToolUse) -> list[Span]:
     if use.result_edited is not None:
         notes.append((", result edited by hand", "human"))
     if use.cut is not None:
-        size = f", {use.cut:,} characters in all" if use.cut else ""
+        size = f", {counted(use.cut, 'character')} in all" if use.cut else ""
         notes.append((f", truncated{size}", "warning"))
     if use.reused:
         notes.append((", result reused", "muted"))
@@ -105,7 +106,7 @@ def tool_rows(uses: Sequence[ToolUse], width: int, *, running: bool) -> list[lis
         calls = list(group)
         if several:
             first = next((use for use in calls if use.max_rounds), calls[0])
-            count = f"{len(calls)} call{'' if len(calls) == 1 else 's'}"
+            count = counted(len(calls), "call")
             rows.append([("tools ", "tool"), (f"{round_label(first)}, {count}", "muted")])
         rows += [_row(use, width, running=running, alone=not several) for use in calls]
     if len(shown) < len(uses):

@@ -513,6 +513,12 @@ class TranscriptView(LineView):
             return CopyRow(" " + plain(self._block(summary).spans(row)), 1)
         return self._lines(item).copy_row(row)
 
+    def show_empty(self, message: str) -> None:
+        """Sets the message of an empty transcript."""
+        if message != self.empty_message:
+            self.empty_message = message
+            self.refresh()
+
     def empty_row(self, y: int) -> Strip:
         """The message of an empty transcript, below sessions that have started."""
         if self.shown_items or not self._width:

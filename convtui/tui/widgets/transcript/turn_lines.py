@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from textual.strip import Strip
 
 from convtui.log.notes import TurnNote
+from convtui.text.counts import counted
 from convtui.transcript.fold import OPEN, Flag, Turn
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, Span
@@ -43,6 +44,7 @@ class Geometry:
     __slots__ = (
         "badge_counts",
         "digits",
+        "folded",
         "gap",
         "indent",
         "short",
@@ -61,6 +63,7 @@ class Geometry:
         self.indent = 3 if self.stacked else indent
         self.text_width = max(4, width - self.indent - 1)
         self.short = self.text_width < 48
+        self.folded = self.text_width < 70
         self.badge_counts: dict[tuple[int, tuple[str, ...], tuple[str, ...]], int] = {}
 
 
@@ -86,7 +89,7 @@ def measure_turn(turn: Turn, geometry: Geometry) -> int:
     # Plain integers: IntFlag's operators are some twenty times slower.
     flags = int(turn.flags)
     if flags & ROWS or turn.status == "ended":
-        height += own_row_count(turn, short=geometry.short)
+        height += own_row_count(turn, short=geometry.short, folded=geometry.folded)
     if flags & BADGES:
         if flags & _VARIABLE:
             height += len(badge_rows(turn, None, geometry))
@@ -151,7 +154,13 @@ class TurnLines:
                 if number > _MAX_MARKS:
                     break
                 marks.append((match.start(), match.end(), "mark:accent"))
-        own = own_rows(turn, extra, short=geometry.short, width=geometry.text_width)
+        own = own_rows(
+            turn,
+            extra,
+            short=geometry.short,
+            folded=geometry.folded,
+            width=geometry.text_width,
+        )
         if extra is not None and extra.uses:
             running = turn.status == OPEN and not turn.flags & Flag.HELD
             own += tool_rows(extra.uses, geometry.text_width, running=running)
@@ -227,7 +236,7 @@ class TurnLines:
         row -= lines
         if self._hidden:
             if row == 0:
-                more = f"… {self._hidden:,} more characters in the inspector"
+                more = f"… {counted(self._hidden, 'more character')} in the inspector"
                 return [(pad, "text"), *fit([(more, "muted")], self.geometry.text_width)]
             row -= 1
         if row < len(self._tail):

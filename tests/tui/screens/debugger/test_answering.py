@@ -114,7 +114,7 @@ async def test_one_call_is_edited_as_json(held: Held) -> None:
         assert area.text == '{\n  "amount": 5\n}', "indented"
         area.text = '{"amount": '
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: "no JSON" in str(dialog.query_one(Static).render()))
+        await until(pilot, lambda: "no JSON" in str(dialog.query_one(".label", Static).render()))
         assert held.handle.orders == []
         assert area.text == '{"amount": ', "nothing is lost"
         area.text = '{"amount": 1}'
@@ -144,7 +144,7 @@ async def test_of_several_calls_one_is_chosen_for_editing(held: Held) -> None:
         assert labels == ["1 pay(amount: 5)", "2 pay(amount: 7)", "3 look()", "all of them"]
         await pilot.press("down", "enter")
         dialog = await held.opened(pilot, Edit)
-        assert "the other 2 calls unchanged" in str(dialog.query_one(Static).render())
+        assert "the other 2 calls unchanged" in str(dialog.query_one(".label", Static).render())
         dialog.query_one(SafeTextArea).text = '{"amount": 6}'
         await pilot.press("ctrl+s")
         await until(pilot, lambda: held.handle.orders)
@@ -201,7 +201,7 @@ async def test_json_that_is_wrong_comes_back_from_the_editor_to_be_put_right(
         dialog = await held.opened(pilot, Edit)
         assert dialog.query_one(SafeTextArea).text == "{oops"
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: "no JSON" in str(dialog.query_one(Static).render()))
+        await until(pilot, lambda: "no JSON" in str(dialog.query_one(".label", Static).render()))
         dialog.query_one(SafeTextArea).text = "{}"
         await pilot.press("ctrl+s")
         await until(pilot, lambda: held.handle.orders)

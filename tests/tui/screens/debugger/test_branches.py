@@ -107,7 +107,7 @@ def test_what_is_different_in_a_branch(tmp_path: Path) -> None:
         ({"ending": "max_turns"}, "max turns"),
         ({"ending": "failed"}, "! failed"),
         ({}, "! crashed"),
-        ({"running": True}, "~ running"),
+        ({"running": True}, "⋯ running"),
         ({"ending": "interrupted", "reason": "continued as 77"}, "left for another branch"),
         ({"ending": "interrupted", "reason": "stopped"}, "! interrupted"),
         ({"damaged": "empty"}, "! damaged"),
@@ -141,7 +141,7 @@ async def test_a_recording_lists_looks_and_compares(size: tuple[int, int], tmp_p
         screen = await opened(pilot, app, 3)
         shown = rows(screen)
         assert shown[0].startswith("root the beginning · max turns · 4 turns")
-        assert shown[1].startswith("└─ bran rewind at 1:2 · max turns · 3 turns  ● open here")
+        assert shown[1].startswith("└─ bran rewind at 1:2 · max turns · 3 turns  ◂ open here")
         assert shown[2].startswith("   └─ tree fork at 1:4 · max turns · 4 turns")
         assert screen.selected is not None and screen.selected.run.path == second
         about = "changed: from turn 1:2, provider: text on"
@@ -254,8 +254,8 @@ def live(tmp_path: Path) -> Iterator[Live]:
 async def test_a_live_conversation_switches_to_a_branch(live: Live) -> None:
     async with live.app.run_test(size=(80, 24)) as pilot:
         screen = await live.begin(pilot)
-        assert [line for line in rows(screen) if "● live here" in line] == [
-            "└─ live fork at 1:2 · ~ running · 2 turns  ● live here"
+        assert [line for line in rows(screen) if "◂ live here" in line] == [
+            "└─ live fork at 1:2 · ⋯ running · 2 turns  ◂ live here"
         ]
         await live.select(pilot, screen, live.third)
         question = live.app.screen
@@ -304,7 +304,7 @@ async def test_a_running_branch_is_followed_not_gone_on_with(live: Live) -> None
     with lock:
         async with live.app.run_test(size=(80, 24)) as pilot:
             screen = await live.begin(pilot)
-            assert any("rewind at 1:2 · ~ running" in line for line in rows(screen))
+            assert any("rewind at 1:2 · ⋯ running" in line for line in rows(screen))
             await live.select(pilot, screen, live.second)
             listed = live.app.screen.query_one(OptionList)
             assert [listed.get_option_at_index(n).id for n in range(listed.option_count)] == [

@@ -123,7 +123,7 @@ def test_the_status_line_shows_limits_and_shortens_them() -> None:
     narrow = figures_text(figures, 60)
     assert narrow == "turn 7/20  ! 61k/60k tok  cost unknown/$0.500"
     assert "prov 12.3k/40k tok" in figures_text(figures, 78)
-    assert figures_text(Figures(max_tokens=8000), 99) == "tok unknown/8,000  cost unknown"
+    assert figures_text(Figures(max_tokens=8000), 99) == "tok unknown/8,000"
     assert "1.5M" in figures_text(Figures(tokens=1_500_000, max_tokens=2_000_000), 20)
 
 

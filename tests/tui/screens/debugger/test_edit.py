@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from textual.app import App
-from textual.containers import VerticalScroll
 
+from convtui.tui.screens.dialogs.box import DialogBox
 from convtui.tui.screens.dialogs.questions import Edit
 from tests.tui.harness.sample import until
 
@@ -16,12 +16,12 @@ async def test_escape_asks_before_it_drops_what_was_written() -> None:
         edit = Edit("edit 1:4", [("text", "what is said", "Of course.")])
         app.push_screen(edit, results.append)
         await until(pilot, lambda: edit.focused is not None)
-        box = edit.query_one(VerticalScroll)
+        box = edit.query_one(DialogBox)
         await pilot.press("N", "o", "escape")
-        await until(pilot, lambda: "esc again discards" in str(box.border_subtitle))
+        await until(pilot, lambda: "esc again discards" in box.keys)
         assert results == [], "nothing written is lost with one press"
         await pilot.press("t", "escape")
-        await until(pilot, lambda: "esc again discards" in str(box.border_subtitle))
+        await until(pilot, lambda: "esc again discards" in box.keys)
         assert results == [], "more was written since: it is asked again"
         await pilot.press("escape")
         await until(pilot, lambda: results)

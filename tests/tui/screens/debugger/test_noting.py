@@ -138,8 +138,8 @@ async def test_a_note_of_several_lines_keeps_them(app: ConvtuiApp, log: Path) ->
         await until(pilot, lambda: "⁋ note\none\ntwo" in screen.inspector.copy_text())
         await pilot.press("semicolon")
         await until(pilot, lambda: isinstance(app.screen, Edit))
-        await pilot.press("0", "ctrl+s")
-        await until(pilot, lambda: Notes(log).on(1, 1).note == "0one\ntwo")
+        await pilot.press("3", "ctrl+s")
+        await until(pilot, lambda: Notes(log).on(1, 1).note == "one\ntwo3")
 
 
 async def test_marks_and_notes_are_listed_and_gone_to(app: ConvtuiApp, log: Path) -> None:

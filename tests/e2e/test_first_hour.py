@@ -1,0 +1,66 @@
+"""The first hour of somebody who has never seen the program, in the terminal's own way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.walk import Step, Walker
+
+pytestmark = pytest.mark.slow
+
+STEPS = [
+    Step(name="init", runs=["init", "--style", "class"], shows=["Next: convtui debug"], exits=0),
+    Step(
+        name="an error in the file",
+        saves={"self.desk = desk": "self.desk = dsk"},
+        runs=["debug"],
+        shows=["cannot be set up", "my_provider.py:23", "> 23 self.desk = dsk"],
+    ),
+    Step(
+        name="fixed and saved",
+        saves={"self.desk = dsk": "self.desk = desk"},
+        shows=["HELD", "signal [CASE CLOSED] 55-68"],
+        hides=["cannot be set up"],
+    ),
+    Step(
+        name="the reply through the new hook",
+        saves={"return text.strip()": 'return "Ahoy! " + text.strip()'},
+        keys=["R"],
+        shows=["No model was called", "Ahoy!"],
+    ),
+    Step(name="back to the conversation", keys=["escape"], shows=["HELD", "reply reused"]),
+    Step(name="to the end of the session", keys=["c"], shows=["HELD", "terminate", "Ahoy! You"]),
+    Step(name="take over", keys=["t"], shows=["esc: the choices"]),
+    Step(name="write ahead", keys=["Hi run it"], shows=["HELD", "Hi run it"]),
+    Step(name="a new line", keys=["alt+enter", "please"], shows=["HELD", "Hi run it please"]),
+    Step(name="leave the box", keys=["escape"], hides=["esc: the choices"]),
+    Step(name="override the ending", keys=["o"], shows=["enter send"]),
+    Step(name="send", keys=["enter"], shows=["10 provider", "11 persona", "esc: all choices"]),
+    Step(name="leave the box again", keys=["escape"], shows=["t hand back"]),
+    Step(name="hand back", keys=["t"], shows=["HELD", "terminate"], hides=["you are the user"]),
+    Step(name="the turn to rewind to", keys=["g", "j", "j", "j"], shows=["4 provider", "booking."]),
+    Step(name="a breakpoint", keys=["b"], shows=["4 provider", "breakpoint"]),
+    Step(name="to the turn before", keys=["k"], shows=["3 persona"]),
+    Step(name="rewind", keys=["w", "w"], shows=["HELD", "rewind of"], hides=["11 persona"]),
+    Step(name="step a turn", keys=["n"], shows=["HELD"]),
+    Step(name="help", keys=["?"], shows=["Keys"]),
+    Step(name="back from help", keys=["escape"], shows=["HELD"]),
+    Step(name="palette", keys=[":"], shows=["Search"]),
+    Step(name="back from the palette", keys=["escape"], shows=["HELD"]),
+    Step(name="fork", keys=["f", "f"], shows=["fork of"]),
+    Step(name="quit", keys=["q"], shows=["still running"]),
+    Step(name="leave", keys=["enter"], exits=0),
+    Step(
+        name="rehook",
+        runs=["rehook", "last", "--provider", "my_provider.py:Bot"],
+        shows=["text"],
+    ),
+]
+SIZES = [(120, 36), (80, 24), (60, 16)]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_the_first_hour(home: Path, size: tuple[int, int]) -> None:
+    Walker(home, size, "my_provider.py").walk(STEPS)
