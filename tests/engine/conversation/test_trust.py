@@ -323,13 +323,10 @@ START_SPECS = {
     "cli/demo.py": "the demo",
     "cli/start.py": "what a command names; of a log what flags do not replace is not vouched for",
     "engine/conversation/converse.py": "a scenario of the caller's",
-    "tui/sources/start.py": (
-        "what the picker shows; of a log that is run again what its header names is asked for, by"
-        " the same rule (tests/tui/screens/test_run_again.py)"
-    ),
     "tui/screens/debugger/brief_editing.py": (
         "a log that is looked at: it goes on from it, so the engine asks"
     ),
+    "tui/sources/start.py": "what the picker shows; of a log, once its question was answered",
 }
 """Where an engine is told what to run, and whose word that is."""
 
