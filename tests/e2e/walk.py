@@ -21,14 +21,14 @@ BETWEEN_KEYS = 0.06
 BEFORE_ENTER = 0.35
 """A text that has just come is not sent by an Enter that was meant for something else. Nor is it a
 command what follows text at once; and what follows Escape at once is a key with alt."""
-_FRAMES = re.compile(r"[\u2500-\u259f|\s]+")
+_FRAMES = re.compile(r"[\u2500-\u258b\u258d-\u259f|\s]+")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """What the developer does, and what the screen shows then.
 
-    Texts are compared without frames, and with any line break as a space.
+    Texts are compared without frames (but for the bar of the selected turn), and with any line break as a space.
     """
 
     name: str
@@ -93,7 +93,7 @@ class Walker:
                 and not any(text in self._text for text in step.hides)
             ),
             f"shows {list(step.shows)}, hides {list(step.hides)}",
-            timeout=float(os.environ.get("WALKT", WITHIN)),
+            timeout=WITHIN,
         )
         assert b"Traceback" not in self._terminal.raw
 
