@@ -39,7 +39,7 @@ STEPS = [
     Step(name="override the ending", keys=["o"], shows=["enter send"]),
     Step(name="send", keys=["enter"], shows=["10 provider", "11 persona", "esc: all choices"]),
     Step(name="leave the box again", keys=["escape"], shows=["t hand back"]),
-    Step(name="hand back", keys=["t"], shows=["HELD", "terminate"], hides=["you are the user"]),
+    Step(name="hand back", keys=["t"], shows=["HELD", "terminate"], hides=["you are the persona"]),
     Step(name="the first turn", keys=["g"], shows=["▌ 1 persona"]),
     Step(name="the second turn", keys=["j"], shows=["▌ 2 provider"]),
     Step(name="the third turn", keys=["j"], shows=["▌ 3 persona"]),

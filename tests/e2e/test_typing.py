@@ -22,12 +22,12 @@ def test_keys_are_text_while_the_provider_speaks(home: Path) -> None:
     (home / "me.yaml").write_text("name: me\nsimulator: human\n")
     command = convtui("debug", "--provider", "bot.py:bot", "--persona", "me.yaml")
     with Terminal(command, columns=80, rows=24, env=clean_environment(home), cwd=home) as terminal:
-        terminal.until("you speak for the user")
+        terminal.until("you speak for the persona")
         terminal.press("hello")
         terminal.until("hello")
         terminal.quiet(0.1)  # a person's Enter comes after a while
         terminal.press("enter")
-        terminal.until("you are the user: not your turn yet")
+        terminal.until("you are the persona: not your turn yet")
         for key in "Hi, ":
             terminal.press(key)
             terminal.quiet(0.05)
@@ -35,7 +35,7 @@ def test_keys_are_text_while_the_provider_speaks(home: Path) -> None:
         terminal.until("Hi, My booking", "I want Saturday.", "Before noon, please.")
         assert "PAUS" not in terminal.text
         (home / "go").touch()
-        terminal.until("you speak for the user", "heard: hello", "Before noon, please.")
+        terminal.until("you speak for the persona", "heard: hello", "Before noon, please.")
         terminal.quiet(0.1)
         terminal.press("enter")
         terminal.until("heard: Hi, My booking")
