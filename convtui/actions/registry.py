@@ -1,9 +1,9 @@
 """The registry of actions: bindings, footer, help, palette and keymaps are made from it.
 
 So is the key table of the manual. A context is where the keys of an action apply. `live`, `held`
-and `replay` are the three states of the debugger; `take_over` is the input at its bottom, `search`
-a search with highlighted matches, `inspector` an inspector with the focus and something to unfold,
-`overlay` anything over a screen.
+and `replay` are the three states of the debugger; `dead` is added when its engine has died;
+`take_over` is the input at its bottom, `search` a search with highlighted matches, `inspector` an
+inspector with the focus and something to unfold, `overlay` anything over a screen.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from convtui.actions.hold_choices import ANSWERS
 from convtui.actions.key_names import display_key, normal_key
 from convtui.errors import DataFileError, Problem, did_you_mean
 from convtui.files.yaml import Lines, load_yaml
@@ -21,6 +22,7 @@ from convtui.files.yaml import Lines, load_yaml
 LIVE = frozenset({"live"})
 HELD = frozenset({"held"})
 REPLAY = frozenset({"replay"})
+DEAD = frozenset({"dead"})
 RUNNING = LIVE | HELD
 DEBUGGER = LIVE | HELD | REPLAY
 PICKER = frozenset({"picker"})
@@ -40,6 +42,7 @@ PANES = DEBUGGER | REHOOK | PROFILE | WARM | ARMS
 EVERYWHERE = SCREENS | OVERLAY | TAKE_OVER
 CONTEXTS = (
     "picker",
+    "dead",
     "live",
     "held",
     "replay",
@@ -56,11 +59,14 @@ CONTEXTS = (
 )
 TABS = 10
 """Tabs of the inspector that have a digit: 1 to 9, then 0."""
+_NUMBERED_CHOICE = re.compile(r"hold\.choice_\d")
+"""Actions of older keymaps."""
+_TAB = re.compile(r"inspector\.tab_(\d+)")
 
 _SHOWS = (
     "move.", "view.", "inspector.", "search.", "replay.", "copy.", "compare.", "context.view",
     "picker.next", "picker.previous", "runs.fold", "runs.tree", "library.", "app.help",
-    "app.manual", "app.palette", "app.notices", "app.theme",
+    "app.manual", "app.palette", "app.notices", "app.theme", "app.back",
 )  # fmt: skip
 
 _TAKEN_BY_INPUTS = frozenset({"space", "left", "right", "home", "end", "delete", "backspace"})
@@ -102,7 +108,7 @@ def _actions() -> Iterator[Action]:
         "run.continue",
         ("c",),
         "continue",
-        "Run to the next breakpoint.",
+        "Go on, to the next breakpoint.",
         group,
         DEBUGGER,
         ("f5",),
@@ -131,7 +137,9 @@ def _actions() -> Iterator[Action]:
 
     group = "Held"
     yield Action("hold.first", ("enter",), "go on", "Take the hold's first choice.", group, HELD)
-    yield Action("hold.edit", ("e",), "edit", "Edit what is held.", group, HELD)
+    yield Action(
+        "hold.edit", ("e",), "edit", "Edit what is held, or write it by hand.", group, HELD
+    )
     yield Action(
         "hold.open_editor",
         ("E",),
@@ -144,14 +152,27 @@ def _actions() -> Iterator[Action]:
         "hold.ask_again",
         ("a",),
         "ask again",
-        "Ask the model again; press twice on a committed turn.",
+        "Ask again, or let the side speak for itself.",
         group,
         RUNNING,
-        confirm=True,
     )
     yield Action(
-        "hold.override", ("o",), "override", "Override the discard or the ending.", group, HELD
+        "hold.override",
+        ("o",),
+        "override",
+        "Override the discard or the ending, or keep the reply.",
+        group,
+        HELD,
     )
+    yield Action("hold.deny", ("D",), "deny", "Deny the tool calls that wait.", group, HELD)
+    yield Action("hold.skip", ("J",), "skip", "Jump over this turn.", group, HELD)
+    yield Action("hold.wait", ("W",), "wait", "Wait as long as asked, then ask again.", group, HELD)
+    yield Action("hold.raise_budget", ("dollar_sign",), "budget", "Raise the budget.", group, HELD)
+    yield Action("hold.stop", ("S",), "stop", "Stop in the responder's place.", group, HELD)
+    yield Action(
+        "hold.abstain", ("Q",), "abstain", "Abstain in the responder's place.", group, HELD
+    )
+    yield Action("hold.let_end", ("X",), "let it end", "Let it end, or let it fail.", group, HELD)
     yield Action(
         "hold.undo",
         ("u",),
@@ -185,15 +206,6 @@ def _actions() -> Iterator[Action]:
         DEBUGGER,
         confirm=True,
     )
-    for digit in range(1, 10):
-        yield Action(
-            f"hold.choice_{digit}",
-            (str(digit),),
-            f"choice {digit}",
-            f"Take choice {digit} of the hold.",
-            group,
-            HELD,
-        )
 
     group = "Conversation"
     yield Action(
@@ -240,6 +252,14 @@ def _actions() -> Iterator[Action]:
     )
     yield Action("provider.reload", ("R",), "reload", "Reload the provider's code.", group, RUNNING)
     yield Action(
+        "provider.restart",
+        ("enter",),
+        "continue",
+        "Continue from the log in a new engine.",
+        group,
+        DEAD,
+    )
+    yield Action(
         "context.compress",
         ("C",),
         "compress",
@@ -280,7 +300,7 @@ def _actions() -> Iterator[Action]:
         "draft",
         "Let the side you speak for write a draft.",
         group,
-        TAKE_OVER,
+        TAKE_OVER | HELD,
     )
     yield Action(
         "take_over.editor",
@@ -342,7 +362,7 @@ def _actions() -> Iterator[Action]:
             f"tab {number}",
             f"Open tab {number} of the inspector; again, go into it.",
             group,
-            LIVE | REPLAY,
+            DEBUGGER,
         )
     yield Action(
         "inspector.fold",
@@ -708,7 +728,15 @@ def _actions() -> Iterator[Action]:
     yield Action("ab.arm_b", ("b",), "arm B", "Add the run to arm B, or remove it.", group, ARMS)
     yield Action("ab.filter_a", ("A",), "filter for A", "Choose arm A with a filter.", group, ARMS)
     yield Action("ab.filter_b", ("B",), "filter for B", "Choose arm B with a filter.", group, ARMS)
-    yield Action("ab.clear", ("c",), "empty both", "Remove all runs from both arms.", group, ARMS)
+    yield Action(
+        "ab.clear",
+        ("c",),
+        "empty both",
+        "Remove all runs from both arms.",
+        group,
+        ARMS,
+        confirm=True,
+    )
     yield Action("ab.run", ("enter",), "open run", "Open the selected run.", group, ARMS)
     yield Action("ab.next_pane", ("tab",), "next pane", "Go to the next pane.", group, ARMS)
     yield Action("ab.stop", ("escape",), "stop", "Stop, or go back.", group, ARMS)
@@ -737,6 +765,14 @@ def _actions() -> Iterator[Action]:
         "Find an action by name.",
         group,
         SCREENS,
+    )
+    yield Action(
+        "app.back",
+        ("escape",),
+        "back",
+        "Go back one step.",
+        group,
+        DEBUGGER | PICKER | RUNS | COMPARE,
     )
     yield Action(
         "app.theme", (), "theme", "Choose a theme; it is shown while you choose.", group, SCREENS
@@ -866,6 +902,11 @@ def read_keymap(
     problems: list[Problem] = []
     for name, value in data.items():
         line = lines.get((name,))
+        if _NUMBERED_CHOICE.fullmatch(str(name)):
+            message = "choices of a hold have no numbers; each has a key of its own, such as "
+            message += ", ".join([*ANSWERS][:3])
+            problems.append(Problem(message, path=path, line=line, key=str(name)))
+            continue
         if name not in actions():
             near = did_you_mean(str(name), actions())
             problems.append(Problem(f"unknown action{near}", path=path, line=line, key=str(name)))
@@ -921,14 +962,16 @@ def key_table_markdown(keymap: Keymap | None = None) -> str:
     for group, members in groups.items():
         rows = ["| key | does | id |", "|---|---|---|"]
         for action in members:
-            family = re.fullmatch(r"(.*_)(\d)", action.id)
-            if family and family[2] != "1":
+            tab = _TAB.fullmatch(action.id)
+            if tab and tab[1] != "1":
                 continue
             keys = " ".join(_code(keymap.display(key)) for key in keymap.keys(action))
             does, name = action.help, f"`{action.id}`"
-            if family:
-                keys = f"{keys} ... {_code('9')}" if keymap.chosen.get(action.id) is None else keys
-                does, name = does.replace(" 1 ", " 1 to 9 "), f"`{family[1]}1` ... `{family[1]}9`"
+            if tab:
+                last = actions()[f"inspector.tab_{TABS}"]
+                if not {action.id, last.id} & set(keymap.chosen):
+                    keys = f"{keys} ... `9` `0`"
+                does, name = does.replace(" 1 ", f" 1 to {TABS} "), f"{name} ... `{last.id}`"
             if action.confirm:
                 does = does.rstrip(".") + " (asks for a second press)."
             rows.append(f"| {keys} | {does} | {name} |")

@@ -33,6 +33,7 @@ TOPICS: Final[Mapping[str, str]] = {
 
 TOPIC_OF_CONTEXT: Final[Mapping[str, str]] = {
     "picker": "start",
+    "dead": "debugging",
     "live": "debugging",
     "held": "debugging",
     "replay": "debugging",

@@ -107,7 +107,8 @@ class Past:
         """Whether the log says anything of its past but the texts."""
         self.turns = _by_address(as_list(past.get("turns")))
         self.sessions = [item for item in as_list(past.get("sessions")) if _is_session(item)]
-        self.outputs = past.get("outputs") if isinstance(past.get("outputs"), int) else 0
+        outputs = past.get("outputs")
+        self.outputs = outputs if isinstance(outputs, int) else 0
         self.open = next(iter(_by_address([past.get("open")]).values()), None)
         self.totals = {
             side: totals_from(figures) for side, figures in as_object(past.get("totals")).items()

@@ -27,9 +27,10 @@ from convtui.text.boundary import visible
 from convtui.tui.attention import Attention
 from convtui.tui.drawing import frames, glyphs, theming
 from convtui.tui.drawing.palette import DARK, Palette
-from convtui.tui.keyboard.typed_keys import TypedKeys
+from convtui.tui.keyboard.typed_keys import TypedKeys, takes_text
 from convtui.tui.notice_board import NoticeApp
 from convtui.tui.screens.action_screen import ActionScreen
+from convtui.tui.screens.screen_context import AnswersInterrupt
 from convtui.tui.textual_compat import can_suspend, read_alt_enter, write_to_terminal
 from convtui.tui.theme_choice import choose_theme, theme_name
 
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 First = Callable[["ConvtuiApp"], Screen[Any]]
 SMALLEST = (40, 10)
+INTERRUPT_AGAIN = 3.0
+"""Seconds within which a second ctrl+c leaves."""
 
 
 class TooSmall(ModalScreen[None]):
@@ -63,7 +66,7 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "leave", "quit", show=False, priority=True),
-        Binding("ctrl+c", "interrupt", "copy", show=False, system=True),
+        Binding("ctrl+c", "interrupt", "copy", show=False, system=True, priority=True),
         Binding("f1", "dialog_help", "help", show=False, priority=True),
     ]
     CSS = f"""
@@ -383,17 +386,25 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         self.push_screen(help_of_dialog(dialog, below))
 
     def action_interrupt(self) -> None:
-        """Copies the selection; a second press quits."""
-        again = time.monotonic() - self._interrupted < 3.0
-        selection = self.screen.get_selected_text()
-        if again:
+        """Copies the selection and says what a second press does."""
+        if isinstance(self.screen, AnswersInterrupt) and self.screen.interrupted():
+            return
+        if time.monotonic() - self._interrupted < INTERRUPT_AGAIN:
             self.action_leave()
             return
         self._interrupted = time.monotonic()
+        focused = self.focused
+        selection = focused.selected_text if takes_text(focused) else None  # type: ignore[union-attr]
+        selection = selection or self.screen.get_selected_text()
         if selection:
             self.copy_to_clipboard(selection)
         copied = "Copied. " if selection else ""
-        self.notify(f"{copied}Press ctrl+c again to quit.", markup=False, timeout=3)
+        screen = self._action_screen()
+        bottom = screen is None or self.screen_stack[0] is screen
+        what = (screen.quit_does if screen is not None else "") or (
+            "quits" if bottom else "goes back"
+        )
+        self.notify(f"{copied}Press ctrl+c again: it {what}.", markup=False, timeout=3)
 
     async def on_unmount(self) -> None:
         """Ends every engine."""
@@ -433,8 +444,10 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         self.attention.focus(False)
 
     def _acts(self, key: str) -> bool:
+        """Whether a key does more, outside of inputs, than show something."""
         screen = self.screen
-        return screen.acts(key) if isinstance(screen, ActionScreen) else True
+        action = screen.action_of(key) if isinstance(screen, ActionScreen) else None
+        return action is None or action.acts
 
     def _keys_dropped(self) -> None:
         screen = self._action_screen()

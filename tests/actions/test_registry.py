@@ -48,7 +48,9 @@ def test_the_keys_that_were_promised() -> None:
         assert found is not None, key
         assert found.id == name
     for key, name in {"e": "hold.edit", "E": "hold.open_editor", "o": "hold.override",
-                      "enter": "hold.first", "2": "hold.choice_2"}.items():  # fmt: skip
+                      "enter": "hold.first", "u": "hold.undo", "J": "hold.skip",
+                      "X": "hold.let_end", "2": "inspector.tab_2",
+                      "0": "inspector.tab_10"}.items():  # fmt: skip
         found = keymap.find(key, ["held"])
         assert found is not None
         assert found.id == name
@@ -107,7 +109,7 @@ def test_mistakes_in_a_keymap(tmp_path: Path) -> None:
     file = tmp_path / "keymap.yaml"
     file.write_text(
         "run.step_turn: s\nhold.edt: e\nmove.up: [shift+k, 1.5]\ncopy.turn: ctrl+c\n"
-        "run.toggle: Z\nbreak.here: Z\n"
+        "run.toggle: Z\nbreak.here: Z\nhold.choice_2: y\n"
     )
     with pytest.raises(DataFileError) as caught:
         load_keymap(file)
@@ -119,6 +121,8 @@ def test_mistakes_in_a_keymap(tmp_path: Path) -> None:
         "3: move.up: 1.5 is not a key; put it in quotes",
         "4: copy.turn: ctrl+c is reserved for copying and quitting",
         "6: break.here: 'Z' is also the key of run.toggle (held, live)",
+        "7: hold.choice_2: choices of a hold have no numbers; each has a key of its own, such as"
+        " hold.edit, hold.ask_again, hold.override",
     ]
     file.write_text("- a\n")
     with pytest.raises(DataFileError, match="a keymap is a mapping"):

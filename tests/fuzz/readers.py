@@ -22,7 +22,6 @@ from convtui.log.notes import Notes
 from convtui.log.reader import open_log
 from convtui.log.tool_results import whole_result
 from convtui.log.wire import read_wire
-from convtui.transcript.usage import inherited_usage
 from convtui.tui import app as entry
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.documents.report import plots_document, report_document
@@ -154,7 +153,7 @@ def _documents(path: Path, folder: Path) -> None:
             context = Context(
                 messages=lambda call: request_messages(file, call.request),
                 totals=transcript.totals,
-                inherited=inherited_usage(transcript),
+                inherited=transcript.inherited,
                 limits=current_limits(transcript, scenario),
                 hold=transcript.hold,
                 hooks=next((r.get("hooks") or {} for r in transcript.lifecycle), {}),

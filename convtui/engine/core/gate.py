@@ -146,6 +146,18 @@ class Gate:
             raise InterruptedRunError(text)
         return release
 
+    def stop_for_human(self, point: Point) -> str:
+        """Counts a stage at which a human is asked as the stop of a pause or a step.
+
+        Returns the breakpoint that fires there, or an empty string.
+        """
+        broke = self._breaks(point) or ""
+        if not self._is_before(point):
+            if self._mode == "pause":
+                self._mode = "run"
+            self._stepped_from = point.of_turn
+        return broke
+
     def _wants_hold(self, point: Point) -> tuple[HoldReason | None, str]:
         broke = self._breaks(point)
         if broke is not None:

@@ -51,6 +51,10 @@ class Holds:
             self._point(stage), drafts=drafts, choices=choices, because=because, detail=detail
         )
 
+    def stop_for_human(self, stage: str) -> str:
+        """Counts a stage as the stop of a pause or a step; see `Gate.stop_for_human()`."""
+        return self._gate.stop_for_human(self._point(stage))
+
     async def wait(
         self,
         reason: HoldReason,

@@ -12,18 +12,23 @@ from convtui.engine.core.gate import (
     HAND_BACK,
     SAY,
     SIMULATE,
+    SKIP,
     STOP,
+    UNDO,
     Choice,
+    Release,
 )
 from convtui.engine.turn.context import Attempt, TurnContext
-from convtui.engine.turn.outcomes import GivenUp
+from convtui.engine.turn.outcomes import Ended, GivenUp, Skipped
 from convtui.engine.turn.persona_turn import PersonaTurn
+from convtui.engine.turn.terminate import TerminateStage
 from convtui.engine.turn.utterance import Contribution, Utterance
 from convtui.errors import CallCancelledError, ConversationError, InterruptedRunError
 from convtui.records.models import DebugHandedBack, DebugTookOver, Speaker
 from convtui.scenario.simulators.registry import HUMAN
 from convtui.simulators.base import Abstain, Stop, Undecided
 
+_PROVIDER_SPEAKS = Choice(SIMULATE.id, "let the provider speak")
 _CHANGED_PAST = 0.5
 """Likeness (0 to 1) below which a human's text is no longer an edited draft."""
 _COMPARED = 4000
@@ -39,10 +44,12 @@ class HumanTurn:
         self,
         context: TurnContext,
         persona: PersonaTurn,
+        terminate_stage: TerminateStage,
         own: Callable[[Attempt], Awaitable[Contribution | Undecided | GivenUp]],
     ) -> None:
         self._context = context
         self._persona = persona
+        self._terminate_stage = terminate_stage
         self._own = own
         self._sides: set[Speaker] = set()
         if persona.simulator.kind == HUMAN:
@@ -63,55 +70,74 @@ class HumanTurn:
             self._sides.discard(side)
             self._context.journal.emit(DebugHandedBack(side=side))
 
-    async def speak(self, attempt: Attempt) -> Contribution | GivenUp | None:
+    async def speak(self, attempt: Attempt) -> Contribution | GivenUp | Ended | None:
         """What the human says; None when the side is to speak for itself.
 
-        Raises `InterruptedRunError` when nobody watches.
+        This is the only hold at `request`: a pause or a step stops here. Raises
+        `InterruptedRunError` when nobody watches.
         """
-        if not self._context.holds.watched:
+        holds = self._context.holds
+        if not holds.watched:
             raise InterruptedRunError("a human has to speak here, and nobody is there")
-        speaker = attempt.speaker
         draft: Contribution | None = None
-        detail = f"you speak for the {speaker}"
+        detail = f"you speak for the {attempt.speaker}"
+        if broke := holds.stop_for_human("request"):
+            detail = f"{broke}: {detail}"
         while True:
-            text = draft.raw if isinstance(draft, Utterance) else ""
-            label = f"what the {speaker} says"
-            release = await self._context.holds.wait(
-                "human",
-                "request",
-                [{"field": "text", "label": label, "text": text, "draft": draft is not None}],
-                self._choices(speaker),
-                detail=detail,
-            )
-            if release.choice == DRAFT.id:
-                try:
-                    made = await self._own(attempt)
-                    if isinstance(made, Undecided):
-                        made = await self._persona.decided_by_hand(attempt, made)
-                except CallCancelledError as error:
-                    draft = Utterance(error.partial) if error.partial else draft
-                    detail = "the call was cancelled"
-                except ConversationError as error:
-                    detail = f"no draft: {error}"
-                else:
-                    if isinstance(made, GivenUp):
-                        return made
-                    draft, detail = made, _about(made, speaker)
-            elif release.choice == SAY.id:
-                return _said_by_hand(str(release.edits.get("text", "")), draft)
-            elif release.choice in (STOP.id, ABSTAIN.id):
-                return self._persona.forced(attempt, release)
+            release = await self._ask(attempt.speaker, draft, detail)
+            if release.choice != DRAFT.id:
+                return self._answer(attempt, release, draft)
+            try:
+                made = await self._own(attempt)
+                if isinstance(made, Undecided):
+                    made = await self._persona.decided_by_hand(attempt, made)
+            except CallCancelledError as error:
+                draft = Utterance(error.partial) if error.partial else draft
+                detail = "the call was cancelled"
+            except ConversationError as error:
+                detail = f"no draft: {error}"
             else:
-                if release.choice == HAND_BACK.id:
-                    self.hand_back(speaker)
-                return draft
+                if isinstance(made, GivenUp):
+                    return made
+                draft, detail = made, _about(made, attempt.speaker)
+
+    async def _ask(self, speaker: Speaker, draft: Contribution | None, detail: str) -> Release:
+        text = draft.raw if isinstance(draft, Utterance) else ""
+        label = f"what the {speaker} says"
+        release = await self._context.holds.wait(
+            "human",
+            "request",
+            [{"field": "text", "label": label, "text": text, "draft": draft is not None}],
+            self._choices(speaker),
+            detail=detail,
+        )
+        if release.choice != UNDO.id:
+            self._terminate_stage.seal()
+        return release
+
+    def _answer(
+        self, attempt: Attempt, release: Release, draft: Contribution | None
+    ) -> Contribution | GivenUp | Ended | None:
+        if release.choice == UNDO.id:
+            return self._terminate_stage.undo()
+        if release.choice == SKIP.id:
+            return Skipped()
+        if release.choice == SAY.id:
+            return _said_by_hand(str(release.edits.get("text", "")), draft)
+        if release.choice in (STOP.id, ABSTAIN.id):
+            return self._persona.forced(attempt, release)
+        if release.choice == HAND_BACK.id:
+            self.hand_back(attempt.speaker)
+        return draft
 
     def _choices(self, speaker: Speaker) -> tuple[Choice, ...]:
+        undo = self._terminate_stage.choices
         if speaker == "persona" and self._persona.simulator.kind == HUMAN:
             # Nobody else can speak for it.
-            return (SAY, HAND_BACK)
+            return (SAY, HAND_BACK, SKIP, *undo)
         ends = (STOP, ABSTAIN) if speaker == "persona" and self._persona.responder else ()
-        return (SAY, DRAFT, SIMULATE, *ends, HAND_BACK)
+        simulate = SIMULATE if speaker == "persona" else _PROVIDER_SPEAKS
+        return (SAY, DRAFT, simulate, *ends, HAND_BACK, SKIP, *undo)
 
 
 def _said_by_hand(text: str, draft: Contribution | None) -> Utterance:

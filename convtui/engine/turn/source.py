@@ -45,7 +45,7 @@ class UtteranceSource:
         self.persona = PersonaTurn(
             context, self._response, budget, state=state, simulator=simulator
         )
-        self.human = HumanTurn(context, self.persona, self._own)
+        self.human = HumanTurn(context, self.persona, terminate_stage, self._own)
 
     async def next(
         self, attempt: Attempt, pending: Pending | None
@@ -56,6 +56,8 @@ class UtteranceSource:
         """
         if pending is not None:
             return await self._or_by_hand(attempt, pending)
+        if self.human.speaks_for(attempt.speaker):
+            return await self._by_human(attempt)
         release = await self._context.holds.pass_through(
             "request",
             drafts=lambda: (
@@ -70,15 +72,25 @@ class UtteranceSource:
         outcome = given_up(release)
         if outcome is not None:
             return outcome
-        self._terminate_stage.seal()
         if self.human.speaks_for(attempt.speaker):
-            contribution = await self.human.speak(attempt)
-            if contribution is not None:
-                # The human has decided: there is no earlier hold to go back to.
-                attempt.edits.seal()
-                attempt.reconsider = None
-                return contribution
+            # Taken over while it was held.
+            return await self._by_human(attempt)
+        self._terminate_stage.seal()
         return await self._or_by_hand(attempt, None)
+
+    async def _by_human(self, attempt: Attempt) -> Contribution | GivenUp | Ended:
+        """What the human says; the side speaks for itself if the human wants it to.
+
+        The human is asked at once: there is no other hold at `request`.
+        """
+        contribution = await self.human.speak(attempt)
+        if contribution is None:
+            return await self._or_by_hand(attempt, None)
+        if not isinstance(contribution, (GivenUp, Ended)):
+            # The human has decided: there is no earlier hold to go back to.
+            attempt.edits.seal()
+            attempt.reconsider = None
+        return contribution
 
     async def _or_by_hand(
         self, attempt: Attempt, pending: Pending | None

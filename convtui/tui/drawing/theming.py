@@ -75,6 +75,7 @@ def textual_theme(
         panel=c["panel"],
         dark=dark,
         variables={
+            "persona": c["persona"],
             "border": c["border"],
             "border-blurred": c["border"],
             "text-muted": c["muted"],

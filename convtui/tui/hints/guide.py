@@ -76,7 +76,8 @@ class Guide:
         """Decides what is shown; whether that is something else than before."""
         before = self.shown
         if self.on:
-            self._queue(now, happened)
+            # What a run does is no news while it is held.
+            self._queue(now, set(happened) - {"streaming"} if hold else happened)
             self._decide(now, hold)
         return self.shown != before
 

@@ -37,6 +37,8 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
 
     KEY_CONTEXTS: Sequence[str] = ()
     """Every context this screen can be in."""
+    quit_does = ""
+    """What `quit()` does now, as a verb; empty where it just goes back or leaves the app."""
 
     def __init__(self, keymap: Keymap) -> None:
         super().__init__()
@@ -83,6 +85,13 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
         self.app.exit(0)
         return None
 
+    def back(self) -> Awaitable[None] | None:
+        """Goes back one step; the last screen stays."""
+        if self.app.screen_stack[0] is self:
+            self.tell(f"Nothing to go back to: {self.keymap.shown('app.quit')} quits.")
+            return None
+        return self.quit()
+
     def footer_ids(self) -> Sequence[str]:
         """The actions in the footer, most important first; the last one always stays."""
         return ()
@@ -111,10 +120,12 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
             known[key] = action
         return known[key]
 
-    def acts(self, key: str) -> bool:
-        """Whether a key does more, outside of inputs, than show something."""
-        action = self.action_of(key)
-        return action is None or action.acts
+    def _working_keys(self, action: Action) -> tuple[str, ...]:
+        """The keys of an action that no other action takes in the current contexts."""
+        keys = self.keymap.keys(action)
+        if action.contexts.isdisjoint(self.contexts()):
+            return keys  # of a focused input
+        return tuple(key for key in keys if self.action_of(key) is action)
 
     def keys_dropped(self) -> None:
         """Says that keys in a burst, or right after text, were ignored."""
@@ -123,7 +134,9 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
     @cached_property
     def table(self) -> dict[str, Handler]:
         """The handlers by action id."""
-        return handler_table((*self._common_handlers(), *self.handlers()))
+        heard = {action.id for action in self.keymap.actions_in(*self.KEY_CONTEXTS)}
+        common = (handler for handler in self._common_handlers() if handler.action in heard)
+        return handler_table((*common, *self.handlers()))
 
     def _common_handlers(self) -> Iterator[Handler]:
         yield Handler("app.help", self._help)
@@ -131,10 +144,14 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
         yield Handler("app.palette", self._open_palette)
         yield Handler("app.notices", self.capp.board.open_log)
         yield Handler("app.theme", self.capp.choose_theme)
-        yield Handler("app.quit", self.quit)
+        yield Handler("app.quit", self.quit, label=self._quit_label)
+        yield Handler("app.back", self.back)
         yield Handler("app.interrupt", self.capp.action_interrupt)
         yield Handler("app.photograph", self.capp.photograph)
         yield Handler("app.suspend", self.app.action_suspend_process, lambda: self.capp.can_suspend)
+
+    def _quit_label(self) -> str:
+        return "quit" if self.app.screen_stack[0] is self else "back"
 
     def enabled(self, action_id: str) -> bool:
         """Whether an action applies now."""
@@ -189,10 +206,17 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
         typing = takes_text(self.focused)
         for action_id in self.footer_ids():
             action = actions()[action_id]
-            key = self.keymap.shown_while_typing(action) if typing else self.keymap.shown(action)
+            key = self._shown_key(action, typing=typing)
             if key and self.enabled(action_id):
                 items.append(KeyItem(key, visible_line(self.label(action), 24), action_id))
         return items
+
+    def _shown_key(self, action: Action, *, typing: bool) -> str:
+        """The first key of an action that works now, for display; empty if there is none."""
+        if typing:
+            return self.keymap.shown_while_typing(action)
+        keys = self._working_keys(action) if self.keymap.shown_keys(action) else ()
+        return self.keymap.display(keys[0]) if keys else ""
 
     def refresh_footer(self) -> None:
         for bar in self.query(KeyBar):
@@ -248,7 +272,8 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
 
         offered.sort(key=rank)
         commands = [
-            Command(a.id, a.help.rstrip("."), self.keymap.shown(a), self.label(a)) for a in offered
+            Command(a.id, a.help.rstrip("."), self._shown_key(a, typing=False), self.label(a))
+            for a in offered
         ]
 
         def chosen(action_id: str | None) -> None:
@@ -264,11 +289,13 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
         contexts = self.help_contexts()
         input_actions = [] if contexts == self.contexts() else self.keymap.actions_in(contexts[0])
         listed = list(dict.fromkeys([*input_actions, *self.available()]))
+        keys = {action.id: self._working_keys(action) for action in self.available()}
         self.app.push_screen(
             HelpScreen(
                 self.keymap,
                 listed,
                 topic_of(contexts),
+                keys=keys,
                 contexts=contexts,
                 manual=manual,
                 monochrome=self.capp.palette.monochrome,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import events
@@ -127,6 +127,7 @@ class HelpScreen(ModalScreen[None]):
         actions: Sequence[Action],
         topic: str = "start",
         *,
+        keys: Mapping[str, Sequence[str]] | None = None,
         contexts: Sequence[str] = (),
         dialog: Sequence[Binding] = (),
         manual: bool = False,
@@ -134,11 +135,13 @@ class HelpScreen(ModalScreen[None]):
     ) -> None:
         """`topic` is the page below the keys, `contexts` say which of those come first.
 
-        `dialog` are the bindings of an open dialog; with `manual` it opens at the page.
+        `keys` are those that work, by action, without which the keymap's are shown; `dialog` are
+        the bindings of an open dialog; with `manual` it opens at the page.
         """
         super().__init__()
         self._keymap = keymap
         self._actions = list(actions)
+        self._keys = keys or {}
         self._first = [_GROUPS[context] for context in contexts if context in _GROUPS]
         self._dialog = list(dialog)
         self._monochrome = monochrome
@@ -165,7 +168,8 @@ class HelpScreen(ModalScreen[None]):
         yield from ((name, rows) for name, rows in groups.items() if rows)
 
     def _action_row(self, action: Action) -> tuple[str, str]:
-        keys = [self._keymap.display(key) for key in self._keymap.keys(action)]
+        working = self._keys.get(action.id, self._keymap.keys(action))
+        keys = [self._keymap.display(key) for key in working]
         shown = "  ".join(keys)
         does = action.help
         if action.id.endswith("_1"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from textual.screen import Screen
 
@@ -42,6 +42,15 @@ class OpenScreen(Protocol):
         screen: Screen[T],
         closed: Callable[[T | None], None] | Callable[[T | None], Awaitable[None]] | None = None,
     ) -> object: ...
+
+
+@runtime_checkable
+class AnswersInterrupt(Protocol):
+    """A dialog in which ctrl+c may be an answer."""
+
+    def interrupted(self) -> bool:
+        """Answers for ctrl+c; False if there is no such answer."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from textual.containers import Vertical
@@ -19,6 +19,7 @@ from convtui.tui.drawing.labels import (
     hold_location,
     hold_reason,
 )
+from convtui.tui.widgets.keybar import KeyItem, Keys
 from convtui.tui.widgets.transcript.tool_marks import short_arguments
 
 _TALL = 24
@@ -61,17 +62,22 @@ def _short(hold: RecordDict) -> RecordDict:
     return hold
 
 
-def _label(choice: str, label: str, hold: RecordDict, calls: int) -> str:
-    """A choice's label, specific to what is held."""
-    if not calls:
-        return label
-    target = f"all {calls}" if calls > 1 else "it"
-    verb = "approve" if hold.get("reason") == "tool_approval" else "run"
-    return {
-        "go": f"{verb} {target}",
-        "edit": "edit arguments",
-        "deny": f"deny {'one or all' if calls > 1 else 'it'}",
-    }.get(choice, label)
+def calls_of(hold: RecordDict) -> list[ToolUse]:
+    """The tool calls that are held before they run."""
+    return waiting_uses(hold.get("drafts") or ()) if hold.get("stage") == "tools" else []
+
+
+class _Line(Static):
+    """A text that is laid out again only when it changes: an engine that holds sends heartbeats."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id, markup=False)
+        self._shown: Content | None = None
+
+    def show(self, content: Content) -> None:
+        if self._shown is None or not content.is_same(self._shown):
+            self._shown = content
+            self.update(content)
 
 
 class HoldBar(Vertical):
@@ -89,35 +95,26 @@ class HoldBar(Vertical):
     """
 
     def compose(self):  # type: ignore[no-untyped-def]
-        yield Static(id="hold-reason", markup=False)
-        yield Static(id="hold-decision", markup=False)
-        yield Static(id="hold-calls", markup=False)
-        yield Static(id="hold-estimate", markup=False)
-        yield Static(id="hold-error", markup=False)
-        yield Static(id="hold-choices", markup=False)
+        yield _Line(id="hold-reason")
+        yield _Line(id="hold-decision")
+        yield _Line(id="hold-calls")
+        yield _Line(id="hold-estimate")
+        yield _Line(id="hold-error")
+        yield Keys(id="hold-choices")
 
-    def show(
-        self,
-        hold: RecordDict | None,
-        keys: Mapping[str, str] | None = None,
-        more: Sequence[tuple[str, str]] = (),
-        leave: str = "",
-    ) -> None:
-        """Shows a hold; None hides the bar.
-
-        `keys` are the letters of choices, by id; `more` are (key, label) pairs; `leave` is the key
-        to press first while an input has the focus.
-        """
+    def show(self, hold: RecordDict | None, choices: Sequence[KeyItem] = ()) -> None:
+        """Shows a hold with the keys that answer it; None hides the bar."""
         self.set_class(hold is not None, "-held")
         if hold is None:
+            self.query_one(Keys).items = ()
             return
         error: dict[str, Any] | None = hold.get("error")
         bad = bool(error) or hold.get("reason") == "error"
         self.set_class(bad, "-error")
         mark = "bold reverse $text-error" if bad else "bold reverse $text-warning"
-        calls = waiting_uses(hold.get("drafts") or ()) if hold.get("stage") == "tools" else []
+        calls = calls_of(hold)
         reason = hold_reason(_short(hold) if calls else hold)
-        self.query_one("#hold-reason", Static).update(
+        self.query_one("#hold-reason", _Line).show(
             Content.assemble(
                 (" HELD ", mark),
                 (f" {hold_location(hold)} ", "bold"),
@@ -130,26 +127,14 @@ class HoldBar(Vertical):
         message, frames = error_lines(error)
         if error is not None and visible_line(str(error.get("message") or "-"), 2000) in reason:
             message = ""
-        failure = self.query_one("#hold-error", Static)
+        failure = self.query_one("#hold-error", _Line)
         failure.display = bool(message or frames)
         lines = [*([message] if message else []), *(f"  {line}" for line in frames[-FRAMES:])]
-        failure.update(Content("\n".join(lines)).stylize("$text-error", 0, len(message)))
-        parts: list[tuple[str, str]] = []
-        if leave:
-            parts += [(leave, "bold $text-accent"), (", then:   ", "")]
-        for number, (identity, label) in enumerate(choices_of(hold), 1):
-            key = "enter" if number == 1 else str(number)
-            letter = (keys or {}).get(identity, "")
-            label = _label(identity, label, hold, len(calls))  # noqa: PLW2901
-            if letter:
-                key = f"{key} or {letter}"
-            parts += [(key, "bold $text-accent"), (f" {label}   ", "")]
-        for key, label in more:
-            parts += [(key, "bold $text-accent"), (f" {label}   ", "")]
-        self.query_one("#hold-choices", Static).update(Content.assemble(*parts))
+        failure.show(Content("\n".join(lines)).stylize("$text-error", 0, len(message)))
+        self.query_one(Keys).items = choices
 
     def _show_calls(self, calls: Sequence[ToolUse]) -> None:
-        line = self.query_one("#hold-calls", Static)
+        line = self.query_one("#hold-calls", _Line)
         line.display = bool(calls)
         room = 4 if self.app.size.height >= _TALL else 2
         shown = calls if len(calls) <= room else calls[: room - 1]
@@ -162,16 +147,16 @@ class HoldBar(Vertical):
             parts += [(name, "bold"), (f"({given})", "")]
         if len(shown) < len(calls):
             parts.append((f"\n… {len(calls) - len(shown)} more in the Tools tab", ""))
-        line.update(Content.assemble(*parts))
+        line.show(Content.assemble(*parts))
 
     def _show_estimate(self, hold: RecordDict) -> None:
-        line = self.query_one("#hold-estimate", Static)
+        line = self.query_one("#hold-estimate", _Line)
         text = estimate_of(hold)
         line.display = bool(text)
-        line.update(Content(visible_line(text, 400)))
+        line.show(Content(visible_line(text, 400)))
 
     def _show_decision(self, decision: dict[str, Any] | None, reason: str) -> None:
-        line = self.query_one("#hold-decision", Static)
+        line = self.query_one("#hold-decision", _Line)
         line.display = decision is not None
         if decision is None:
             return
@@ -180,4 +165,4 @@ class HoldBar(Vertical):
         tool = visible_line(str(decision.get("tool") or "no tool was called"), 40)
         head = f"{decision_sign(kind)[0]} {visible_line(kind, 20)}"
         text = f": {text}" if text and text not in reason else ""
-        line.update(Content.assemble((head, "bold"), (f" ({tool})", "$text-muted"), text))
+        line.show(Content.assemble((head, "bold"), (f" ({tool})", "$text-muted"), text))

@@ -40,7 +40,8 @@ class TakeOverInput(SafeTextArea):
     DEFAULT_CSS = """
     TakeOverInput { height: auto; min-height: 3; max-height: 7; display: none;
                     border: tall $border; background: $surface; }
-    TakeOverInput:focus { border: tall $accent; }
+    TakeOverInput.-persona:focus { border: tall $persona; border-title-color: $persona; }
+    TakeOverInput.-provider:focus { border: tall $secondary; border-title-color: $secondary; }
     TakeOverInput.-shown { display: block; }
     """
 
@@ -91,6 +92,11 @@ class TakeOverInput(SafeTextArea):
         self._hint = visible_line(hint, 100)
         self.placeholder = visible_line(placeholder, 200)
         self._show_hint()
+
+    def speaks_for(self, side: str) -> None:
+        """Takes the colour of a side, empty for none."""
+        for name in ("persona", "provider"):
+            self.set_class(name == side, f"-{name}")
 
     def notice(self, text: str) -> None:
         """Shows a text in place of the hint, until the input is sent or empty."""

@@ -332,7 +332,8 @@ START_SPECS = {
 
 
 def test_every_place_that_says_what_to_run_is_known() -> None:
-    """What a log's header names may only be run as a continuation: there the engine asks."""
+    """What a log's header names is run as a continuation, where the engine asks, or again, where
+    the screen does."""
     making, trusting = set(), set()
     for path, tree in source_trees().items():
         for node in ast.walk(tree):

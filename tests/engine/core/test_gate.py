@@ -37,6 +37,16 @@ def take_over(side: str = "persona") -> Answer:
     return take
 
 
+def take_over_and(go: str, side: str = "persona") -> Answer:
+    """Takes a side over at a hold of the other side, then runs or steps."""
+
+    def take(desk: CommandHandler, hold: RecordDict) -> None:
+        desk.carry_out("take_over", {"side": side})
+        desk.carry_out(go, {})
+
+    return take
+
+
 class Waits(Bot):
     """Says half, then waits to be told to go on."""
 
@@ -265,10 +275,47 @@ async def test_a_human_speaks_for_the_provider(tmp_path: Path) -> None:
     bot = Bot()
     ran = await run(
         scenario(bot, ["a", "b"], breakpoints=["~speaker provider"]), tmp_path,
-        plan=[take_over("provider"), ("say", {"text": "by hand"}), "go", "hand_back"],
+        plan=[take_over("provider"), ("say", {"text": "by hand"}), "hand_back"],
     )  # fmt: skip
     assert "by hand" in ran.said
     assert ran.said[-1] == "fine"
+    # The breakpoint fires at the human's own hold.
+    assert ran.driver.where == [("breakpoint", "request"), *[("human", "request")] * 2,
+                                ("ending", "terminate")]  # fmt: skip
+    assert ran.driver.holds[2]["detail"] == (
+        "breakpoint 1: ~speaker provider: you speak for the provider"
+    )
+
+
+async def test_a_step_onto_a_side_of_a_human_asks_the_human_at_once(tmp_path: Path) -> None:
+    what = scenario(Bot(), persona={"name": "Me", "simulator": "human"}, max_turns=4)
+    say = ("say", {"text": "mine"})
+    ran = await run(what, tmp_path, paused=True, plan=[say, say])
+    assert ran.said == ["mine", "fine"] * 2
+    # A pause is over where the human is asked.
+    assert ran.driver.where == [*[("human", "request")] * 2, ("ending", "terminate")]
+
+
+async def test_a_step_goes_on_to_the_turn_after_the_humans(tmp_path: Path) -> None:
+    ran = await run(
+        scenario(Bot(), ["a", "b"]), tmp_path, paused=True,
+        plan=["step_turn", take_over_and("step_turn"), ("say", {"text": "mine"}), "step_turn",
+              "hand_back"],
+    )  # fmt: skip
+    assert ran.said == ["a", "fine", "mine", "fine"]
+    assert ran.driver.where[:4] == [
+        ("pause", "request"), ("step", "request"), ("human", "request"), ("step", "request"),
+    ]  # fmt: skip
+
+
+async def test_a_human_may_skip_and_take_an_overridden_ending_back(tmp_path: Path) -> None:
+    what = scenario(Bot(), persona={"name": "Me", "simulator": "human"}, max_turns=3)
+    say = ("say", {"text": "mine"})
+    ran = await run(what, tmp_path, plan=["skip", say, "override", "undo"])
+    assert ran.said == ["fine", "mine", "fine"]
+    assert ran.one("turn.skipped")["turn"] == 1
+    assert [r["what"] for r in ran.of("debug.overrode")] == ["ending"] * 2
+    assert ran.ended == ("max_turns", "harness")
 
 
 async def test_the_simulator_may_speak_once(tmp_path: Path) -> None:

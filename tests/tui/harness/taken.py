@@ -61,3 +61,8 @@ class Taken(LiveApp):
                          drafts=[draft], hold=self.holds, **more)  # fmt: skip
         await until(pilot, lambda: self.box.my_turn and self.box.has_focus)
         self.box._filled_at = self.box._sent_at = float("-inf")
+
+    def over(self) -> None:
+        """The human's turn is over."""
+        self.handle.hold = None
+        self.handle.notify()

@@ -70,15 +70,25 @@ def guide(**more: Any) -> Guide:
     return made
 
 
+def current(shown: Guide) -> str | None:
+    """What is shown now."""
+    return shown.shown
+
+
+def explains(shown: Guide) -> bool:
+    """Whether it is on now."""
+    return shown.on
+
+
 def test_each_is_shown_once_and_long_enough_to_be_read() -> None:
     shown = guide()
     assert shown.look(0, None, {"streaming"})
-    assert shown.shown == "streaming"
+    assert current(shown) == "streaming"
     assert not shown.look(1, None, {"raw_differs", "streaming"})
     assert shown.look(READ, None, ())
-    assert shown.shown == "raw_differs"
+    assert current(shown) == "raw_differs"
     assert shown.look(READ + GONE, None, {"streaming"})
-    assert shown.shown is None
+    assert current(shown) is None
     assert shown.seen == {"streaming", "raw_differs"}
 
 
@@ -87,10 +97,10 @@ def test_the_rarest_of_what_waits_comes_first_and_the_stale_not_at_all() -> None
     shown.look(0, None, {"streaming"})
     shown.look(1, None, {"raw_differs", "discarded", "signal"})
     shown.look(READ, None, ())
-    assert shown.shown == "discarded"
+    assert current(shown) == "discarded"
     shown.look(1 + STALE, None, ())
     shown.look(READ + GONE, None, ())
-    assert shown.shown is None
+    assert current(shown) is None
     assert "signal" not in shown.seen
 
 
@@ -98,49 +108,56 @@ def test_a_hold_is_explained_at_once_and_until_it_is_over() -> None:
     shown = guide()
     shown.look(0, None, {"streaming"})
     shown.look(1, "held.ending", ())
-    assert shown.shown == "held.ending"
+    assert current(shown) == "held.ending"
     shown.look(100, "held.ending", ())
-    assert shown.shown == "held.ending"
+    assert current(shown) == "held.ending"
     # What was hardly read comes back while it is news.
     shown.look(101, None, {"streaming"})
-    assert shown.shown == "streaming"
+    assert current(shown) == "streaming"
     assert shown.seen == {"held.ending"}
     shown.look(102, "held.ending", ())
-    assert shown.shown == "streaming", "once is enough"
+    assert current(shown) == "streaming", "once is enough"
+
+
+def test_what_a_run_does_is_not_explained_while_it_is_held() -> None:
+    shown = guide(seen={"held.request"})
+    shown.look(0, "held.request", {"streaming", "signal"})
+    assert current(shown) == "signal"
+    assert "streaming" not in shown.seen
 
 
 def test_the_end_stays_on_the_screen() -> None:
     shown = guide()
     shown.look(0, None, {"ended"})
     shown.look(10 * GONE, None, {"ended"})
-    assert shown.shown == "ended"
+    assert current(shown) == "ended"
 
 
 def test_only_the_first_runs_are_explained_and_the_demo() -> None:
     shown = Guide()
     for _ in range(FIRST_RUNS):
         shown.begin(demo=False)
-        assert shown.on
+        assert explains(shown)
     shown = Guide.of_state({"hints": shown.state()})
     shown.begin(demo=True)
-    assert shown.on
+    assert explains(shown)
     shown.begin(demo=False)
-    assert not shown.on
+    assert not explains(shown)
     shown.toggle()
-    assert shown.on, "asked for"
+    assert explains(shown), "asked for"
 
 
 def test_switched_off_it_stays_off_and_switched_on_it_begins_again() -> None:
     shown = guide(seen={"streaming"})
     shown.look(0, None, {"signal"})
     shown.toggle()
-    assert shown.shown is None
+    assert current(shown) is None
     assert not shown.look(1, "held.ending", {"decision"})
     again = Guide.of_state({"hints": shown.state()})
     again.begin(demo=True)
-    assert not again.on
+    assert not explains(again)
     again.toggle()
-    assert again.on
+    assert explains(again)
     assert not again.seen
 
 

@@ -299,7 +299,7 @@ async def test_keys_of_another_hold_are_behind_escape(taken: Taken) -> None:
         _other_hold(taken)
         await until(pilot, lambda: taken.screen.hold_bar.display)
         choices = taken.screen.query_one("#hold-choices")
-        assert str(choices.render()).startswith("esc, then:   enter go on")
+        assert str(choices.render()).startswith("esc first, then:   enter go on")
         await pilot.press("escape")
         await until(pilot, lambda: str(choices.render()).startswith("enter go on"))
         await pilot.press("enter")
@@ -355,7 +355,7 @@ async def test_a_draft_does_not_take_the_place_of_what_is_being_written(taken: T
         await taken.begin(pilot)
         await taken.turn(pilot)
         await pilot.press("ctrl+g")
-        await until(pilot, lambda: taken.title == "drafting for the user")
+        await until(pilot, lambda: taken.title == "drafting for the persona")
         await pilot.press(*"my own")
         await taken.turn(pilot, "Its draft.", draft=True)
         assert taken.box.text == "my own"

@@ -34,6 +34,7 @@ from convtui.tui.sources.source import LiveSource
 from convtui.tui.widgets.notice_line import NoticeLine
 from tests.builders.source_trees import source_trees
 from tests.tui.harness.fake_handle import FakeHandle
+from tests.tui.harness.honesty import check_keys
 from tests.tui.harness.sample import refund, until, write_log
 
 Make = Callable[[ConvtuiApp, Path], ActionScreen]
@@ -52,7 +53,7 @@ def live(app: ConvtuiApp, _: Path) -> ActionScreen:
 
 
 SCREENS: dict[tuple[str, ...], Make] = {
-    ("inspector", "search", "held", "live", "take_over"): live,
+    ("inspector", "search", "dead", "held", "live", "take_over"): live,
     ("inspector", "search", "replay"): lambda app, log: DebuggerScreen(
         app.keymap, ReplaySource(log)
     ),
@@ -83,7 +84,7 @@ def heard_in(contexts: tuple[str, ...]) -> set[str]:
     ids=lambda value: value[-1] if isinstance(value, tuple) else "screen",
 )
 async def test_a_screen_does_just_what_is_heard_on_it(
-    contexts: tuple[str, ...], make: Make, log: Path
+    contexts: tuple[str, ...], make: Make, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = ConvtuiApp(lambda app: make(app, log), state_file=log.parent / "state")
     async with app.run_test(size=(120, 36)) as pilot:
@@ -94,12 +95,15 @@ async def test_a_screen_does_just_what_is_heard_on_it(
         assert heard <= set(table), f"no handler for {sorted(heard - set(table))}"
         if isinstance(screen, DebuggerScreen):
             # Both debuggers have all but what a recording, or a run, has alone.
-            heard |= heard_in(("inspector", "search", "held", "live", "replay", "take_over"))
+            heard |= heard_in(
+                ("inspector", "search", "dead", "held", "live", "replay", "take_over")
+            )
         assert set(table) <= heard, f"no key for {sorted(set(table) - heard)}"
         for handler in table.values():
             assert isinstance(handler.enabled(), bool)
             label = handler.label()
             assert label is None or label
+        check_keys(screen, monkeypatch)
         if isinstance(screen, RehookScreen):
             # It has an engine at work, which is to end before the next screen is looked at.
             await until(pilot, lambda: not screen.running)

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.widgets import Static
 
+from convtui.actions.registry import Keymap
 from convtui.log.detail import TurnDetail
 from convtui.log.reader import digest_until
 from convtui.transcript.fold import Transcript, Turn
 from convtui.tui.drawing.palette import Palette, plain
+from convtui.tui.screens.debugger.hold_bar_feed import choice_items
 from convtui.tui.sources.source import Records
 from convtui.tui.widgets import status
 from convtui.tui.widgets.holdbar import HoldBar
@@ -466,7 +467,7 @@ async def test_no_control_character_of_a_decision_reaches_the_screen() -> None:
         held = {"field": "decision", "decision": {"kind": HOSTILE, "reason": HOSTILE}}
         hold = {"reason": "step", "stage": "response", "drafts": [held],
                 "choices": [{"id": "go", "label": HOSTILE}]}  # fmt: skip
-        bar.show(hold, {"go": "x"}, [("A", "edit")])
+        bar.show(hold, choice_items(hold, Keymap()))
         context = Context(deciding=True, messages=lambda call: [{"role": HOSTILE}])
         for tab in DECIDING:
             inspector.show(detail, hostile, context)
@@ -475,5 +476,5 @@ async def test_no_control_character_of_a_decision_reaches_the_screen() -> None:
             for widget in (view, inspector.pane):
                 for strip in lines(widget):
                     assert not FORBIDDEN.search(strip.text), (tab, strip.text)
-        for static in bar.query(Static):
-            assert not FORBIDDEN.search(str(static.render()).replace("\n", ""))
+        for part in bar.children:
+            assert not FORBIDDEN.search(str(part.render()).replace("\n", ""))

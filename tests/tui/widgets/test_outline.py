@@ -42,7 +42,7 @@ def test_every_row_is_something_and_everything_has_a_row(rows: SessionRows) -> N
     for position in range(rows.turns):
         row = rows.at(rows.row_of_turn(position))
         assert row is not None and row.kind == "turns"
-        assert row.index <= position < row.index + rows.per_row
+        assert row.number <= position < row.number + rows.per_row
     for number, position in enumerate(rows.branches):
         row = rows.at(rows.row_of_branch(number))
         assert row == ("branch", number)

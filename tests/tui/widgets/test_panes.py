@@ -18,6 +18,7 @@ from textual.widget import Widget
 
 from convtui.log.detail import TurnDetail
 from convtui.transcript.fold import Transcript
+from convtui.transcript.past import totals_from
 from convtui.tui.drawing.glyphs import HELD
 from convtui.tui.drawing.palette import DARK, Palette, plain
 from convtui.tui.sources.budget import Limit
@@ -517,7 +518,8 @@ async def test_no_control_character_reaches_a_strip() -> None:
             detail = story.detail(turn)
             context = Context(
                 messages, wire, story.transcript.totals, HOSTILE, HOSTILE,
-                inherited={HOSTILE: {"cost": 1.0}}, limits=[Limit(HOSTILE, "tokens", 1, 2)],
+                inherited={HOSTILE: totals_from({"cost": 1.0})},
+                limits=[Limit(HOSTILE, "tokens", 1, 2)],
                 lineage=[(HOSTILE, HOSTILE, "text")], whole={seq: ("", HOSTILE)},
                 whole_key=HOSTILE,
             )  # fmt: skip

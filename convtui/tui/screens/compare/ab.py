@@ -350,7 +350,7 @@ class ArmsScreen(PaneScreen):
         if self.maximised.restore():
             return
         if not self.running:
-            self.quit()
+            self.back()
             return
         self._stop.set()
         self._work = None

@@ -60,6 +60,13 @@ class ShownConversation:
         return None if handle is None or handle.over else handle.hold
 
     @property
+    def at_breakpoint(self) -> bool:
+        """Whether a breakpoint made the hold, or has fired where a human is asked anyway."""
+        hold = self.hold or {}
+        detail = str(hold.get("detail") or "")
+        return hold.get("reason") == "breakpoint" or detail.startswith("breakpoint ")
+
+    @property
     def over(self) -> bool:
         """Whether a live conversation has ended, however it ended."""
         handle = self.handle

@@ -41,6 +41,8 @@ def footer_ids(conversation: ShownConversation, *, searching: bool) -> Sequence[
     handle = conversation.handle
     if conversation.replay is not None:
         ids: tuple[str, ...] = _REPLAY
+    elif conversation.dead:
+        ids = ("provider.restart", *(name for name in _OVER if name != "provider.reload"))
     elif conversation.over:
         ids = _OVER
     else:
@@ -63,10 +65,7 @@ def take_over_ids(*, can_draft: bool, my_turn: bool) -> Sequence[str]:
 
 
 def beside_hold_bar(items: list[KeyItem], conversation: ShownConversation) -> list[KeyItem]:
-    """`items` without those that the hold bar lists; for a dead engine, with a restart."""
-    if conversation.hold is not None:
-        items = [item for item in items if not item.action.startswith("hold.")]
-    if conversation.dead:
-        items = [item for item in items if item.action != "provider.reload"]
-        items.insert(0, KeyItem("enter", "continue from the log", "provider.reload"))
-    return items
+    """`items` without those that the hold bar lists."""
+    if conversation.hold is None:
+        return items
+    return [item for item in items if not item.action.startswith("hold.")]

@@ -24,6 +24,10 @@ class HoldReply:
         offered = {identity for identity, _ in choices_of(self._conversation.hold)}
         return next((choice for choice in choices if choice in offered), None)
 
+    def label(self, choice: str | None) -> str | None:
+        """What the hold calls a choice; None if it does not offer it."""
+        return dict(choices_of(self._conversation.hold)).get(choice) if choice else None
+
     async def release(self, choice: str, edits: Mapping[str, Any] | None = None) -> bool:
         """Answers the hold and shows a refusal; False if it was refused."""
         handle = self._conversation.handle
@@ -73,3 +77,8 @@ class HoldReply:
         """Says which key pauses."""
         key = self._context.keymap.shown("run.toggle")
         self._context.notify(f"Nothing is held: {key} pauses.")
+
+    def notify_not_offered(self, what: str) -> None:
+        """Says what the hold offers instead."""
+        labels = ", ".join(label for _, label in choices_of(self._conversation.hold))
+        self._context.notify(f"{what} is not possible here; this hold offers: {labels}.", "warning")

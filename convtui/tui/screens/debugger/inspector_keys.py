@@ -37,7 +37,11 @@ class InspectorKeys:
         yield Handler("inspector.next_tab", partial(self._next_tab, 1), enabled)
         yield Handler("inspector.previous_tab", partial(self._next_tab, -1), enabled)
         for number in range(1, TABS + 1):
-            yield Handler(f"inspector.tab_{number}", partial(self._show_tab, number), enabled)
+            yield Handler(
+                f"inspector.tab_{number}",
+                partial(self._show_tab, number),
+                partial(self._has_tab, number),
+            )
         yield Handler("inspector.decision", self._decision, self._deciding)
         pane = self._inspector.pane
         yield Handler("inspector.fold", pane.toggle, self._on_fold, self._fold_label)
@@ -45,6 +49,9 @@ class InspectorKeys:
 
     def _has_turns(self) -> bool:
         return self._conversation.has_turns
+
+    def _has_tab(self, number: int) -> bool:
+        return self._has_turns() and number <= len(self._inspector.tabs)
 
     def _deciding(self) -> bool:
         return self._conversation.deciding

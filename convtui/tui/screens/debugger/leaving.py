@@ -26,13 +26,33 @@ class Leaving:
         self._conversation = context.conversation
         self._asks = asks
         self._leave = leave
+        self._closing = False
+
+    @property
+    def does(self) -> str:
+        """What leaving does to a live conversation, as a verb; empty if there is none."""
+        if not self._conversation.going:
+            return ""
+        return "asks whether to end the conversation" if self._asks() else "ends and saves it"
+
+    def stays(self) -> bool:
+        """Whether a live conversation is only left on purpose; says so in a notice."""
+        going = self._conversation.going
+        if going:
+            key = self._context.keymap.shown("app.quit")
+            self._context.notify(f"The conversation goes on: {key} leaves it.")
+        return going
 
     async def leave(self) -> None:
         ended = self._conversation.over
         run = self._conversation.run
+        if self._closing:
+            self._context.blocked()
+            return
         if run is not None and not ended:
             if self._asks() and not await self._confirmed():
                 return
+            self._closing = True
             self._conversation.busy_with = "closing the log"
             self._context.repaint()
             await run.close()
@@ -44,6 +64,7 @@ class Leaving:
                 "The conversation is still running",
                 [("end", "End it and save"), ("stay", "Stay")],
                 "It is in the log and can be continued later with --resume.",
+                on_interrupt="end",
             )
         )
         return answer == "end"

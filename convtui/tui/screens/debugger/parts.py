@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from textual.widgets import Input, TextArea
 
 from convtui.errors import EngineError, UsageError
+from convtui.tui.screens.debugger.ask_again_with import AskAgainWith
 from convtui.tui.screens.debugger.branches import Branches
 from convtui.tui.screens.debugger.break_marks import BreakMarks
 from convtui.tui.screens.debugger.breakpoints import Breakpoints
@@ -21,8 +22,9 @@ from convtui.tui.screens.debugger.corrections import Corrections
 from convtui.tui.screens.debugger.empty_states import before_the_first_turn
 from convtui.tui.screens.debugger.fault_injection import FaultInjection
 from convtui.tui.screens.debugger.hints import Hints
-from convtui.tui.screens.debugger.hold_answers import HoldAnswers, OtherAnswers, choice_keys
+from convtui.tui.screens.debugger.hold_answers import HoldAnswers, OtherAnswers
 from convtui.tui.screens.debugger.hold_bar_feed import HoldBarFeed
+from convtui.tui.screens.debugger.hold_drafts import HoldDrafts
 from convtui.tui.screens.debugger.hold_reply import HoldReply
 from convtui.tui.screens.debugger.inspector_feed import InspectorFeed
 from convtui.tui.screens.debugger.inspector_keys import InspectorKeys
@@ -131,11 +133,11 @@ class DebuggerParts:
                 self.tools.answer,
                 BudgetRaise(context, reply).answer,
             ),
-            edit=self.tools.edit,
             write=self.take_over.write,
             can_write=lambda: bool(self.take_over.sides),
         )
-        self.holds = HoldAnswers(context, reply, others, outside)
+        drafts = HoldDrafts(context, reply, outside, self.tools.edit)
+        self.holds = HoldAnswers(context, reply, drafts, others)
         self.provider = ProviderReload(
             context,
             attach=screen.attach,
@@ -177,9 +179,12 @@ class DebuggerParts:
         breaks = Breakpoints(context)
         replay = screen.replay
         self._controllers: tuple[Controller, ...] = (
-            RunControl(context) if replay is None else Transport(context, replay, view, jump),
+            RunControl(context, reply)
+            if replay is None
+            else Transport(context, replay, view, jump),
             breaks,
             self.holds,
+            AskAgainWith(context, reply),
             self.tools,
             self.take_over,
             self.provider,
@@ -222,7 +227,7 @@ class DebuggerParts:
             context,
             widgets.hold_bar,
             widgets.take_over,
-            choice_keys=choice_keys(screen.keymap),
+            enter_works=lambda: not self.inspector_keys.on_fold(),
             show_input=self.take_over.show,
             decision_held=lambda: self.briefs.decision_held,
         )

@@ -19,6 +19,8 @@ from convtui.tui.sources import watch
 if TYPE_CHECKING:
     from convtui.tui.sources.run import LiveRun
 
+_FROM_LOG = "continue from the log"
+
 
 class ProviderReload:
     """Starts the engine, and replaces it by one with the current code."""
@@ -64,13 +66,20 @@ class ProviderReload:
 
     def handlers(self) -> Iterator[Handler]:
         yield Handler("provider.reload", self._reload, self._can_reload, self._label, moves=True)
+        yield Handler(
+            "provider.restart",
+            self.restart,
+            lambda: self._conversation.dead,
+            lambda: _FROM_LOG,
+            moves=True,
+        )
 
     def _can_reload(self) -> bool:
         conversation = self._conversation
         return conversation.run is not None and (not conversation.over or conversation.dead)
 
     def _label(self) -> str | None:
-        return "continue from the log" if self._conversation.over else None
+        return _FROM_LOG if self._conversation.over else None
 
     async def start(self) -> None:
         """Starts the run; if the engine cannot start, opens the pane that says why."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+from convtui.actions.hold_choices import GOES_ON
 from convtui.protocol import Commands
 from convtui.tui.screens.debugger.context import DebuggerContext
+from convtui.tui.screens.debugger.hold_reply import HoldReply
 from convtui.tui.screens.handlers import Handler
 
 _PASSABLE = ("pause", "step", "breakpoint", "ending")
@@ -16,9 +18,10 @@ _PASSABLE = ("pause", "step", "breakpoint", "ending")
 class RunControl:
     """Sends run commands to the engine of a live conversation."""
 
-    def __init__(self, context: DebuggerContext) -> None:
+    def __init__(self, context: DebuggerContext, reply: HoldReply) -> None:
         self._context = context
         self._conversation = context.conversation
+        self._reply = reply
 
     def handlers(self) -> Iterator[Handler]:
         send = self._context.send
@@ -29,7 +32,7 @@ class RunControl:
         yield Handler(
             "run.step_stage", partial(send, Commands.STEP_STAGE), self._can_go_on, moves=True
         )
-        yield Handler("run.continue", partial(send, Commands.CONTINUE), self._can_go_on, moves=True)
+        yield Handler("run.continue", self._continue, self._can_continue, moves=True)
         yield Handler("run.cancel_call", self._cancel, self._can_cancel, self._cancel_label)
         yield Handler("run.kill_engine", self._kill, lambda: self._conversation.going)
 
@@ -37,6 +40,16 @@ class RunControl:
         hold = self._conversation.hold
         passable = hold is None or hold.get("reason") in _PASSABLE
         return passable and self._conversation.going
+
+    def _can_continue(self) -> bool:
+        return self._can_go_on() or self._reply.offers(*GOES_ON) is not None
+
+    async def _continue(self) -> None:
+        choice = None if self._can_go_on() else self._reply.offers(*GOES_ON)
+        if choice is not None:
+            await self._reply.release(choice)
+        else:
+            await self._context.send(Commands.CONTINUE)
 
     def _pausing(self) -> bool:
         handle = self._conversation.handle

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
@@ -43,7 +43,7 @@ TICK = 0.25
 class DebuggerScreen(ActionScreen):
     """Outline, transcript and inspector between two status lines; holds and keys below."""
 
-    KEY_CONTEXTS = ("inspector", "search", "held", "live", "replay")
+    KEY_CONTEXTS = ("inspector", "search", "dead", "held", "live", "replay")
     DEFAULT_CSS = """
     DebuggerScreen { layout: vertical; }
     DebuggerScreen #body { height: 1fr; }
@@ -213,8 +213,7 @@ class DebuggerScreen(ActionScreen):
 
     def _hold_changed(self) -> None:
         self.capp.attention.held(self.conversation.hold)
-        reason = (self.conversation.hold or {}).get("reason")
-        if self.run is not None and reason == "breakpoint":
+        if self.run is not None and self.conversation.at_breakpoint:
             # A one-time breakpoint is off now.
             run_while_open(self, self.run.refresh_breakpoints(), group="breakpoints")
         if self.conversation.has_turns:
@@ -298,7 +297,7 @@ class DebuggerScreen(ActionScreen):
 
     async def on_take_over_input_simulator_asked(self, event: TakeOverInput.SimulatorAsked) -> None:
         event.stop()
-        await self.parts.holds.take("simulate", what="Letting the simulator speak")
+        await self.parts.holds.take("simulate", what="Letting the side speak for itself")
 
     async def on_take_over_input_draft_asked(self, event: TakeOverInput.DraftAsked) -> None:
         event.stop()
@@ -323,9 +322,11 @@ class DebuggerScreen(ActionScreen):
         """`inspector` while keys go to its folds, `search` while matches are highlighted, then the
         debugger's state."""
         live = "held" if self.conversation.hold is not None else "live"
-        state = "replay" if self.run is None else live
+        states: tuple[str, ...] = ("replay",) if self.run is None else (live,)
+        if self.conversation.dead:
+            states = ("dead", live)
         first = ("inspector",) if self.parts.inspector_keys.on_fold() else ()
-        return (*first, "search", state) if self.parts.search.text else (*first, state)
+        return (*first, "search", *states) if self.parts.search.text else (*first, *states)
 
     def help_contexts(self) -> tuple[str, ...]:
         """The contexts, after that of the take-over's input while it has the focus."""
@@ -358,28 +359,24 @@ class DebuggerScreen(ActionScreen):
             self.parts.hold_bar.show()
         self.refresh_footer()
 
-    def action_press(self, key: str) -> None:
-        """Handles Enter for a dead engine, which restarts it, and Escape outside of a search."""
-        if key == "enter" and self.conversation.dead:
-            self.spawn(self.parts.provider.restart())
-            return
-        if key == "escape" and not self.parts.search.text:
-            self._step_back()
-            return
-        super().action_press(key)
-
-    def _step_back(self) -> None:
-        if self.parts.layout.restore():
-            return
-        if self.narrow and self.inspecting:
-            self.show_inspector(False)
-        self.view.focus()
-
-    def on_key(self, event: events.Key) -> None:
-        """Closes the search line on Escape."""
-        if event.key == "escape" and isinstance(self.focused, Input):
-            event.stop()
+    def back(self) -> Awaitable[None] | None:
+        """Goes back to the transcript, then to the screen below; a live run is never left."""
+        if isinstance(self.focused, Input):
             self.parts.search.close()
+            return None
+        if self.parts.layout.restore():
+            return None
+        covered = self.narrow and self.inspecting
+        if covered:
+            self.show_inspector(False)
+        if covered or not self.view.has_focus:
+            self.view.focus()
+            return None
+        return None if self.parts.leaving.stays() else super().back()
+
+    @property
+    def quit_does(self) -> str:  # type: ignore[override]
+        return self.parts.leaving.does
 
     def on_resize(self, event: events.Resize) -> None:
         self.parts.layout.resized()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 
 from textual import events
@@ -10,16 +10,19 @@ from textual.timer import Timer
 
 from convtui.protocol import Commands
 from convtui.records.codec import RecordDict
-from convtui.scenario.simulators.registry import HUMAN
 from convtui.tui.keyboard.typed_keys import takes_text
 from convtui.tui.screens.debugger.context import DebuggerContext, WriteOutside
 from convtui.tui.screens.debugger.hold_reply import HoldReply
-from convtui.tui.screens.debugger.take_over_labels import WHO, draft_of, input_labels
+from convtui.tui.screens.debugger.take_over_labels import (
+    SPEAKER,
+    draft_of,
+    input_labels,
+)
+from convtui.tui.screens.debugger.taken_sides import TakenSides
 from convtui.tui.screens.dialogs.questions import Ask
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.textual_compat import forward
 from convtui.tui.timers import call_once
-from convtui.tui.widgets import status
 from convtui.tui.widgets.takeover import TakeOverInput
 from convtui.tui.widgets.transcript.transcript_view import TranscriptView
 
@@ -50,8 +53,7 @@ class TakeOver:
         self._draft_over = ""
         """The input's text when the draft was requested."""
         self._hold_seen: object = None
-        self._sides: frozenset[str] = frozenset()
-        """The sides taken over, as the engine last reported."""
+        self._taken = TakenSides(self._conversation)
         self._wants_input = False
         """Whether the input gets the focus as soon as the user stops typing elsewhere."""
         self._input_timer: Timer | None = None
@@ -73,7 +75,7 @@ class TakeOver:
         )
         yield Handler("take_over.send", self._box.send)
         yield Handler("take_over.newline", self._new_line)
-        yield Handler("take_over.draft", self.make_draft, label=self._draft_label)
+        yield Handler("take_over.draft", self.make_draft, self._can_draft, self._draft_label)
         yield Handler("take_over.editor", self.write_outside)
         yield Handler("take_over.leave", self.leave_input)
 
@@ -86,7 +88,7 @@ class TakeOver:
     def status(self) -> list[str]:
         """The sides that the human speaks for, for the status line."""
         sides = self.sides
-        return [f"you are {' and '.join(f'the {WHO[side]}' for side in sides)}"] if sides else []
+        return [f"you are {' and '.join(f'the {side}' for side in sides)}"] if sides else []
 
     # --- choices
 
@@ -120,29 +122,35 @@ class TakeOver:
     @property
     def sides(self) -> list[str]:
         """The sides that a human speaks for."""
-        run, transcript = self._conversation.run, self._conversation.transcript
-        if run is None or self._conversation.over:
-            return []
-        if transcript.records:
-            self._sides = frozenset(transcript.taken_over)
-        elif status.simulator_of(run.spec.scenario) == HUMAN:
-            self._sides |= {"persona"}
-        side = self._conversation.speaks_for
-        return sorted(self._sides | {side} if side else self._sides)
+        return self._taken.sides
 
-    async def _toggle(self, side: str) -> None:
+    def _toggle(self, side: str) -> Awaitable[None] | None:
+        """Takes a side over, or hands it back. The input is alive at once: what follows is text."""
         if not self._conversation.going:
             self._context.notify("The conversation is over.")
-            return
-        who = "simulator" if side == "persona" else "provider"
+            return None
         if side in self.sides:
-            if await self._context.send(Commands.HAND_BACK, side=side):
+            return self._hand_back(side)
+        self._taken.ask_for(side)
+        self.show()
+        self._wants_input = False
+        self._box.focus()
+        return self._take(side)
+
+    async def _hand_back(self, side: str) -> None:
+        if await self._context.send(Commands.HAND_BACK, side=side):
+            self._view.focus()
+            self._context.notify(f"The {SPEAKER[side]} speaks again.")
+
+    async def _take(self, side: str) -> None:
+        accepted = False
+        try:
+            accepted = await self._context.send(Commands.TAKE_OVER, side=side)
+        finally:
+            if not accepted:
+                self._taken.refused(side)
                 self._view.focus()
-                self._context.notify(f"The {who} speaks again.")
-        elif await self._context.send(Commands.TAKE_OVER, side=side):
-            self._context.notify(
-                f"You are now the {WHO[side]}; the input says when it is your turn."
-            )
+                self._context.repaint()
 
     # --- the input
 
@@ -187,6 +195,9 @@ class TakeOver:
 
     # --- drafts
 
+    def _can_draft(self) -> bool:
+        return self._reply.offers("draft") is not None
+
     def _draft_label(self) -> str | None:
         hold = self._conversation.hold
         return "other draft" if hold is not None and draft_of(hold) is not None else None
@@ -198,7 +209,7 @@ class TakeOver:
             self._context.notify("Drafts are possible when it is your turn to speak.")
             return
         if self._reply.offers("draft") is None:
-            self._context.notify(f"No draft: nothing else speaks for the {WHO[side]}.", "warning")
+            self._context.notify(f"No draft: nothing else speaks for the {side}.", "warning")
             return
         before = self._box.text
         if await self._reply.release("draft"):
@@ -211,7 +222,8 @@ class TakeOver:
         what is being typed stays text.
         """
         hold = self._conversation.hold
-        my_turn = bool(self._conversation.speaks_for)
+        side = self._conversation.speaks_for
+        my_turn = bool(side)
         box = self._box
         was_shown = box.has_class("-shown")
         drafting = bool(self._drafting) and not self._conversation.over
@@ -235,10 +247,12 @@ class TakeOver:
             box.notice("")
         focused = self._take_focus(box) if speaks else False
         if box.has_class("-shown"):
+            sides = self.sides
+            box.speaks_for(side or (sides or [""])[0])
             labels = input_labels(
                 self._conversation,
                 self._context.keymap,
-                sides=self.sides,
+                sides=sides,
                 drafting=self._drafting,
                 inside=box.has_focus,
             )

@@ -11,8 +11,8 @@ from convtui.text.boundary import visible_line
 from convtui.tui.screens.debugger.context import ShownConversation
 from convtui.tui.widgets.holdbar import choices_of
 
-WHO = {"persona": "user", "provider": "provider"}
-"""The name of each side in messages."""
+SPEAKER = {"persona": "simulator", "provider": "provider"}
+"""Who speaks for each side otherwise."""
 
 
 def input_labels(
@@ -35,15 +35,15 @@ def input_labels(
         hint = f"{leave}, then enter, continues" if conversation.dead else f"{leave} leaves it"
         return f"{what}: your text is kept", hint if inside else "", ""
     if hold is None or not side:
-        who = " and ".join(f"the {WHO[side]}" for side in sides)
+        who = " and ".join(f"the {side}" for side in sides)
         hint = f"{leave}: the choices of the hold" if hold is not None and inside else ""
         if drafting:
             cancel = keymap.shown("run.cancel_call")
-            title = f"drafting for the {WHO[drafting]}"
+            title = f"drafting for the {drafting}"
             return title, f"{leave}, then {cancel}, cancels it", "The draft appears here."
         title = f"you are {who}: not your turn yet" if who else "no side is taken over"
-        return title, hint, "Type ahead: your text waits here for your turn."
-    title = f"you speak for the {WHO[side]}"
+        return title, hint, "You can write ahead: the text waits here for your turn."
+    title = f"you speak for the {side}"
     if side == "persona":
         title += f", {visible_line(conversation.sides[0], 40)}"
     offered = {choice for choice, _ in choices_of(hold)}
@@ -57,9 +57,9 @@ def input_labels(
         placeholder = f"{detail}. Enter accepts it; typing replaces it."
     elif "simulate" in offered:
         speaker = "simulator" if side == "persona" else "provider"
-        placeholder = f"Say something as the {WHO[side]}, or press Enter to let the {speaker} speak"
+        placeholder = f"Say something as the {side}, or press Enter to let the {speaker} speak"
     else:
-        placeholder = f"Say something as the {WHO[side]}"
+        placeholder = f"Say something as the {side}"
     return title, f"{leave}: {more}", placeholder
 
 

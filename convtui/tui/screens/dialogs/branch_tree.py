@@ -69,6 +69,8 @@ class BranchesScreen(ModalScreen[Chosen | None]):
         self._parents: dict[Path, RunSummary] = {}
         self._changes: dict[Path, str] = {}
         """What differs in a branch, by log, once it is known."""
+        self._comparing: Path | None = None
+        """The branch that is being compared with its parent."""
 
     def compose(self) -> ComposeResult:
         with DialogBox("branches of this conversation", "enter open  c compare  esc close"):
@@ -163,7 +165,8 @@ class BranchesScreen(ModalScreen[Chosen | None]):
             return
         run = branch.run
         changes = self._changes.get(run.path)
-        if changes is None and run.path in self._parents:
+        if changes is None and run.path in self._parents and self._comparing != run.path:
+            self._comparing = run.path
             run_while_open(self, self._load_changes(run), group="changes", exclusive=True)
         lines = [f"changed: {'comparing ...' if changes is None else changes}"]
         if run.path not in self._parents:
@@ -175,6 +178,7 @@ class BranchesScreen(ModalScreen[Chosen | None]):
     async def _load_changes(self, run: RunSummary) -> None:
         parent = self._parents[run.path]
         changes = await asyncio.to_thread(branch_changes, parent.path, run.path)
+        self._comparing = None
         if not run.running:
             self._changes[run.path] = changes
         # The list is removed before the screen.

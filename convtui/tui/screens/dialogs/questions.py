@@ -47,14 +47,25 @@ class Choose(ModalScreen[str | None]):
         Binding("pagedown", "scroll(1)", "down", priority=True),
     ]
 
-    def __init__(self, title: str, answers: Sequence[tuple[str, str]], text: str = "") -> None:
+    def __init__(
+        self,
+        title: str,
+        answers: Sequence[tuple[str, str]],
+        text: str = "",
+        *,
+        on_interrupt: str = "",
+    ) -> None:
+        """`on_interrupt` is the answer that ctrl+c gives, if any."""
         super().__init__()
+        self._on_interrupt = on_interrupt
         self._title = title
         self._text = text
         self._answers = list(answers)
 
     def compose(self) -> ComposeResult:
-        with DialogBox(self._title, "enter choose  esc stay"):
+        interrupt = dict(self._answers).get(self._on_interrupt, "")
+        keys = f"enter choose  esc stay{f'  ctrl+c {interrupt.lower()}' if interrupt else ''}"
+        with DialogBox(self._title, keys):
             if self._text:
                 with VerticalScroll() as text:
                     text.can_focus = False
@@ -85,6 +96,12 @@ class Choose(ModalScreen[str | None]):
         """Scrolls a long text."""
         for text in self.query(VerticalScroll):
             (text.scroll_page_down if pages > 0 else text.scroll_page_up)(animate=False)
+
+    def interrupted(self) -> bool:
+        """Answers for ctrl+c; False if there is no such answer."""
+        if self._on_interrupt:
+            self.dismiss(self._on_interrupt)
+        return bool(self._on_interrupt)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()

@@ -299,7 +299,7 @@ class ProfileScreen(PaneScreen):
         if self.running:
             self._stop.set()
         else:
-            self.quit()
+            self.back()
 
     def _open_run(self) -> None:
         """Opens the selected run, or the only one."""

@@ -371,7 +371,7 @@ class RehookScreen(ActionScreen):
         elif self.has_class("-details"):
             self._toggle_details()
         else:
-            self.quit()
+            self.back()
 
     def _toggle_details(self) -> None:
         """Shows or hides what the hooks made of the selected reply."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from pathlib import Path
 
 from textual import events
@@ -190,15 +190,13 @@ class RunsScreen(ActionScreen):
     def on_input_submitted(self) -> None:
         self._filter.submit()
 
-    def on_key(self, event: events.Key) -> None:
-        """Escape clears and leaves the filter, then the screen."""
-        if event.key != "escape":
-            return
-        event.stop()
-        if not self._box.value and not self._box.has_focus:
-            self.quit()
-        self._box.value = ""
-        self._listed.focus()
+    def back(self) -> Awaitable[None] | None:
+        """Clears and leaves the filter, then the screen."""
+        if self._box.value or self._box.has_focus:
+            self._box.value = ""
+            self._listed.focus()
+            return None
+        return super().back()
 
     def on_descendant_focus(self) -> None:
         self.refresh_footer()

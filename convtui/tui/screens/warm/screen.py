@@ -287,4 +287,4 @@ class WarmScreen(PaneScreen):
             self._preview()
             self.refresh_footer()
         else:
-            self.quit()
+            self.back()

@@ -258,7 +258,7 @@ class Outline(LineView):
         session = self._tree.transcript.sessions[item - 1]
         what = self._tree.rows(item).at(row)
         if what is not None and what.kind == "branch":
-            branch = self._tree.branches_of(session)[what.index][1]
+            branch = self._tree.branches_of(session)[what.number][1]
             self.open_log(branch.path)
         elif what is not None and what.kind == "heading":
             self._fold(session, folded=session.index not in self._tree.folded)
@@ -306,8 +306,8 @@ class Outline(LineView):
         if what is None or what.kind in ("call", "skipped", "coming"):
             return False
         if what.kind == "turns":
-            last = min(self._tree.turns_of(session), what.index + self._tree.cell(session)[1]) - 1
-            self._select(session.turns[min(what.index + column, last)])
+            last = min(self._tree.turns_of(session), what.number + self._tree.cell(session)[1]) - 1
+            self._select(session.turns[min(what.number + column, last)])
         else:
             self._go((item, row))
         return True
@@ -341,7 +341,7 @@ class Outline(LineView):
         column = (x - INDENT) // width
         if x < INDENT or column >= per_row:
             return None
-        cell = what.index + column
+        cell = what.number + column
         return session.turns[cell] if cell < self._tree.turns_of(session) else None
 
     def on_click(self, event: events.Click) -> None:

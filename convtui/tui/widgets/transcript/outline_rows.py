@@ -12,11 +12,11 @@ Kind = Literal["heading", "skipped", "call", "turns", "branch", "coming"]
 
 
 class Row(NamedTuple):
-    """What a row shows: `index` is that of the call, the first turn of the row, the branch, or the
+    """What a row shows: `number` is that of the call, the first turn of the row, the branch, or the
     session to come."""
 
     kind: Kind
-    index: int = 0
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,19 +206,19 @@ class OutlineTree:
         if what.kind == "heading":
             return self._heading(session)
         if what.kind == "turns":
-            return self._cells(session, what.index, cursor)
+            return self._cells(session, what.number, cursor)
         if what.kind == "skipped":
             why = visible_line(session.skipped or "", 80)
             return [("  skipped", "warning"), (f": {why}", "muted")]
         if what.kind == "branch":
-            branch = self.branches_of(session)[what.index][1]
+            branch = self.branches_of(session)[what.number][1]
             more = [(f" {word}", role) for word, role in branch.words]
             name = (visible_line(branch.name, 12), "accent")
             return _fitting([("  └ ", "muted"), name], more, self.width)
         if what.kind == "coming":
-            number = session.index + 1 + what.index
-            return [(f"  {number} {visible_line(self._coming()[what.index], 24)}", "muted")]
-        return [("  ", "muted"), *call_spans(self.calls_of(session.index)[what.index])]
+            number = session.index + 1 + what.number
+            return [(f"  {number} {visible_line(self._coming()[what.number], 24)}", "muted")]
+        return [("  ", "muted"), *call_spans(self.calls_of(session.index)[what.number])]
 
     def _cells(self, session: Session, first: int, cursor: int) -> list[Span]:
         width, per_row = self.cell(session)

@@ -95,7 +95,7 @@ async def test_arms_are_chosen_by_hand_and_by_filter(runs: Path, tmp_path: Path)
         await until(pilot, lambda: screen.found is not None)
         await until(pilot, lambda: "A warm has 55.0 points fewer errors" in doc(app))
         assert "5.0 %" in text(app) and "60.0 %" in text(app) and "+55.0 points" in text(app)
-        await pilot.press("c")
+        await pilot.press("c", "c")
         await until(pilot, lambda: "puts the selected run in or out" in doc(app))
         assert not listed.arms
         await pilot.press("enter")

@@ -10,7 +10,7 @@ import pytest
 from textual.widgets import Input, OptionList, Static
 
 from convtui.tui.screens import external_editor
-from convtui.tui.screens.debugger import hold_answers
+from convtui.tui.screens.debugger import hold_drafts
 from convtui.tui.screens.dialogs.questions import Ask, Choose, Edit
 from convtui.tui.widgets.safe_area import SafeTextArea
 from tests.tui.harness.live_app import LiveApp
@@ -44,7 +44,7 @@ class Held(LiveApp):
         super().__init__(folder, OPENING, SCENARIO)
 
     def shown(self, part: str) -> str:
-        return str(self.screen.hold_bar.query_one(f"#hold-{part}", Static).render())
+        return str(self.screen.hold_bar.query_one(f"#hold-{part}").render())
 
     async def tools(self, pilot: Any, drafts: list[dict[str, Any]], **more: Any) -> None:
         more.setdefault("reason", "tool_approval")
@@ -138,7 +138,7 @@ async def test_of_several_calls_one_is_chosen_for_editing(held: Held) -> None:
     async with held.app.run_test(size=(120, 26)) as pilot:
         await held.begin(pilot)
         await held.tools(pilot, THREE)
-        await pilot.press("3")
+        await pilot.press("e")
         chooser = await held.opened(pilot, Choose)
         labels = [str(o.prompt) for o in chooser.query_one(OptionList).options]
         assert labels == ["1 pay(amount: 5)", "2 pay(amount: 7)", "3 look()", "all of them"]
@@ -164,7 +164,7 @@ async def test_one_call_or_all_are_denied_with_a_reason(
     async with held.app.run_test(size=(120, 26)) as pilot:
         await held.begin(pilot)
         await held.tools(pilot, THREE)
-        await pilot.press("2")
+        await pilot.press("D")
         await held.opened(pilot, Choose)
         await pilot.press(*keys)
         dialog = await held.opened(pilot, Ask)
@@ -178,7 +178,7 @@ async def test_leaving_the_question_denies_nothing(held: Held) -> None:
     async with held.app.run_test(size=(120, 26)) as pilot:
         await held.begin(pilot)
         await held.tools(pilot, ONE)
-        await pilot.press("2")
+        await pilot.press("D")
         await held.opened(pilot, Ask)
         await pilot.press("escape")
         await until(pilot, lambda: held.app.screen is held.screen)
@@ -254,7 +254,7 @@ async def test_a_budget_is_raised_to_a_number(held: Held) -> None:
         assert held.last == ("release", {"choice": "raise", "edits": {"limit": 1000.0}})
 
 
-@pytest.mark.parametrize(("key", "choice"), [("2", "go"), ("3", "end")])
+@pytest.mark.parametrize(("key", "choice"), [("c", "go"), ("X", "end")])
 async def test_over_budget_it_can_go_on_or_end(held: Held, key: str, choice: str) -> None:
     async with held.app.run_test(size=(120, 26)) as pilot:
         await held.begin(pilot)
@@ -273,6 +273,6 @@ async def test_what_a_call_may_use_is_read_before_it_is_made(held: Held) -> None
                                  {"field": "estimate", "label": "e", "text": usage}])  # fmt: skip
         await until(pilot, lambda: held.screen.hold_bar.display)
         assert held.shown("estimate") == usage
-        assert [field for field, _, _ in hold_answers.drafts_of(held.handle.hold or {})] == [
+        assert [field for field, _, _ in hold_drafts.drafts_of(held.handle.hold or {})] == [
             "messages"
         ]

@@ -129,7 +129,7 @@ async def test_a_held_decision_is_told_and_can_be_replaced(deciding: Deciding) -
             bar.query_one("#hold-decision").render()
         )
         assert "A edit the brief" in str(bar.query_one("#hold-choices").render())
-        await pilot.press("2")
+        await pilot.press("e")
         await until(pilot, lambda: isinstance(deciding.app.screen, Edit))
         area = deciding.app.screen.query_one(SafeTextArea)
         assert area.text == ANSWER
@@ -158,7 +158,7 @@ async def test_stopping_at_once_and_abstaining_with_a_reason(deciding: Deciding)
     async with deciding.app.run_test(size=(120, 26)) as pilot:
         await deciding.begin(pilot)
         await deciding.hold(pilot)
-        await pilot.press("4")
+        await pilot.press("Q")
         await until(pilot, lambda: isinstance(deciding.app.screen, Ask))
         await pilot.press("enter")
         assert isinstance(deciding.app.screen, Ask)
@@ -166,7 +166,7 @@ async def test_stopping_at_once_and_abstaining_with_a_reason(deciding: Deciding)
         await until(pilot, lambda: deciding.handle.orders)
         assert deciding.last == ("release", {"choice": "abstain", "edits": {"reason": "why"}})
         await deciding.hold(pilot)
-        await pilot.press("3")
+        await pilot.press("S")
         assert deciding.last == ("release", {"choice": "stop", "edits": {}})
 
 

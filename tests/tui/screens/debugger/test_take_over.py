@@ -11,7 +11,7 @@ from textual.app import SuspendNotSupported
 from convtui.tui.screens import external_editor
 from convtui.tui.screens.dialogs.questions import Ask
 from convtui.tui.widgets.keybar import KeyBar
-from tests.tui.harness.sample import until
+from tests.tui.harness.sample import turn, until
 from tests.tui.harness.taken import DECIDES, SAYS, Taken
 
 
@@ -20,22 +20,53 @@ def taken(tmp_path: Path) -> Taken:
     return Taken(tmp_path)
 
 
+async def test_the_input_is_alive_as_soon_as_a_side_is_taken_over(taken: Taken) -> None:
+    async with taken.app.run_test(size=(120, 26)) as pilot:
+        await taken.begin(pilot)
+        taken.hands.gap = 0.1
+        await pilot.press("t", *"Hi there, run")
+        assert taken.handle.orders == [("take_over", {"side": "persona"})]
+        assert taken.box.text == "Hi there, run"
+        assert taken.title == "you are the persona: not your turn yet"
+        assert "You can write ahead" in str(taken.box.placeholder)
+        # The engine reports it, and then it is the other side's turn: the text stays.
+        taken.handle.tell({"type": "debug.took_over", "side": "persona"}, *turn(3, "provider", "x"))
+        await pilot.press(*" it")
+        assert taken.box.text == "Hi there, run it"
+        taken.hands.gap = 1.0
+        await taken.turn(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: taken.last[1].get("choice") == "say")
+        assert taken.last[1]["edits"] == {"text": "Hi there, run it"}
+
+
+async def test_a_side_that_cannot_be_taken_over_leaves_the_keys_alone(taken: Taken) -> None:
+    async with taken.app.run_test(size=(120, 26)) as pilot:
+        await taken.begin(pilot)
+        taken.handle.refuse = "the engine is busy"
+        await pilot.press("t")
+        await until(pilot, lambda: "The engine is busy." in taken.notices())
+        await until(pilot, lambda: taken.screen.view.has_focus and not taken.box.display)
+
+
 async def test_whose_words_these_are_is_said(taken: Taken) -> None:
     async with taken.app.run_test(size=(120, 26)) as pilot:
         await taken.begin(pilot)
-        await pilot.press("t")
-        assert taken.last == ("take_over", {"side": "persona"})
         await pilot.press("T")
         assert taken.last == ("take_over", {"side": "provider"})
         taken.handle.tell({"type": "debug.took_over", "side": "provider"})
         await until(pilot, lambda: taken.title == "you are the provider: not your turn yet")
+        assert taken.box.has_class("-provider")
         await taken.turn(pilot, side="provider")
         assert taken.title == "you speak for the provider"
         assert "as the provider" in str(taken.box.placeholder)
         await pilot.press("escape", "T")
         await until(pilot, lambda: taken.last == ("hand_back", {"side": "provider"}))
+        taken.handle.tell({"type": "debug.handed_back", "side": "provider"})
         await taken.turn(pilot)
-        assert taken.title == "you speak for the user, Ida"
+        assert taken.title == "you speak for the persona, Ida"
+        assert taken.box.has_class("-persona")
+        assert not taken.box.has_class("-provider")
         await pilot.press("escape", "t")
         await until(pilot, lambda: taken.last == ("hand_back", {"side": "persona"}))
 
@@ -47,7 +78,7 @@ async def test_a_draft_fills_the_input_and_is_sent_as_it_is(taken: Taken) -> Non
         await until(pilot, lambda: "draft" in taken.footer())
         await pilot.press("ctrl+g")
         assert taken.last == ("release", {"choice": "draft", "edits": {}})
-        await until(pilot, lambda: taken.title == "drafting for the user")
+        await until(pilot, lambda: taken.title == "drafting for the persona")
         # What is typed meanwhile is text; the keys of a call in flight are behind Escape.
         assert taken.box.has_focus
         assert str(taken.box.border_subtitle) == "esc, then x, cancels it"
@@ -100,11 +131,13 @@ async def test_a_draft_that_nobody_touched_goes_with_its_turn(taken: Taken) -> N
     async with taken.app.run_test(size=(120, 26)) as pilot:
         await taken.begin(pilot)
         await taken.turn(pilot, "Its draft.", draft=True)
-        await pilot.press("escape", "4")
-        await until(pilot, lambda: taken.last[1].get("choice") == "hand_back")
+        await pilot.press("escape", "t")
+        await until(pilot, lambda: taken.last[0] == "hand_back")
+        taken.over()
         await until(pilot, lambda: taken.box.text == "")
         await taken.turn(pilot, "Another.", draft=True)
-        await pilot.press("x", "escape", "4")
+        await pilot.press("x", "escape", "t")
+        taken.over()
         await until(pilot, lambda: not taken.box.my_turn)
         assert taken.box.text == "Another.x"
 
@@ -168,8 +201,8 @@ async def test_a_responders_choices_are_behind_escape(taken: Taken) -> None:
         assert not taken.screen.hold_bar.display
         await pilot.press("escape")
         await until(pilot, lambda: taken.screen.hold_bar.display)
-        assert "4 stop by hand" in str(taken.screen.query_one("#hold-choices").render())
-        await pilot.press("5")
+        assert "S stop by hand" in str(taken.screen.query_one("#hold-choices").render())
+        await pilot.press("Q")
         await until(pilot, lambda: isinstance(taken.app.screen, Ask))
         await pilot.press(*"why", "enter")
         await until(pilot, lambda: taken.handle.orders)

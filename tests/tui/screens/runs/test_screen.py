@@ -83,6 +83,10 @@ async def test_a_filter_is_asked_counted_and_explained(folder: Path, tmp_path: P
         await until(pilot, lambda: listed.has_focus and len(listed.runs) == 2)
         assert app.return_value is None
         await pilot.press("escape")
+        await until(
+            pilot, lambda: any("Nothing to go back to" in n.message for n in app._notifications)
+        )
+        await pilot.press("q")
         await until(pilot, lambda: app.return_value is not None or app._exit)
 
 
