@@ -56,7 +56,7 @@ def test_they_are_drawn_with_where_they_come_from() -> None:
     one_turn = fold(conversation(session(1, "a", [turn(1, "persona", "Hello")]))).turns[0]
     assert len(note_rows(note, one_turn)) == 1
     text = "".join(text for text, _ in noted_spans(note))
-    assert text.startswith("⚑ marked in 1f3a · ¶ note in 1f3a: why") and "\x1b" not in text
+    assert text.startswith("⚑ marked in 1f3a · ⁋ note in 1f3a: why") and "\x1b" not in text
     both = TurnNote(mark=True, inherited=note.inherited)
     assert "".join(text for text, _ in noted_spans(both)).startswith("⚑ marked · ⚑ marked in 1f3a")
     shown = str(with_note(Document(), note))
