@@ -20,7 +20,7 @@ UNFRAMED: Final = "-unframed"
 _FRAMED_FROM: Final = Size(70, 20)
 CSS: Final = """
 .pane {
-    border: round $border;
+    border: round $border-blurred;
     border-title-color: $text-muted;
     border-title-style: bold;
     border-subtitle-color: $text-muted;
@@ -35,9 +35,14 @@ CSS: Final = """
 /* Its lines begin with the mark of the selection and end with the scroll bar. */
 .pane.-list { padding: 0; }
 .-unframed .pane { border: none; }
-.-unframed .pane.-beside { border-left: solid $border; }
-.-unframed .pane.-below { border-top: solid $border; }
+.-unframed .pane.-beside { border-left: solid $border-blurred; }
+.-unframed .pane.-below { border-top: solid $border-blurred; }
 .-unframed .pane.-alert { border: none; background: $panel; }
+/* An example is no value; a colour alone would not say so. */
+Input > .input--placeholder { text-style: italic; }
+TextArea .text-area--placeholder { color: $text-muted; text-style: italic; }
+TextArea .text-area--selection { color: $input-selection-foreground; }
+SelectCurrent .arrow { color: $text-muted; }
 .screen-title { height: 1; width: 1fr; padding: 0 1; background: $background; }
 """
 

@@ -60,7 +60,12 @@ def textual_theme(
 ) -> TextualTheme:
     """The Textual theme for a set of role colours, under a prefixed name."""
     c = {**DARK, **colors}
-    mono = {"block-cursor-text-style": "bold reverse"} if monochrome else {}
+    # Without colours, what is chosen or selected is drawn in inverse.
+    chosen, on_chosen = c["selection"], c["text"]
+    if monochrome:
+        chosen, on_chosen = c["text"], c["background"]
+    # Fields have a ground of their own, or an edge where there is none.
+    grounded = not monochrome and c["surface"] != c["background"]
     return TextualTheme(
         name=f"convtui-{name}",
         primary=c["accent"],
@@ -76,8 +81,10 @@ def textual_theme(
         dark=dark,
         variables={
             "persona": c["persona"],
-            "border": c["border"],
+            # Textual's name for the border of a widget that has the focus.
+            "border": c["accent"],
             "border-blurred": c["border"],
+            "field-edge": c["surface" if grounded else "border"],
             "text-muted": c["muted"],
             "foreground-muted": c["muted"],
             "text-disabled": c["muted"],
@@ -87,12 +94,14 @@ def textual_theme(
             "text-error": c["error"],
             "text-warning": c["held"],
             "text-success": c["ok"],
-            "block-cursor-background": c["selection"],
-            "block-cursor-foreground": c["text"],
+            "block-cursor-background": chosen,
+            "block-cursor-foreground": on_chosen,
             "block-cursor-blurred-background": c["panel"],
             "block-cursor-blurred-foreground": c["text"],
-            "input-selection-background": c["selection"],
-            "screen-selection-background": c["selection"],
+            "input-selection-background": chosen,
+            "input-selection-foreground": on_chosen,
+            "screen-selection-background": chosen,
+            "screen-selection-foreground": on_chosen,
             "scrollbar": c["border"],
             "scrollbar-hover": c["muted"],
             "scrollbar-active": c["accent"],
@@ -101,7 +110,6 @@ def textual_theme(
             "scrollbar-background-active": c["background"],
             "scrollbar-corner-color": c["background"],
             "button-focus-text-style": "bold underline",
-            **mono,
         },
     )
 

@@ -8,12 +8,16 @@ import pytest
 from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
+from textual.widgets import Input
 
 from convtui.config.settings import load_config
 from convtui.tui.app import ConvtuiApp
+from convtui.tui.screens.dialogs.questions import Ask, Edit
 from convtui.tui.screens.home.picker import PickerScreen
 from convtui.tui.screens.runs.screen import RunsScreen
 from convtui.tui.widgets.run_list import RunList
+from convtui.tui.widgets.safe_area import SafeTextArea
+from tests.config.test_themes import BUILT_IN
 from tests.tui.harness.sample import refund, until, write_log
 
 
@@ -64,3 +68,23 @@ async def test_the_focus_is_seen_on_every_widget(tmp_path: Path, kind: str, them
             await until(pilot, lambda widget=widget: widget.has_focus)  # type: ignore[misc]
             await pilot.pause()
             assert painted(screen, widget) != before, f"{widget} looks the same with the focus"
+
+
+@pytest.mark.parametrize("theme", BUILT_IN)
+async def test_the_field_of_a_dialog_has_the_edge_of_the_focus(tmp_path: Path, theme: str) -> None:
+    environ = {"CONVTUI_HOME": str(tmp_path), "CONVTUI_THEME": theme}
+    config = load_config(environ=environ, cwd=tmp_path)
+    app = ConvtuiApp(lambda app: RunsScreen(app.keymap, config.runs_dir), config=config)
+    async with app.run_test(size=(80, 24)) as pilot:
+        for dialog, kind in (
+            (Ask("a question"), Input),
+            (Edit("texts", [("one", "one", ""), ("two", "two", "")]), SafeTextArea),
+        ):
+            app.push_screen(dialog)
+            await until(pilot, lambda kind=kind: isinstance(app.focused, kind))  # type: ignore[misc]
+            await pilot.pause()
+            assert app.focused is not None
+            edge = app.focused.styles.border_top[1]
+            assert edge.hex.lower() == app.palette.roles["accent"]
+            others = [field for field in app.screen.query(kind) if field is not app.focused]
+            assert all(field.styles.border_top[1] != edge for field in others)

@@ -64,7 +64,7 @@ class ReloadDiff(Screen[str | None]):
     ReloadDiff { layout: vertical; }
     ReloadDiff #reloaded-title { height: 1; width: 1fr; background: $panel; padding: 0 1; }
     ReloadDiff #reloaded-summary { height: auto; max-height: 4; width: 1fr; padding: 0 1;
-                                    border-bottom: solid $border; }
+                                    border-bottom: solid $border-blurred; }
     ReloadDiff Horizontal { height: 1fr; }
     ReloadDiff TextPane { width: 1fr; height: 1fr; padding: 0 1; }
     """

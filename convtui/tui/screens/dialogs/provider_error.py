@@ -99,7 +99,7 @@ class ErrorPane(Screen[bool]):
     ErrorPane VerticalScroll { height: 1fr; padding: 1 2; background: $background; }
     ErrorPane VerticalScroll Static { width: 1fr; height: auto; margin-bottom: 1; }
     ErrorPane #error-state { height: auto; width: 1fr; background: $surface; padding: 0 2;
-                             border-top: solid $border; }
+                             border-top: solid $border-blurred; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,R", "again", "try again"),

@@ -200,7 +200,7 @@ class Edit(ModalScreen[dict[str, str] | None]):
     Edit VerticalScroll { width: 1fr; height: auto; }
     Edit .label { height: 1; width: 1fr; color: $text-muted; }
     Edit .label.-bad { color: $text-error; height: auto; max-height: 3; }
-    Edit SafeTextArea { height: 5; border: tall $border; }
+    Edit SafeTextArea { height: 5; border: tall $border-blurred; }
     Edit SafeTextArea:focus { border: tall $accent; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

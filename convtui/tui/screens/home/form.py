@@ -43,13 +43,13 @@ class ChoiceForm(Vertical):
     ChoiceForm .line.-bad .name { color: $text-error; text-style: bold; }
     ChoiceForm .line:focus-within .name { color: $text-accent; text-style: bold; }
     ChoiceForm Input, ChoiceForm Input:focus {
-        width: 1fr; height: 1; border: none; border-left: outer $surface; padding: 0 1 0 0;
+        width: 1fr; height: 1; border: none; border-left: outer $field-edge; padding: 0 1 0 0;
         background: $surface;
     }
     ChoiceForm Input:focus { border-left: outer $accent; background: $panel; }
     ChoiceForm Select { width: 1fr; height: 1; }
     ChoiceForm Select > SelectCurrent {
-        height: 1; border: none; border-left: outer $surface; padding: 0 1 0 0;
+        height: 1; border: none; border-left: outer $field-edge; padding: 0 1 0 0;
         background: $surface;
     }
     ChoiceForm Select:focus > SelectCurrent {

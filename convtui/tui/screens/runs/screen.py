@@ -58,7 +58,7 @@ class RunsScreen(ActionScreen):
     DEFAULT_CSS = """
     RunsScreen { layout: vertical; }
     RunsScreen Input, RunsScreen Input:focus {
-        height: 1; border: none; border-left: outer $surface; padding: 0 1 0 0;
+        height: 1; border: none; border-left: outer $field-edge; padding: 0 1 0 0;
         background: $surface;
     }
     RunsScreen Input:focus { border-left: outer $accent; background: $panel; }

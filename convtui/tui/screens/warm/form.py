@@ -54,7 +54,8 @@ class BuildForm(ModalScreen[BuildOptions | None]):
     BuildForm Horizontal { height: 1; }
     BuildForm .name { width: 12; height: 1; color: $text-muted; }
     BuildForm Input, BuildForm Input:focus { height: 1; border: none; padding: 0 1 0 0; width: 1fr;
-                                             border-left: outer $panel; background: $panel; }
+                                             border-left: outer $field-edge;
+                                             background: $panel; }
     BuildForm Input:focus { border-left: outer $accent; }
     BuildForm Horizontal:focus-within .name { color: $text-accent; text-style: bold; }
     BuildForm #build-hint { height: auto; color: $text-muted; }
