@@ -16,7 +16,7 @@ from textual import events
 from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.filter import LineFilter
+from textual.filter import LineFilter, Monochrome
 from textual.screen import ModalScreen, Screen, SystemModalScreen
 from textual.widgets import Static
 
@@ -25,7 +25,7 @@ from convtui.errors import ConvtuiError, UsageError
 from convtui.records.codec import exit_code
 from convtui.text.boundary import visible
 from convtui.tui.attention import Attention
-from convtui.tui.drawing import frames, glyphs, theming
+from convtui.tui.drawing import frames, glyphs, monochrome, theming
 from convtui.tui.drawing.palette import DARK, Palette
 from convtui.tui.keyboard.typed_keys import TypedKeys, takes_text
 from convtui.tui.notice_board import NoticeApp
@@ -106,6 +106,7 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         self._state_lock = asyncio.Lock()
         self._interrupted = float("-inf")
         setting = config.glyphs if config is not None else "auto"
+        self._without_colour: LineFilter | None = None
         self._ascii = glyphs.AsciiGlyphs() if glyphs.wants_ascii(setting, os.environ) else None
         read_alt_enter()
         self.typed = TypedKeys(
@@ -122,8 +123,9 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Called by Textual for each line that it draws."""
-        filters = super().get_line_filters()
-        return [*filters, self._ascii] if self._ascii is not None else filters
+        # Textual's own idea of no colour is grey, ground and all.
+        filters = [it for it in super().get_line_filters() if not isinstance(it, Monochrome)]
+        return [*filters, *(it for it in (self._without_colour, self._ascii) if it is not None)]
 
     @property
     def monochrome(self) -> bool:
@@ -164,6 +166,12 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
     def _apply_theme(self, theme: ThemeView | None, problems: list[str]) -> None:
         self.theme_view = theme
         self.palette = theming.palette_of(theme, monochrome=self.monochrome)
+        roles = self.palette.roles
+        self._without_colour = monochrome.filter_of(
+            (roles["background"], roles["text"]),
+            no_color=self.monochrome,
+            monochrome=self.palette.monochrome,
+        )
         textual_theme = theming.textual_theme(
             theme.colors if theme is not None else DARK,
             name=theme.name if theme is not None else theming.DEFAULT,

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 from rich.style import Style
+from textual.content import Content
 from textual.screen import Screen
+from textual.widgets import OptionList, TextArea
 
 from convtui.config.settings import load_config
 from convtui.tui.app import ConvtuiApp, recording
 from convtui.tui.drawing.theming import builtin_theme
+from convtui.tui.screens.dialogs.questions import Choose, Edit
 from convtui.tui.screens.home.picker import PickerScreen
 from convtui.tui.screens.runs.screen import RunsScreen
 from tests.config.test_themes import BUILT_IN, contrast
@@ -96,3 +99,25 @@ async def test_a_hold(tmp_path: Path) -> None:
                                 "frames": ["bot.py:5 in bot"]})  # fmt: skip
         await until(pilot, lambda: "it broke" in drawn(live.app))
         assert not await weak_in_any_theme(live.app, pilot)
+        await pilot.press("t")
+        await until(pilot, lambda: "You can write ahead" in drawn(live.app))
+        assert not await weak_in_any_theme(live.app, pilot)
+
+
+async def test_what_is_chosen_and_what_is_written(tmp_path: Path) -> None:
+    """With quiet words beside others: they must be read on the ground of the chosen row too."""
+    row = Content.assemble(
+        ("an answer ", ""), ("its state ", "$text-error"), ("more", "$text-muted")
+    )
+    log = write_log(tmp_path / "a.jsonl", refund())
+    app = opened(tmp_path, lambda app: recording(app, log))
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.push_screen(Choose("What now?", [("one", "One"), ("two", "Two")]))
+        await until(pilot, lambda: bool(app.screen.query(OptionList)))
+        app.screen.query_one(OptionList).set_options([row])
+        app.screen.query_one(OptionList).highlighted = 0
+        assert not await weak_in_any_theme(app, pilot)
+        app.push_screen(Edit("Edit", [("text", "a text", "some words")]))
+        await until(pilot, lambda: "some words" in drawn(app))
+        app.screen.query_one(TextArea).select_all()
+        assert not await weak_in_any_theme(app, pilot)
