@@ -6,6 +6,8 @@ from typing import Final, NamedTuple
 
 NARROW: Final = 100
 """Columns below which the inspector replaces the transcript and the outline is hidden."""
+SHORT: Final = 14
+"""Rows below which hints, and a hold's choices while one writes, leave the transcript its rows."""
 TRANSCRIPT: Final = 69
 """Columns of the transcript with 50 characters of text: frame, marks, number, name, scroll bar."""
 _OUTLINE: Final = (18, 24)

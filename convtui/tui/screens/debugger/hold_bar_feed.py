@@ -45,6 +45,8 @@ class HoldBarFeed:
         # In the input letters are text: its footer lists the keys, and Escape shows the choices.
         hidden = self._show_input() or conversation.cancel_busy is not None
         hold = None if hidden else conversation.hold
+        self._bar.set_class(self._box.has_class("-shown"), "-beside-input")
+        self._bar.set_class(self._box.has_focus, "-writing")
         self._bar.show(hold, [] if hold is None else self._items(hold))
 
     def _items(self, hold: RecordDict) -> list[KeyItem]:

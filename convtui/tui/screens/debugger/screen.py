@@ -14,7 +14,7 @@ from textual.widgets import Input
 from convtui.actions.registry import Keymap
 from convtui.transcript.fold import Transcript, Turn
 from convtui.tui.screens.action_screen import ActionScreen
-from convtui.tui.screens.debugger.columns import NARROW
+from convtui.tui.screens.debugger.columns import NARROW, SHORT
 from convtui.tui.screens.debugger.context import DebuggerContext, ShownConversation
 from convtui.tui.screens.debugger.footer import INSIDE, beside_hold_bar, footer_ids, take_over_ids
 from convtui.tui.screens.debugger.parts import DebuggerParts
@@ -45,8 +45,14 @@ class DebuggerScreen(ActionScreen):
 
     KEY_CONTEXTS = ("inspector", "search", "dead", "held", "live", "replay")
     DEFAULT_CSS = """
-    DebuggerScreen { layout: vertical; }
+    DebuggerScreen { layout: vertical; overflow: hidden; }
     DebuggerScreen #body { height: 1fr; }
+    DebuggerScreen.-short HintLine { display: none; }
+    DebuggerScreen.-short HoldBar { max-height: 5; }
+    DebuggerScreen.-short HoldBar.-beside-input { max-height: 3; }
+    DebuggerScreen.-short HoldBar.-beside-input #hold-reason { max-height: 1; }
+    DebuggerScreen.-short HoldBar.-writing { display: none; }
+    DebuggerScreen.-short TakeOverInput { max-height: 3; }
     DebuggerScreen TranscriptView { width: 1fr; }
     DebuggerScreen.-no-inspector Inspector { display: none; }
     DebuggerScreen.-narrow Inspector { display: none; }
@@ -379,6 +385,7 @@ class DebuggerScreen(ActionScreen):
         return self.parts.leaving.does
 
     def on_resize(self, event: events.Resize) -> None:
+        self.set_class(event.size.height < SHORT, "-short")
         self.parts.layout.resized()
         self.lay_out(event.size.width)
         self.parts.feed.refresh()

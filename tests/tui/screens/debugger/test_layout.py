@@ -8,11 +8,12 @@ import pytest
 
 from convtui.config.paths import read_state
 from convtui.tui import app as entry
-from convtui.tui.app import ConvtuiApp
+from convtui.tui.app import SMALLEST, ConvtuiApp
 from convtui.tui.screens.debugger.layout import STEP
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.widgets.keybar import KeyBar
 from tests.tui.harness.sample import refund, until, write_log
+from tests.tui.harness.taken import Taken
 
 
 @pytest.fixture
@@ -88,3 +89,26 @@ async def test_enter_unfolds_while_the_inspector_has_the_focus(app: ConvtuiApp) 
         await pilot.press("escape")
         await until(pilot, lambda: screen.view.has_focus)
         assert "enter unfold" not in footer(app)
+
+
+async def test_the_keys_stay_on_the_smallest_screen(tmp_path: Path) -> None:
+    live = Taken(tmp_path)
+    async with live.app.run_test(size=SMALLEST) as pilot:
+        await live.begin(pilot)
+        screen, keys = live.screen, live.screen.query_one(KeyBar)
+        screen.widgets.hint_line.show("a sentence that explains what happens here, on two lines")
+        live.handle.held(("go", "go on"), ("edit", "edit"), ("retry", "ask again"),
+                         ("skip", "skip this turn"), reason="step")  # fmt: skip
+        await until(pilot, lambda: screen.hold_bar.region.height > 1)
+
+        def fits() -> bool:
+            return keys.region.bottom == SMALLEST[1] and bool(screen.view.region.height)
+
+        await until(pilot, fits)
+        await pilot.press("t")
+        await until(pilot, lambda: live.box.has_focus and live.box.region.height == 3 and fits())
+        assert screen.view.region.height >= 3, "who writes sees what is answered"
+        await pilot.press("escape")
+        await until(pilot, lambda: not live.box.has_focus and screen.hold_bar.region.height > 1)
+        await until(pilot, fits)
+        assert not screen.show_vertical_scrollbar
