@@ -15,6 +15,8 @@ from textual.widget import Widget
 from convtui.text.boundary import visible_line
 
 PANE: Final = "pane"
+ONLY: Final = "-only"
+"""The class of a pane that has taken the place of the others: the keys are about what it shows."""
 UNFRAMED: Final = "-unframed"
 """The class of a screen that is too small for frames."""
 _FRAMED_FROM: Final = Size(70, 20)
@@ -26,7 +28,7 @@ CSS: Final = """
     border-subtitle-color: $text-muted;
     padding: 0 1;
 }
-.pane:focus, .pane:focus-within {
+.pane:focus, .pane:focus-within, .pane.-only {
     border: round $accent;
     border-title-color: $text-accent;
 }

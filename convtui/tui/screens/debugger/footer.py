@@ -32,7 +32,9 @@ _OVER = (
     "app.quit", "app.help",
 )  # fmt: skip
 
-INSIDE = ("inspector.fold", "inspector.fold_all", "view.maximise")
+WAY_BACK = "view.maximise"
+"""The action that shows the transcript again where the inspector is in its place."""
+INSIDE = ("inspector.fold", "inspector.fold_all", WAY_BACK)
 """The actions that come first while the inspector has the focus."""
 
 

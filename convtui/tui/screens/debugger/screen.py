@@ -13,10 +13,17 @@ from textual.widgets import Input
 
 from convtui.actions.registry import Keymap
 from convtui.transcript.fold import Transcript, Turn
+from convtui.tui.drawing.frames import ONLY
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.debugger.columns import NARROW, SHORT
 from convtui.tui.screens.debugger.context import DebuggerContext, ShownConversation
-from convtui.tui.screens.debugger.footer import INSIDE, beside_hold_bar, footer_ids, take_over_ids
+from convtui.tui.screens.debugger.footer import (
+    INSIDE,
+    WAY_BACK,
+    beside_hold_bar,
+    footer_ids,
+    take_over_ids,
+)
 from convtui.tui.screens.debugger.parts import DebuggerParts
 from convtui.tui.screens.debugger.widgets import DebuggerWidgets
 from convtui.tui.screens.handlers import Handler
@@ -230,6 +237,7 @@ class DebuggerScreen(ActionScreen):
         """Shares the width between the columns, by what they have to say."""
         width = self.app.size.width if width is None else width
         self.set_class(width < NARROW, "-narrow")
+        self.inspector.set_class(width < NARROW and self.inspecting, ONLY)
         self.parts.layout.share(width, inspector=not self.has_class("-no-inspector"))
 
     # --- showing the inspector
@@ -346,7 +354,9 @@ class DebuggerScreen(ActionScreen):
             can_draft = self.parts.reply.offers("draft") is not None
             return take_over_ids(can_draft=can_draft, my_turn=box.my_turn)
         ids = footer_ids(self.conversation, searching=bool(self.parts.search.text))
-        return (*INSIDE, *ids) if self.inspector.pane.has_focus else ids
+        if self.inspector.pane.has_focus:
+            return (*INSIDE, *ids)
+        return (WAY_BACK, *ids) if self.narrow and self.inspecting else ids
 
     def footer_items(self) -> list[KeyItem]:
         """The footer's keys, without those that the hold bar lists."""

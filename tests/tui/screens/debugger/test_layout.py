@@ -56,6 +56,26 @@ async def test_a_pane_is_maximised_and_back(app: ConvtuiApp) -> None:
         await until(pilot, lambda: screen.inspector.region.width == 80)
 
 
+async def test_the_inspector_in_the_place_of_the_transcript(app: ConvtuiApp) -> None:
+    """Its frame is not that of a pane without the keys, and the way back is in the footer."""
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = shown(app)
+        await until(pilot, lambda: screen.view.cursor == 6)
+        before = screen.view.styles.border_top
+        assert "z transcript" not in footer(app)
+        for key in ("i", "4"):
+            await pilot.press(key)
+            await until(pilot, lambda: screen.inspector.region.width == 80)
+            await until(pilot, lambda: screen.inspector.styles.border_top == before)
+            assert footer(app)[0] == "z transcript"
+            await pilot.press("z")
+            await until(pilot, lambda: screen.view.region.width == 80)
+            assert "z transcript" not in footer(app)
+        await pilot.press("i")
+        await pilot.resize_terminal(120, 36)
+        await until(pilot, lambda: screen.inspector.styles.border_top != before)
+
+
 async def test_the_width_of_the_inspector_is_kept(app: ConvtuiApp, tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     async with app.run_test(size=(120, 36)) as pilot:
