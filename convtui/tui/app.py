@@ -412,7 +412,7 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         what = (screen.quit_does if screen is not None else "") or (
             "quits" if bottom else "goes back"
         )
-        self.notify(f"{copied}Press ctrl+c again: it {what}.", markup=False, timeout=3)
+        self.notify(f"{copied}ctrl+c again {what}.", markup=False, timeout=3)
 
     async def on_unmount(self) -> None:
         """Ends every engine."""

@@ -22,6 +22,13 @@ def text_of(notice: Notice, width: int) -> str:
     return "".join(text for text, _ in notice_parts(notice, width))
 
 
+def test_a_narrow_line_keeps_the_glyph_and_the_words_that_matter() -> None:
+    text = "ctrl+c again asks whether to end the conversation."
+    notice = Notices(Clock()).add(text, "information", 5)
+    assert text_of(notice, 80) == f"i note  {text}"
+    assert text_of(notice, 52) == f"i {text}"
+
+
 def shown(notices: Notices) -> str:
     """The text of the notice that is shown; empty without one."""
     return notices.current.text if notices.current is not None else ""

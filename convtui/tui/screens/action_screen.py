@@ -190,7 +190,9 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
             self.app.clear_notifications()
             return True
         self._armed = (action.id, time.monotonic())
-        self.tell(f"{warning} Press {self.keymap.shown(action)} again.")
+        # The key first: a narrow terminal cuts the end.
+        again = f"Press {self.keymap.shown(action)} again"
+        self.tell(f"{again}: {warning[:1].lower()}{warning[1:]}")
         return False
 
     def available(self) -> Iterator[Action]:

@@ -49,8 +49,11 @@ def notice_parts(notice: Notice, width: int) -> list[tuple[str, str]]:
     glyph, word, style = signs(notice.severity)
     head = f"{glyph} {word}  "
     times = f"  x{notice.count}" if notice.count > 1 else ""
-    room = max(8, width - cell_len(head) - cell_len(times))
     text = one_line(notice.text)
+    if cell_len(head + text + times) > width:
+        # The glyph alone tells the kind: the words are needed more.
+        head = f"{glyph} "
+    room = max(8, width - cell_len(head) - cell_len(times))
     if cell_len(text) > room > 60:
         text, more = cut(text, room - len(MORE) - 2), f"  {MORE}"
     else:

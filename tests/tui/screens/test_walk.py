@@ -164,7 +164,7 @@ async def test_each_ctrl_c_says_or_does_something(live: LiveApp) -> None:
         said: list[str] = []
         live.app.notify = lambda message, **more: said.append(message)  # type: ignore[method-assign]
         await pilot.press("ctrl+c")
-        assert said == ["Press ctrl+c again: it asks whether to end the conversation."]
+        assert said == ["ctrl+c again asks whether to end the conversation."]
         await pilot.press("ctrl+c")
         await until(pilot, lambda: isinstance(live.app.screen, Choose))
         await pilot.press("ctrl+c")
@@ -182,7 +182,7 @@ async def test_ctrl_c_in_a_field_copies_and_says_what_a_second_does(tmp_path: Pa
         app.screen.query_one(Input).select_all()
         await pilot.press("ctrl+c")
         assert app.clipboard == "demo"
-        assert said == ["Copied. Press ctrl+c again: it quits."]
+        assert said == ["Copied. ctrl+c again quits."]
         await pilot.press("escape", "escape")
         assert said[1:] == ["Nothing to go back to: q quits."]
         assert app.return_value is None
