@@ -43,11 +43,14 @@ class BreakMark:
         if not self.enabled:
             return [(f"{words}, off", "muted")]
         words += ", once" if self.once else ""
-        words += ", stopped here" if self.stopped else ""
         spans: list[Span] = [(words, "accent")]
+        # What is next comes last and must not be cut: it is short.
+        stopped = "stopped" if short else "stopped here"
+        told = [stopped] if self.stopped else []
         if self.passed:
-            again = "when this turn comes by again"
-            spans.append((": next time" if short else f": stops {again}", "muted"))
+            told.append("stops again" if self.stopped else "stops next time")
+        if told:
+            spans.append((f": {', '.join(told)}", "muted"))
         return spans
 
 

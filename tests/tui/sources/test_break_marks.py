@@ -38,13 +38,20 @@ def test_a_mark_says_how_it_stands() -> None:
     (off,) = marks("off: ~turn = 1 & ~session intake").values()
     (once,) = marks("once: ~turn = 1 & ~session intake").values()
     assert {on.sign[0], off.sign[0]} == {"◉", "⊚"}
-    assert words(on) == "◉ breakpoint 1: stops when this turn comes by again"
+    assert words(on) == "◉ breakpoint 1: stops next time"
     assert words(off) == "⊚ breakpoint 1, off"
     assert words(once).startswith("◉ breakpoint 1, once")
 
 
-def words(mark: BreakMark) -> str:
-    return "".join(text for text, _ in mark.spans(short=False))
+def words(mark: BreakMark, *, short: bool = False) -> str:
+    return "".join(text for text, _ in mark.spans(short=short))
+
+
+def test_what_a_mark_says_fits_into_a_narrow_transcript() -> None:
+    mark = BreakMark(12, stopped=True, passed=True)
+    assert words(mark) == "◍ breakpoint 12: stopped here, stops again"
+    assert words(mark, short=True) == "◍ breakpoint 12: stopped, stops again"
+    assert len(words(mark)) <= 44, "the text's columns at 60"
 
 
 def test_where_one_has_stopped_stays_seen() -> None:
