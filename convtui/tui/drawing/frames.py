@@ -44,6 +44,9 @@ CSS: Final = """
 Input > .input--placeholder { text-style: italic; }
 TextArea .text-area--placeholder { color: $text-muted; text-style: italic; }
 TextArea .text-area--selection { color: $input-selection-foreground; }
+/* Its scroll bar touches no word. */
+ModalScreen OptionList { scrollbar-size-vertical: 1; }
+ModalScreen OptionList > .option-list--option { padding: 0 1 0 0; }
 SelectCurrent .arrow { color: $text-muted; }
 .screen-title { height: 1; width: 1fr; padding: 0 1; background: $background; }
 """

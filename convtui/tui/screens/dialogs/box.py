@@ -21,10 +21,10 @@ _TITLE = 4
 NARROWEST, WIDEST = 40, 110
 
 
-def width_of(texts: Iterable[str], *, widest: int = WIDEST) -> int:
+def width_of(texts: Iterable[str], *, widest: int = WIDEST, least: int = NARROWEST) -> int:
     """The width of a dialog around lines of text."""
     longest = max((cell_len(line) for text in texts for line in text.splitlines()), default=0)
-    return max(NARROWEST, min(widest, longest + FRAME + 2))
+    return max(least, min(widest, longest + FRAME + 2))
 
 
 def heights_of(texts: Sequence[str], width: int, room: int, *, least: int) -> list[int]:
@@ -45,15 +45,29 @@ def heights_of(texts: Sequence[str], width: int, room: int, *, least: int) -> li
     return heights
 
 
+def key_rows(keys: str, width: int) -> list[str]:
+    """Keys on lines of a width; a key and what it does stay together."""
+    rows: list[str] = []
+    for part in keys.split("  "):
+        longer = f"{rows[-1]}  {part}" if rows else part
+        if rows and cell_len(longer) <= width:
+            rows[-1] = longer
+        else:
+            rows.append(part)
+    return rows
+
+
 class FoldedKeys(Widget):
     """Keys on as many lines as they need."""
 
     DEFAULT_CSS = "FoldedKeys { width: 1fr; height: auto; color: $text-muted; padding: 0 1; }"
     keys = reactive("", layout=True)
 
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(key_rows(self.keys, width))
+
     def render(self) -> Content:
-        # A key and what it does stay together.
-        return Content("  ".join(part.replace(" ", "\u00a0") for part in self.keys.split("  ")))
+        return Content("\n".join(key_rows(self.keys, self.size.width)))
 
 
 class DialogBox(Vertical):
@@ -105,6 +119,6 @@ class DialogBox(Vertical):
 
     def room(self, screen: Size) -> Size:
         """The cells inside the frame where the dialog is as large as the screen lets it be."""
-        folded = count_lines(self._keys, max(8, self.outer_size.width - FRAME - 2))
+        folded = len(key_rows(self._keys, max(8, self.outer_size.width - FRAME - 2)))
         rows = screen.height * 96 // 100 - 2 - (folded if self._folded.display else 0)
         return Size(max(8, self.outer_size.width - FRAME), max(3, rows))

@@ -17,6 +17,7 @@ from textual.widgets.option_list import Option
 
 from convtui.text.boundary import visible_line
 from convtui.tui.drawing.theming import ThemeView
+from convtui.tui.screens.dialogs.box import FRAME, width_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,9 @@ class ChooseTheme(ModalScreen[str | None]):
     """The names of the themes; returns the chosen one, None on Escape."""
 
     DEFAULT_CSS = """
-    ChooseTheme { align: right bottom; background: transparent; }
-    ChooseTheme > Vertical { width: 44; max-width: 96%; height: auto; max-height: 60%;
-                             margin: 0 1 2 0; border: round $accent; background: $surface;
+    ChooseTheme { align: right top; background: transparent; }
+    ChooseTheme > Vertical { max-width: 96%; height: auto; max-height: 60%;
+                             margin: 2 3 0 0; border: round $accent; background: $surface;
                              padding: 0 1; }
     ChooseTheme OptionList, ChooseTheme OptionList:focus {
         height: auto; max-height: 100%; border: none; padding: 0;
@@ -50,21 +51,24 @@ class ChooseTheme(ModalScreen[str | None]):
         self._preview = preview
 
     def compose(self) -> ComposeResult:
+        names = [visible_line(offer.view.name, 30) for offer in self._offers]
+        # What a name says already is not said again.
+        abouts = [
+            "" if offer.about in name else visible_line(offer.about, 60)
+            for name, offer in zip(names, self._offers, strict=True)
+        ]
+        width = max(map(cell_len, names), default=0)
+        rows = [
+            (name.ljust(width), f"  {about}".rstrip())
+            for name, about in zip(names, abouts, strict=True)
+        ]
+        keys = "enter keep  esc as before"
         box = Vertical()
-        box.border_title = Content("theme")
-        box.border_subtitle = Content("enter keep  esc as before")
-        width = max((cell_len(offer.view.name) for offer in self._offers), default=0)
+        box.border_title, box.border_subtitle = Content("theme"), Content(keys)
+        box.styles.width = max(width_of(map("".join, rows), least=0), cell_len(keys) + FRAME + 2)
         with box:
             yield OptionList(
-                *(
-                    Option(
-                        Content.assemble(
-                            visible_line(offer.view.name, 30).ljust(width),
-                            (f"  {visible_line(offer.about, 60)}", "$text-muted"),
-                        )
-                    )
-                    for offer in self._offers
-                )
+                *(Option(Content.assemble(name, (about, "$text-muted"))) for name, about in rows)
             )
 
     def on_mount(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from textual.widgets import OptionList
+
 from convtui.config.settings import Config, load_config
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.dialogs.theme import ChooseTheme
@@ -53,6 +55,23 @@ async def test_a_theme_is_worn_at_once_and_kept_or_taken_off(tmp_path: Path) -> 
     assert name_of(app_of(config)) == "light", "the next start remembers it"
     named = config_of(tmp_path, CONVTUI_THEME="high-contrast")
     assert name_of(app_of(named)) == "high-contrast", "what the settings say comes first"
+
+
+async def test_the_chooser_leaves_the_frame_and_the_lower_lines_of_the_screen(
+    tmp_path: Path,
+) -> None:
+    app = app_of(config_of(tmp_path))
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = app.screen
+        assert isinstance(screen, RunsScreen)
+        screen.perform("app.theme")
+        await until(pilot, lambda: isinstance(app.screen, ChooseTheme))
+        await until(pilot, lambda: bool(app.screen.query_one("Vertical").region))
+        box = app.screen.query_one("Vertical").region
+        assert box.right < 79 and box.y >= 2 and box.bottom < 17
+        listed = app.screen.query_one(OptionList)
+        rows = [str(option.prompt).split() for option in listed.options]
+        assert rows == [["dark"], ["light"], ["high-contrast", "dark"], ["mono", "no", "colours"]]
 
 
 def test_a_remembered_theme_that_is_gone_stops_nothing(tmp_path: Path) -> None:
