@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from textual.app import App
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList
 
-from convtui.tui.screens.dialogs.box import DialogBox, heights_of, width_of
+from convtui.tui.screens.dialogs.box import DialogBox, heights_of, key_rows, width_of
+from convtui.tui.screens.dialogs.breakpoints import BreakpointsScreen
 from convtui.tui.screens.dialogs.consent import Consent
 from convtui.tui.screens.dialogs.notes import NotesScreen
 from convtui.tui.screens.dialogs.questions import Ask, Choose, Edit
+from convtui.tui.sources.run import Breakpoint, LiveRun
 from convtui.tui.widgets.safe_area import SafeTextArea
 from tests.tui.harness.sample import until
 from tests.tui.harness.sources import Story
 
-SIZES = [(120, 36), (80, 24), (60, 16)]
+SIZES = [(120, 36), (80, 24), (60, 16), (40, 10)]
 LONG = " ".join(f"word{number}" for number in range(400))
 ANSWERS = [(str(number), f"answer {number}") for number in range(12)]
+
+
+def stopping(filters: list[str]) -> LiveRun:
+    """A run with breakpoints, as far as their dialog asks for it."""
+
+    async def refresh() -> None:
+        """Nothing is new."""
+
+    points = [Breakpoint.parse(number, text) for number, text in enumerate(filters, 1)]
+    return cast(LiveRun, SimpleNamespace(breakpoints=points, refresh_breakpoints=refresh))
+
 
 DIALOGS: dict[str, Callable[[], ModalScreen[Any]]] = {
     "choose": lambda: Choose("leave?", ANSWERS[:3], "The run is live."),
@@ -31,6 +45,10 @@ DIALOGS: dict[str, Callable[[], ModalScreen[Any]]] = {
     "edit long": lambda: Edit("edit", [("a", "raw", LONG), ("b", "shown", "x"), ("c", "c", LONG)]),
     "consent": lambda: Consent("Run it?", "It would", ["run x"], yes="Yes", no="No"),
     "consent long": lambda: Consent("Run it?", LONG, [LONG] * 9, yes="Yes, do all", no="No"),
+    "breakpoints": lambda: BreakpointsScreen(stopping(["~discard"])),
+    "breakpoints long": lambda: BreakpointsScreen(
+        stopping(['~said "some words of a reply, as long as they come"'] * 9)
+    ),
     "notes": lambda: NotesScreen({}, Story().transcript, keys="m marks a turn."),
 }
 
@@ -120,3 +138,9 @@ def test_a_dialog_is_as_wide_as_its_longest_line() -> None:
     assert width_of(["x" * 60, "short"]) == 66
     assert width_of(["日" * 30]) == 66
     assert width_of(["x" * 500], widest=84) == 84
+
+
+def test_a_key_and_what_it_does_stay_together_where_keys_fold() -> None:
+    keys = "space on/off  o once  e edit  d remove  tab add  esc close"
+    assert key_rows(keys, 32) == ["space on/off  o once  e edit", "d remove  tab add  esc close"]
+    assert key_rows(keys, 5) == keys.split("  "), "never nothing"

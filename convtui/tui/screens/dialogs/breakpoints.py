@@ -18,11 +18,13 @@ from convtui.text.counts import counted
 from convtui.tui.screens.dialogs.box import DialogBox
 from convtui.tui.screens.dialogs.questions import DROPS
 from convtui.tui.sources.run import Breakpoint, LiveRun
-from convtui.tui.textual_compat import run_while_open
+from convtui.tui.textual_compat import is_open, run_while_open
 
 _KEYS = "space on/off  o once  e edit  d remove  tab add  esc close"
 _EXAMPLES = "add one: ~discard, once: ~end, skip 2: ~signal & ~turn > 3 ..."
 _WIDEST = 90
+_MOST_ROWS = 12
+"""Rows of the list, two a breakpoint."""
 
 
 class BreakpointsScreen(ModalScreen[None]):
@@ -31,7 +33,7 @@ class BreakpointsScreen(ModalScreen[None]):
     DEFAULT_CSS = """
     BreakpointsScreen { align: center middle; background: $background 60%; }
     BreakpointsScreen OptionList, BreakpointsScreen OptionList:focus {
-                                   height: auto; max-height: 12; border: none;
+                                   height: auto; border: none;
                                    background: $surface; padding: 0; }
     BreakpointsScreen .said { width: 1fr; height: auto; color: $text-muted; padding: 0 1; }
     BreakpointsScreen #break-error { color: $text-error; }
@@ -93,7 +95,20 @@ class BreakpointsScreen(ModalScreen[None]):
             "No breakpoints yet. b sets one at the selected turn; a filter stops anywhere."
         )
         self._removing = None
-        self.query_one("#break-error", Static).display = False
+        self._show_error("")
+        self.call_after_refresh(self._fit)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        """The list has the rows that the input, the messages and the keys leave."""
+        if not is_open(self):
+            return
+        box = self.query_one(DialogBox)
+        said = sum(line.outer_size.height for line in self.query(".said") if line.display)
+        left = box.room(self.app.size).height - self.query_one(Input).outer_size.height - said
+        self.query_one(OptionList).styles.max_height = max(1, min(_MOST_ROWS, left))
 
     def _chosen(self) -> Breakpoint | None:
         index = self.query_one(OptionList).highlighted
@@ -108,6 +123,7 @@ class BreakpointsScreen(ModalScreen[None]):
         line = self.query_one("#break-error", Static)
         line.display = bool(text)
         line.update(Content(text))
+        self.call_after_refresh(self._fit)
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         """Another one was selected: it is not the one that was to be removed."""

@@ -76,7 +76,7 @@ class Consent(ModalScreen[bool]):
         rows = self.query_one("#consent-rows")
         others = len(self._answers) + 1  # and the line above them
         room = self.query_one(DialogBox).room(self.app.size)
-        rows.styles.max_height = max(3, room.height - others)
+        rows.styles.max_height = max(1, room.height - others)
 
     def action_scroll(self, pages: int) -> None:
         rows = self.query_one("#consent-rows", VerticalScroll)
