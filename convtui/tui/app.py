@@ -29,6 +29,7 @@ from convtui.tui.drawing import frames, glyphs, theming
 from convtui.tui.drawing.palette import DARK, Palette
 from convtui.tui.keyboard.typed_keys import TypedKeys, takes_text
 from convtui.tui.notice_board import NoticeApp
+from convtui.tui.saved_state import SavedState
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.screen_context import AnswersInterrupt
 from convtui.tui.textual_compat import can_suspend, read_alt_enter, write_to_terminal
@@ -100,10 +101,9 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         """The error that ended the app, for the caller."""
         self.last_failure = ""
         """Why the last run could not start, for the picker."""
-        self._state_file = state_file
         if state_file is None and config is not None:
-            self._state_file = config.paths.state_file
-        self._state_lock = asyncio.Lock()
+            state_file = config.paths.state_file
+        self.saved_state = SavedState(state_file)
         self._interrupted = float("-inf")
         setting = config.glyphs if config is not None else "auto"
         self._ascii = glyphs.AsciiGlyphs() if glyphs.wants_ascii(setting, os.environ) else None
@@ -154,7 +154,7 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
     def _first_theme(self) -> None:
         """Sets the theme of the first frame; the user's themes are loaded later."""
         if self.config is not None:
-            self._theme_name = theme_name(self.config, self._state_file)
+            self._theme_name = theme_name(self.config, self.saved_state)
         theme = theming.builtin_theme(self._theme_name) if self.config is not None else None
         if theme is not None or self.config is None:
             self._apply_theme(theme, [])
@@ -257,7 +257,7 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         """Asks once whether the project's settings may name hosts, commands and code."""
         untrusted = config.untrusted
         assert untrusted is not None
-        refused = (await self.recall()).get("untrusted_folders")
+        refused = (await self.saved_state.recall()).get("untrusted_folders")
         refused = refused if isinstance(refused, dict) else {}
         folder = str(untrusted.folder.resolve())
         if refused.get(folder) == untrusted.digest:
@@ -275,7 +275,7 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
             )
         )
         if not yes:
-            await self.remember(untrusted_folders={**refused, folder: untrusted.digest})
+            await self.saved_state.remember(untrusted_folders={**refused, folder: untrusted.digest})
             return
         from convtui.config.trusted_folders import trust_folder
 
@@ -478,27 +478,6 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         if screen is not None:
             where = visible(short_path(picture.with_suffix("")))
             screen.tell(f"Saved the screen: {where}.svg and .txt")
-
-    # --- remembered state
-
-    async def recall(self) -> dict[str, Any]:
-        if self._state_file is None:
-            return {}
-        from convtui.config.paths import read_state
-
-        return await asyncio.to_thread(read_state, self._state_file)
-
-    async def remember(self, **what: Any) -> None:
-        """Stores state for next time; errors of the disk are ignored."""
-        if self._state_file is None:
-            return
-        from convtui.config.paths import write_state
-
-        # One after the other: each writes what it has read.
-        async with self._state_lock:
-            state = {**await self.recall(), **what}
-            with contextlib.suppress(ConvtuiError):
-                await asyncio.to_thread(write_state, self._state_file, state)
 
 
 def debugger(

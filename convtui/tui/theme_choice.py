@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convtui.tui.drawing import theming
@@ -13,15 +12,14 @@ if TYPE_CHECKING:
     from convtui.config.settings import Config
     from convtui.tui.app import ConvtuiApp
     from convtui.tui.drawing.theming import ThemeView
+    from convtui.tui.saved_state import SavedState
 
 
-def theme_name(config: Config, state_file: Path | None) -> str:
+def theme_name(config: Config, saved_state: SavedState) -> str:
     """The theme that the settings name, else the one that was chosen in the program last."""
-    if state_file is None or config.origin("theme").layer != "default":
+    if config.origin("theme").layer != "default":
         return config.theme
-    from convtui.config.paths import read_state
-
-    return str(read_state(state_file).get("theme") or config.theme)
+    return str(saved_state.read().get("theme") or config.theme)
 
 
 async def choose_theme(
@@ -45,7 +43,7 @@ async def choose_theme(
     if chosen is None:
         show(before)
         return None
-    await app.remember(theme=chosen)
+    await app.saved_state.remember(theme=chosen)
     config = app.config
     if config is not None and config.origin("theme").layer != "default":
         where = f"{config.origin('theme')} says {config.theme}"

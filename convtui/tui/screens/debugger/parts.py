@@ -84,8 +84,8 @@ class DebuggerParts:
             screen,
             widgets,
             Maximise(screen, ("Outline", "TranscriptView", "Inspector")),
-            recall=screen.capp.recall,
-            remember=screen.capp.remember,
+            recall=screen.capp.saved_state.recall,
+            remember=screen.capp.saved_state.remember,
         )
         self.whole_results = WholeResults(
             context,
@@ -173,8 +173,8 @@ class DebuggerParts:
             context,
             widgets.hint_line,
             wanted=lambda: screen.capp.config is None or screen.capp.config.hints,
-            recall=screen.capp.recall,
-            remember=lambda state: screen.capp.remember(hints=state),
+            recall=screen.capp.saved_state.recall,
+            remember=lambda state: screen.capp.saved_state.remember(hints=state),
         )
         breaks = Breakpoints(context)
         replay = screen.replay

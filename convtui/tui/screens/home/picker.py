@@ -94,7 +94,7 @@ class PickerScreen(ActionScreen):
         untouched = form.values()
         config = self.capp.config
         own = config.paths.config_dir / "personas" if config is not None else None
-        remembered = (await self.capp.recall()).get("picker")
+        remembered = (await self.capp.saved_state.recall()).get("picker")
         remembered = remembered if isinstance(remembered, dict) else {}
         await self.query_one("#recent").mount(RecentRuns())
         offers = await asyncio.to_thread(choices.personas, self._cwd, own)
@@ -272,7 +272,7 @@ class PickerScreen(ActionScreen):
             if self.problem:
                 return
             scenario = await asyncio.to_thread(check, self.flags(), self._cwd, self.capp.config)
-            await self.capp.remember(picker=self.choice())
+            await self.capp.saved_state.remember(picker=self.choice())
             config = self.capp.config
             spec = await asyncio.to_thread(start_spec, scenario, config)
             await self.capp.start_run(spec, python=config.python if config is not None else None)

@@ -89,7 +89,7 @@ async def test_enter_starts_and_is_remembered(app: Picking) -> None:
         assert app.started.watched
         assert app.started.scenario["sessions"] == ["intake", "refund"]
         assert app.started.scenario["limits"]["max_turns"] == 20
-        assert (await app.recall())["picker"]["sessions"] == "intake, refund"
+        assert (await app.saved_state.recall())["picker"]["sessions"] == "intake, refund"
 
 
 async def test_a_mistake_is_said_at_once_and_does_not_start(app: Picking) -> None:

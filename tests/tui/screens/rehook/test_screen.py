@@ -108,7 +108,7 @@ async def test_the_hooks_are_chosen_run_changed_and_run_again(log: Path, tmp_pat
         await until(pilot, lambda: "✓ 3 replies of 1 log: nothing changed" in text(app))
         await pilot.press("escape")
         await until(pilot, lambda: "Select a reply" not in text(app))
-        assert (await app.recall())["rehook_providers"] == {"my_provider.py:Bot": spec}
+        assert (await app.saved_state.recall())["rehook_providers"] == {"my_provider.py:Bot": spec}
 
 
 async def test_it_is_stopped_and_tells_what_was_done(log: Path, tmp_path: Path) -> None:
