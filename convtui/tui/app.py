@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,21 +26,21 @@ from convtui.errors import ConvtuiError, UsageError
 from convtui.records.codec import exit_code
 from convtui.text.boundary import visible
 from convtui.tui.attention import Attention
-from convtui.tui.drawing import frames, glyphs, theming
-from convtui.tui.drawing.palette import DARK, Palette
+from convtui.tui.drawing import frames, glyphs
+from convtui.tui.drawing.palette import Palette
 from convtui.tui.keyboard.typed_keys import TypedKeys, takes_text
 from convtui.tui.notice_board import NoticeApp
 from convtui.tui.saved_state import SavedState
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.screen_context import AnswersInterrupt
 from convtui.tui.textual_compat import can_suspend, read_alt_enter, write_to_terminal
-from convtui.tui.theme_choice import choose_theme, theme_name
+from convtui.tui.theme_drawing import draw_theme
+from convtui.tui.themes import Themes
 
 if TYPE_CHECKING:
     from convtui.client.engine_client import EngineHandle
     from convtui.config.settings import Config
     from convtui.protocol import StartSpec
-    from convtui.tui.drawing.theming import ThemeView
     from convtui.tui.screens.debugger.screen import DebuggerScreen
     from convtui.tui.sources.run import LiveRun, Plan, WarmEngine
 
@@ -90,7 +91,6 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         self.config = config
         self.keymap_problem = ""
         self.keymap = keymap or self._load_keymap()
-        self.palette = Palette(monochrome=self.monochrome)
         self.run_in_progress: LiveRun | None = None
         """The current run; screens draw it, the app ends it."""
         self.log_of_last: Callable[[], Path | None] = lambda: None
@@ -112,11 +112,15 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
             self, deliver=super().on_event, acts=self._acts, dropped=self._keys_dropped
         )
         self.attention = Attention(lambda: self.config, lambda text: write_to_terminal(self, text))
-        self.theme_view: ThemeView | None = None
-        self._theme_problems: list[str] = []
-        self._theme_name = theming.DEFAULT
-        self._choosing_theme = False
-        self._first_theme()
+        self.themes = Themes(
+            lambda: self.config,
+            self.saved_state,
+            draw=partial(draw_theme, self),
+            ask=self.push_screen_wait,
+            notify=self.notify,
+            warn=self._warn,
+        )
+        self.themes.show_first()
 
     # --- settings
 
@@ -126,9 +130,9 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         return [*filters, self._ascii] if self._ascii is not None else filters
 
     @property
-    def monochrome(self) -> bool:
-        """Whether `NO_COLOR` turns colours off."""
-        return bool(os.environ.get("NO_COLOR"))
+    def palette(self) -> Palette:
+        """What everything is drawn with."""
+        return self.themes.palette
 
     def _load_keymap(self) -> Keymap:
         path = self.config.keymap_file if self.config is not None else None
@@ -138,94 +142,10 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
             self.keymap_problem = str(error)
             return Keymap()
 
-    @property
-    def themes_dir(self) -> Path | None:
-        return self.config.paths.themes_dir if self.config is not None else None
-
-    def _load_theme(self) -> tuple[ThemeView | None, list[str]]:
-        if self.config is None:
-            return None, []
-        try:
-            theme, problems = theming.load(self._theme_name, self.themes_dir)
-        except ConvtuiError as error:
-            return None, [str(error)]
-        return theme, [str(problem) for problem in problems]
-
-    def _first_theme(self) -> None:
-        """Sets the theme of the first frame; the user's themes are loaded later."""
-        if self.config is not None:
-            self._theme_name = theme_name(self.config, self.saved_state)
-        theme = theming.builtin_theme(self._theme_name) if self.config is not None else None
-        if theme is not None or self.config is None:
-            self._apply_theme(theme, [])
-        else:
-            self._apply_theme(*self._load_theme())
-
-    def _apply_theme(self, theme: ThemeView | None, problems: list[str]) -> None:
-        self.theme_view = theme
-        self.palette = theming.palette_of(theme, monochrome=self.monochrome)
-        textual_theme = theming.textual_theme(
-            theme.colors if theme is not None else DARK,
-            name=theme.name if theme is not None else theming.DEFAULT,
-            dark=theme.dark if theme is not None else True,
-            monochrome=self.palette.monochrome,
-        )
-        self.register_theme(textual_theme)
-        if self.theme == textual_theme.name:
-            self._invalidate_css()
-            self.refresh_css(animate=False)
-        else:
-            self.theme = textual_theme.name
-        self._theme_problems = problems
-        if self.is_running:
-            self._repaint_lines()
-
-    def _repaint_lines(self) -> None:
-        """Gives the palette to all that draws with it, on every screen that is open."""
-        from convtui.tui.widgets.line_view import LineView
-
-        for screen in self.screen_stack:
-            for view in screen.query(LineView):
-                view.palette = self.palette
-
-    def _show_theme(self, theme: ThemeView | None) -> None:
-        """Draws every open screen with a theme."""
-        self._apply_theme(theme, self._theme_problems)
-        for screen in self.screen_stack:
-            restyle = getattr(screen, "restyle", None)
-            if restyle is not None:
-                restyle()
-
-    async def choose_theme(self) -> None:
-        self._choosing_theme = True
-        try:
-            chosen = await choose_theme(self, self.theme_view, self._show_theme)
-        finally:
-            self._choosing_theme = False
-        self._theme_name = chosen or self._theme_name
-
-    def _show_problems(self, problems: list[str], title: str) -> None:
+    def _warn(self, problems: list[str], title: str) -> None:
         if problems:
             text = "\n".join(visible(problem) for problem in problems[:4])
             self.notify(text, title=title, severity="warning", markup=False, timeout=8)
-
-    async def _watch_themes(self) -> None:
-        from convtui.tui.sources import watch
-
-        folder = self.themes_dir
-        if folder is None or not await asyncio.to_thread(folder.is_dir):
-            return
-        shown = self._theme_problems
-        while True:
-            before = await asyncio.to_thread(watch.stamp, [folder])
-            theme, problems = await asyncio.to_thread(self._load_theme)
-            if theme != self.theme_view and not self._choosing_theme:
-                self._theme_problems = problems
-                self._show_theme(theme)
-            if problems != shown:
-                self._show_problems(problems, "Theme not loaded")
-            shown = []
-            await watch.changed([folder], before)
 
     # --- screens
 
@@ -246,10 +166,10 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
             # Exclude what exists now from garbage collection: it stays.
             gc.freeze()
             gc.enable()
-        self._show_problems(self._theme_problems, "Theme not loaded")
+        self._warn(self.themes.problems, "Theme not loaded")
         if self.keymap_problem:
-            self._show_problems([self.keymap_problem], "Keys not loaded")
-        self.run_worker(self._watch_themes(), group="themes", exit_on_error=False)
+            self._warn([self.keymap_problem], "Keys not loaded")
+        self.run_worker(self.themes.watch(), group="themes", exit_on_error=False)
         if self.config is not None and self.config.untrusted is not None:
             self.run_worker(self._ask_for_trust(self.config), group="trust", exit_on_error=False)
 
@@ -285,7 +205,7 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
             )
             self.config = await asyncio.to_thread(config.again)
         except ConvtuiError as error:
-            self._show_problems([str(error)], "Not trusted")
+            self._warn([str(error)], "Not trusted")
         else:
             self.notify("Trusted: the settings apply from the next run.", markup=False)
 

@@ -63,6 +63,12 @@ def forward(widget: Widget, event: events.Key | events.Paste) -> None:
     widget._forward_event(event)
 
 
+def reload_css(app: App[Any]) -> None:
+    """Draws a theme whose colours have changed under the same name."""
+    app._invalidate_css()
+    app.refresh_css(animate=False)
+
+
 def write_to_terminal(app: App[Any], text: str) -> None:
     """Sends control codes between two frames; nothing where there is no terminal."""
     if app._driver is not None and not app.is_headless:

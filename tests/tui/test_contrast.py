@@ -43,7 +43,7 @@ def weak(app: ConvtuiApp, needed: float) -> Weak:
 async def weak_in_any_theme(app: ConvtuiApp, pilot: Any) -> Weak:
     found: Weak = {}
     for name in BUILT_IN:
-        app._apply_theme(builtin_theme(name), [])
+        app.themes.show(builtin_theme(name))
         for screen in app.screen_stack:
             restyle: Callable[[], None] | None = getattr(screen, "restyle", None)
             if restyle is not None:

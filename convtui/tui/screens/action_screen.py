@@ -143,7 +143,7 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
         yield Handler("app.manual", partial(self._help, manual=True))
         yield Handler("app.palette", self._open_palette)
         yield Handler("app.notices", self.capp.board.open_log)
-        yield Handler("app.theme", self.capp.choose_theme)
+        yield Handler("app.theme", self.capp.themes.choose)
         yield Handler("app.quit", self.quit, label=self._quit_label)
         yield Handler("app.back", self.back)
         yield Handler("app.interrupt", self.capp.action_interrupt)

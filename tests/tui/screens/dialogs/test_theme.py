@@ -21,7 +21,7 @@ def app_of(config: Config) -> ConvtuiApp:
 
 
 def name_of(app: ConvtuiApp) -> str:
-    return app.theme_view.name if app.theme_view is not None else ""
+    return app.themes.view.name if app.themes.view is not None else ""
 
 
 async def test_a_theme_is_worn_at_once_and_kept_or_taken_off(tmp_path: Path) -> None:
