@@ -7,19 +7,16 @@ import contextlib
 import gc
 import os
 import signal
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
 from textual.actions import SkipAction
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.screen import ModalScreen, Screen, SystemModalScreen
-from textual.widgets import Static
 
 from convtui.actions.registry import Keymap, load_keymap
 from convtui.errors import ConvtuiError, UsageError
@@ -28,14 +25,18 @@ from convtui.text.boundary import visible
 from convtui.tui.attention import Attention
 from convtui.tui.drawing import frames, glyphs
 from convtui.tui.drawing.palette import Palette
-from convtui.tui.keyboard.typed_keys import TypedKeys, takes_text
+from convtui.tui.folder_trust import trusted_settings
+from convtui.tui.interrupt import Interrupt
+from convtui.tui.keyboard.typed_keys import TypedKeys
 from convtui.tui.notice_board import NoticeApp
+from convtui.tui.photograph import photograph
 from convtui.tui.saved_state import SavedState
-from convtui.tui.screens.action_screen import ActionScreen
-from convtui.tui.screens.screen_context import AnswersInterrupt
+from convtui.tui.screens.action_screen import ActionScreen, action_screen_of
+from convtui.tui.screens.handlers import Handler
 from convtui.tui.textual_compat import can_suspend, read_alt_enter, write_to_terminal
 from convtui.tui.theme_drawing import draw_theme
 from convtui.tui.themes import Themes
+from convtui.tui.too_small import TooSmall, too_small
 
 if TYPE_CHECKING:
     from convtui.client.engine_client import EngineHandle
@@ -45,20 +46,6 @@ if TYPE_CHECKING:
     from convtui.tui.sources.run import LiveRun, Plan, WarmEngine
 
 First = Callable[["ConvtuiApp"], Screen[Any]]
-SMALLEST = (40, 10)
-INTERRUPT_AGAIN = 3.0
-"""Seconds within which a second ctrl+c leaves."""
-
-
-class TooSmall(ModalScreen[None]):
-    """Says that the terminal is too small."""
-
-    DEFAULT_CSS = (
-        "TooSmall { align: center middle; } TooSmall Static { width: 1fr; text-align: center; }"
-    )
-
-    def compose(self) -> ComposeResult:
-        yield Static(f"make the terminal larger\n(at least {SMALLEST[0]}x{SMALLEST[1]})")
 
 
 class ConvtuiApp(NoticeApp, inherit_bindings=False):
@@ -104,7 +91,6 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         if state_file is None and config is not None:
             state_file = config.paths.state_file
         self.saved_state = SavedState(state_file)
-        self._interrupted = float("-inf")
         setting = config.glyphs if config is not None else "auto"
         self._ascii = glyphs.AsciiGlyphs() if glyphs.wants_ascii(setting, os.environ) else None
         read_alt_enter()
@@ -112,6 +98,7 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
             self, deliver=super().on_event, acts=self._acts, dropped=self._keys_dropped
         )
         self.attention = Attention(lambda: self.config, lambda text: write_to_terminal(self, text))
+        self.interrupt = Interrupt(self, self.action_leave)
         self.themes = Themes(
             lambda: self.config,
             self.saved_state,
@@ -121,6 +108,14 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
             warn=self._warn,
         )
         self.themes.show_first()
+
+    def handlers(self) -> Iterator[Handler]:
+        """What the app does on every screen."""
+        yield Handler("app.notices", self.board.open_log)
+        yield Handler("app.theme", self.themes.choose)
+        yield Handler("app.interrupt", self.interrupt.press)
+        yield Handler("app.photograph", lambda: photograph(self, self.config))
+        yield Handler("app.suspend", self.action_suspend_process, partial(can_suspend, self))
 
     # --- settings
 
@@ -174,39 +169,13 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
             self.run_worker(self._ask_for_trust(self.config), group="trust", exit_on_error=False)
 
     async def _ask_for_trust(self, config: Config) -> None:
-        """Asks once whether the project's settings may name hosts, commands and code."""
-        untrusted = config.untrusted
-        assert untrusted is not None
-        refused = (await self.saved_state.recall()).get("untrusted_folders")
-        refused = refused if isinstance(refused, dict) else {}
-        folder = str(untrusted.folder.resolve())
-        if refused.get(folder) == untrusted.digest:
-            return
-        from convtui.tui.screens.dialogs.consent import Consent
-
-        yes = await self.push_screen_wait(
-            Consent(
-                "Trust this folder's settings?",
-                f"{untrusted.file} has settings that apply only in a trusted folder"
-                f" ({untrusted.why}):",
-                untrusted.rows,
-                yes="Yes, trust this folder",
-                no="No, ignore these settings",
-            )
-        )
-        if not yes:
-            await self.saved_state.remember(untrusted_folders={**refused, folder: untrusted.digest})
-            return
-        from convtui.config.trusted_folders import trust_folder
-
         try:
-            await asyncio.to_thread(
-                trust_folder, config.paths, untrusted.folder, untrusted.settings
-            )
-            self.config = await asyncio.to_thread(config.again)
+            settings = await trusted_settings(config, self.saved_state, self.push_screen_wait)
         except ConvtuiError as error:
             self._warn([str(error)], "Not trusted")
-        else:
+            return
+        if settings is not config:
+            self.config = settings
             self.notify("Trusted: the settings apply from the next run.", markup=False)
 
     def warm_up(self) -> None:
@@ -280,12 +249,9 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         self.failed_with = error
         self.exit(error.exit_code)
 
-    def _action_screen(self) -> ActionScreen | None:
-        return next((s for s in reversed(self.screen_stack) if isinstance(s, ActionScreen)), None)
-
     def action_leave(self) -> None:
         """Quits as `q` does, from wherever the focus is."""
-        screen = self._action_screen()
+        screen = action_screen_of(self)
         if screen is None:
             self.exit(0)
         else:
@@ -297,7 +263,7 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         """Help for a dialog; elsewhere the keymap handles F1."""
         from convtui.tui.screens.help import HelpScreen, help_of_dialog
 
-        dialog, below = self.screen, self._action_screen()
+        dialog, below = self.screen, action_screen_of(self)
         ours = isinstance(dialog, ModalScreen) and not isinstance(
             dialog, (HelpScreen, SystemModalScreen, TooSmall)
         )
@@ -306,25 +272,7 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         self.push_screen(help_of_dialog(dialog, below))
 
     def action_interrupt(self) -> None:
-        """Copies the selection and says what a second press does."""
-        if isinstance(self.screen, AnswersInterrupt) and self.screen.interrupted():
-            return
-        if time.monotonic() - self._interrupted < INTERRUPT_AGAIN:
-            self.action_leave()
-            return
-        self._interrupted = time.monotonic()
-        focused = self.focused
-        selection = focused.selected_text if takes_text(focused) else None  # type: ignore[union-attr]
-        selection = selection or self.screen.get_selected_text()
-        if selection:
-            self.copy_to_clipboard(selection)
-        copied = "Copied. " if selection else ""
-        screen = self._action_screen()
-        bottom = screen is None or self.screen_stack[0] is screen
-        what = (screen.quit_does if screen is not None else "") or (
-            "quits" if bottom else "goes back"
-        )
-        self.notify(f"{copied}Press ctrl+c again: it {what}.", markup=False, timeout=3)
+        self.interrupt.press()
 
     async def on_unmount(self) -> None:
         """Ends every engine."""
@@ -335,7 +283,7 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
 
     def on_resize(self, event: events.Resize) -> None:
         """Below a minimum size, asks for a larger terminal instead."""
-        small = event.size.width < SMALLEST[0] or event.size.height < SMALLEST[1]
+        small = too_small(event.size)
         if small and not isinstance(self.screen, TooSmall):
             self.push_screen(TooSmall())
         elif not small and isinstance(self.screen, TooSmall):
@@ -370,34 +318,9 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         return action is None or action.acts
 
     def _keys_dropped(self) -> None:
-        screen = self._action_screen()
+        screen = action_screen_of(self)
         if screen is not None:
             screen.keys_dropped()
-
-    # --- the terminal
-
-    @property
-    def can_suspend(self) -> bool:
-        return can_suspend(self)
-
-    async def photograph(self) -> None:
-        """Saves a picture of the screen as it is once a palette over it is gone."""
-        from convtui.config.paths import Paths
-        from convtui.tui.drawing.labels import short_path
-        from convtui.tui.photograph import save
-        from convtui.tui.textual_compat import drawn_lines
-
-        drawn = asyncio.Event()
-        self.call_after_refresh(drawn.set)
-        await drawn.wait()
-        paths = self.config.paths if self.config is not None else Paths.find()
-        stem = time.strftime("screen-%Y%m%d-%H%M%S")
-        lines, width = drawn_lines(self), self.size.width
-        picture = await asyncio.to_thread(save, lines, width, paths.exports_dir, stem)
-        screen = self._action_screen()
-        if screen is not None:
-            where = visible(short_path(picture.with_suffix("")))
-            screen.tell(f"Saved the screen: {where}.svg and .txt")
 
 
 def debugger(

@@ -8,10 +8,11 @@ import pytest
 from textual.widgets import Input, Static
 
 from convtui.tui import app as entry
-from convtui.tui.app import ConvtuiApp, TooSmall
+from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.commands import CommandList
 from convtui.tui.screens.help import HelpScreen
+from convtui.tui.too_small import TooSmall
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.statusline import StatusLine
 from tests.tui.harness.sample import header, refund, until, write_log
