@@ -172,7 +172,7 @@ class Story:
 async def play(folder: Path) -> list[tuple[str, str]]:
     """The whole story as captions and pictures."""
     from convtui.config.settings import load_config
-    from convtui.tui.app import ConvtuiApp, debugger
+    from convtui.tui.app import ConvtuiApp
     from convtui.tui.screens.rehook.screen import RehookScreen
 
     provider = folder / PROVIDER.name
@@ -186,7 +186,7 @@ async def play(folder: Path) -> list[tuple[str, str]]:
         wire="off",
         watched=True,
     )
-    app = ConvtuiApp(lambda app: debugger(app, spec), config=config)
+    app = ConvtuiApp(lambda app: app.runs.debugger(spec), config=config)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         story = Story(app, pilot, provider)
         await story.found_and_fixed()

@@ -1,4 +1,4 @@
-"""The app: creates screens, and owns the run, the keys, the theme and remembered state."""
+"""The app: puts its parts together, and answers Textual."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from textual.filter import LineFilter
 from textual.screen import ModalScreen, Screen, SystemModalScreen
 
 from convtui.actions.registry import Keymap, load_keymap
-from convtui.errors import ConvtuiError, UsageError
-from convtui.records.codec import exit_code
+from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible
 from convtui.tui.attention import Attention
 from convtui.tui.drawing import frames, glyphs
@@ -29,6 +28,7 @@ from convtui.tui.folder_trust import trusted_settings
 from convtui.tui.interrupt import Interrupt
 from convtui.tui.keyboard.typed_keys import TypedKeys
 from convtui.tui.notice_board import NoticeApp
+from convtui.tui.open_runs import OpenRuns
 from convtui.tui.photograph import photograph
 from convtui.tui.saved_state import SavedState
 from convtui.tui.screens.action_screen import ActionScreen, action_screen_of
@@ -39,11 +39,7 @@ from convtui.tui.themes import Themes
 from convtui.tui.too_small import TooSmall, too_small
 
 if TYPE_CHECKING:
-    from convtui.client.engine_client import EngineHandle
     from convtui.config.settings import Config
-    from convtui.protocol import StartSpec
-    from convtui.tui.screens.debugger.screen import DebuggerScreen
-    from convtui.tui.sources.run import LiveRun, Plan, WarmEngine
 
 First = Callable[["ConvtuiApp"], Screen[Any]]
 
@@ -78,16 +74,9 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         self.config = config
         self.keymap_problem = ""
         self.keymap = keymap or self._load_keymap()
-        self.run_in_progress: LiveRun | None = None
-        """The current run; screens draw it, the app ends it."""
-        self.log_of_last: Callable[[], Path | None] = lambda: None
-        """The log of the run or the recording that was opened last."""
-        self.warm: WarmEngine | None = None
-        """An engine process for the next run."""
+        self.runs = OpenRuns(self, self.keymap, lambda: self.config)
         self.failed_with: ConvtuiError | None = None
         """The error that ended the app, for the caller."""
-        self.last_failure = ""
-        """Why the last run could not start, for the picker."""
         if state_file is None and config is not None:
             state_file = config.paths.state_file
         self.saved_state = SavedState(state_file)
@@ -126,7 +115,7 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
 
     @property
     def palette(self) -> Palette:
-        """What everything is drawn with."""
+        """The colours that everything is drawn with."""
         return self.themes.palette
 
     def _load_keymap(self) -> Keymap:
@@ -178,72 +167,6 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
             self.config = settings
             self.notify("Trusted: the settings apply from the next run.", markup=False)
 
-    def warm_up(self) -> None:
-        """Prepares an engine in the background, so that the next run starts at once."""
-        if not self.is_running or self._exit:
-            return
-        from convtui.tui.sources.run import WarmEngine
-
-        if self.warm is None:
-            self.warm = WarmEngine(self.config.python if self.config is not None else None)
-        self.warm.prepare()
-
-    async def start_run(
-        self,
-        spec: StartSpec,
-        *,
-        python: str | None = None,
-        again: tuple[str, tuple[int, int]] | None = None,
-    ) -> None:
-        """Opens the debugger on a new run; `again` is a brief, and the turn to decide again.
-
-        Raises `UsageError` while another run is live: the app ends only one.
-        """
-        live = self.run_in_progress
-        if live is not None and not live.handle.over:
-            raise UsageError("A conversation is still live: end it before you start another.")
-        warm = await self.warm.take(python) if self.warm is not None else None
-        screen = debugger(self, spec, python=python, warm=warm)
-        screen.parts.briefs.pending = again
-        self.push_screen(screen)
-
-    def replay(self, path: Path, *, at: tuple[int, int] | None = None) -> None:
-        try:
-            screen = recording(self, path, at=at, speed=self.config.speed if self.config else 1.0)
-        except ConvtuiError as error:
-            self.notify(visible(str(error)), severity="error", markup=False)
-        else:
-            self.push_screen(screen)
-
-    def compare(self, path_a: Path, path_b: Path) -> None:
-        self.push_screen(_comparing(self, path_a, path_b))
-
-    def leave(self, screen: Screen[Any], *, ended: bool = False) -> None:
-        """Returns to the screen below, or leaves the app.
-
-        The exit code is that of a run that had `ended` by itself; leaving a live run is no failure.
-        """
-        failed_run = self.run_in_progress
-        if failed_run is not None and failed_run.handle.state.value == "failed":
-            self.last_failure = str((failed_run.handle.error or {}).get("message", ""))
-        if screen in self.screen_stack and self.screen_stack.index(screen) > 0:
-            while self.screen is not screen:
-                self.pop_screen()
-            self.pop_screen()
-            if getattr(screen, "run", None) is self.run_in_progress:
-                # Closing a recording leaves a live run below it alone.
-                self.run_in_progress = None
-        else:
-            run = self.run_in_progress or getattr(screen, "run", None)
-            code = 0
-            if run is not None and run.handle.state.value == "failed":
-                code = 3
-            elif run is not None and ended:
-                termination = run.handle.transcript.termination
-                human = (termination or {}).get("by") == "human"
-                code = 0 if human else exit_code(termination)
-            self.exit(code)
-
     def fail(self, error: ConvtuiError) -> None:
         """Leaves the app; the command line reports the error."""
         self.failed_with = error
@@ -275,11 +198,7 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         self.interrupt.press()
 
     async def on_unmount(self) -> None:
-        """Ends every engine."""
-        if self.run_in_progress is not None:
-            await self.run_in_progress.close()
-        if self.warm is not None:
-            await self.warm.close()
+        await self.runs.close()
 
     def on_resize(self, event: events.Resize) -> None:
         """Below a minimum size, asks for a larger terminal instead."""
@@ -321,107 +240,3 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         screen = action_screen_of(self)
         if screen is not None:
             screen.keys_dropped()
-
-
-def debugger(
-    app: ConvtuiApp,
-    spec: StartSpec,
-    *,
-    python: str | None = None,
-    plan: Plan | None = None,
-    warm: EngineHandle | None = None,
-) -> DebuggerScreen:
-    """A debugger on a new run, which becomes the app's run."""
-    from convtui.tui.screens.debugger.screen import DebuggerScreen
-    from convtui.tui.sources.run import LiveRun
-    from convtui.tui.sources.source import LiveSource
-
-    run = app.run_in_progress = LiveRun(spec, python=python, plan=plan, warm=warm)
-    app.log_of_last = lambda: run.handle.log_path
-    return DebuggerScreen(app.keymap, LiveSource(run.handle), run)
-
-
-def recording(
-    app: ConvtuiApp, path: Path, *, at: tuple[int, int] | None = None, speed: float = 1.0
-) -> Screen[Any]:
-    """A debugger on a saved log. Raises `LogError` if it cannot be opened."""
-    from convtui.tui.screens.debugger.screen import DebuggerScreen
-    from convtui.tui.sources.replay import ReplaySource
-
-    screen = DebuggerScreen(app.keymap, ReplaySource(path, speed=speed), at=at)
-    app.log_of_last = lambda: path
-    return screen
-
-
-def _picker(app: ConvtuiApp) -> Screen[Any]:
-    from convtui.tui.screens.home.picker import PickerScreen
-
-    return PickerScreen(app.keymap)
-
-
-def _comparing(app: ConvtuiApp, path_a: Path, path_b: Path) -> Screen[Any]:
-    from convtui.tui.screens.compare.screen import CompareScreen
-
-    return CompareScreen(app.keymap, path_a, path_b)
-
-
-def _run(app: ConvtuiApp) -> int:
-    mouse = app.config.mouse if app.config is not None else True
-    # Almost nothing becomes garbage before the first frame.
-    gc.disable()
-    try:
-        status = app.run(mouse=mouse)
-    finally:
-        gc.enable()
-        log = app.log_of_last()
-        if log is not None:
-            from convtui.printing.parting import print_parting
-
-            print_parting(log, _usual_folder(app.config))
-    if app.failed_with is not None:
-        raise app.failed_with
-    return status if status is not None else app.return_code or 0
-
-
-def _usual_folder(config: Config | None) -> Path | None:
-    """Where commands look for saved runs, unless a flag says otherwise."""
-    by_flag = config is None or config.origin("out_dir").layer == "flag"
-    return None if config is None or by_flag else config.runs_dir
-
-
-def run_picker(*, config: Config | None = None) -> int:
-    """Opens the picker; returns the exit code."""
-    return _run(ConvtuiApp(_picker, config=config))
-
-
-def run_debug(
-    spec: StartSpec,
-    *,
-    config: Config | None = None,
-    python: str | None = None,
-    plan: Plan | None = None,
-) -> int:
-    """Opens the debugger on a new run; returns the exit code (3 if it could not start).
-
-    A `plan` makes the whole spec after the first frame; `spec` is what is known before. Raises what
-    the plan raises.
-    """
-    return _run(
-        ConvtuiApp(lambda app: debugger(app, spec, python=python, plan=plan), config=config)
-    )
-
-
-def run_replay(
-    path: Path,
-    *,
-    config: Config | None = None,
-    at: tuple[int, int] | None = None,
-    speed: float = 1.0,
-) -> int:
-    """Opens a saved log; returns the exit code. Raises `LogError` if it cannot be opened."""
-    return _run(ConvtuiApp(lambda app: recording(app, path, at=at, speed=speed), config=config))
-
-
-def run_compare(path_a: Path, path_b: Path, *, config: Config | None = None) -> int:
-    """Opens two saved logs side by side; returns the exit code."""
-    return _run(ConvtuiApp(lambda app: _comparing(app, path_a, path_b), config=config))

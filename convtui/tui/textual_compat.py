@@ -63,6 +63,11 @@ def forward(widget: Widget, event: events.Key | events.Paste) -> None:
     widget._forward_event(event)
 
 
+def goes_on(app: App[Any]) -> bool:
+    """Whether an app has started and is not being left."""
+    return app.is_running and not app._exit
+
+
 def reload_css(app: App[Any]) -> None:
     """Draws a theme whose colours have changed under the same name."""
     app._invalidate_css()

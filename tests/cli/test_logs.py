@@ -137,15 +137,16 @@ def test_leaving_a_screen_says_what_to_type_next(runs: Path) -> None:
 def test_a_crash_of_the_screen_says_it_too(
     runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from convtui.tui import app
+    from convtui.tui.app import ConvtuiApp
+    from convtui.tui.launch import run_debug
 
     log = runs / "20260301_maya_a1b2c3.jsonl"
 
-    def crash(self: app.ConvtuiApp, **_options: Any) -> None:
-        self.log_of_last = lambda: log
+    def crash(self: ConvtuiApp, **_options: Any) -> None:
+        self.runs.log_of_last = lambda: log
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(app.ConvtuiApp, "run", crash)
+    monkeypatch.setattr(ConvtuiApp, "run", crash)
     with pytest.raises(RuntimeError):
-        app.run_debug(StartSpec(scenario={}, out_dir=""))
+        run_debug(StartSpec(scenario={}, out_dir=""))
     assert str(log) in capsys.readouterr().err

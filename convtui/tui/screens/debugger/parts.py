@@ -97,8 +97,8 @@ class DebuggerParts:
             context,
             view,
             attach=screen.attach,
-            view_log=screen.capp.replay,
-            compare=screen.capp.compare,
+            view_log=screen.capp.runs.replay,
+            compare=screen.capp.runs.compare,
         )
         self.lineage = Lineage(
             context,
@@ -149,7 +149,7 @@ class DebuggerParts:
             ),
             acts=lambda key: screen.action_of(key) is not None,
             press=screen.press,
-            leave=lambda: screen.capp.leave(screen),
+            leave=lambda: screen.capp.runs.leave(screen),
             fail=screen.capp.fail,
             declined=partial(_declined, screen),
         )
@@ -161,12 +161,12 @@ class DebuggerParts:
             attach=screen.attach,
             show_decision=screen.show_decision,
             config=lambda: screen.capp.config,
-            start_run=lambda spec, brief, turn: screen.capp.start_run(spec, again=(brief, turn)),
+            start_run=lambda spec, brief, turn: screen.capp.runs.start(spec, again=(brief, turn)),
         )
         self.leaving = Leaving(
             context,
             asks=lambda: screen.capp.config is None or screen.capp.config.confirm_quit,
-            leave=lambda ended: screen.capp.leave(screen, ended=ended),
+            leave=lambda ended: screen.capp.runs.leave(screen, ended=ended),
         )
         self.faults = FaultInjection(context)
         self.hints = Hints(
@@ -211,7 +211,7 @@ class DebuggerParts:
                 context,
                 library=lambda: open_library(screen.capp, recording=screen.run is None),
                 again=partial(run_again, screen.capp),
-                start=lambda spec, python: screen.capp.start_run(spec, python=python),
+                start=lambda spec, python: screen.capp.runs.start(spec, python=python),
             ),
         )
         self.transcript = TranscriptFeed(
@@ -272,5 +272,5 @@ def _declined(screen: DebuggerScreen, error: EngineError) -> None:
     if screen.app.screen_stack[0] is screen:
         screen.capp.fail(UsageError(str(error)))
     else:
-        screen.capp.leave(screen)
-        screen.capp.last_failure = ""
+        screen.capp.runs.leave(screen)
+        screen.capp.runs.last_failure = ""

@@ -106,7 +106,7 @@ class PickerScreen(ActionScreen):
         await self._check()
         await self._load_runs()
         if self.is_current:
-            self.capp.warm_up()
+            self.capp.runs.warm_up()
         await self._load_completions()
 
     async def _load_completions(self) -> None:
@@ -220,7 +220,7 @@ class PickerScreen(ActionScreen):
                 f" {visible(scenario.provider.spec.short)}"
                 + (f", warm: {visible(scenario.warm.use)}" if scenario.warm else ""),
             )
-        failed = self.capp.last_failure
+        failed = self.capp.runs.last_failure
         if failed and not self.problem:
             text = Content.assemble(("setup failed: ", "bold $text-error"), visible(failed))
         if not self.query("#check"):
@@ -232,7 +232,7 @@ class PickerScreen(ActionScreen):
     def _changed(self) -> None:
         if not self._ready:
             return
-        self.capp.last_failure = ""
+        self.capp.runs.last_failure = ""
         if self._timer is not None:
             self._timer.stop()
         self._timer = call_once(self, CHECK_AFTER, lambda: self.spawn(self._check()))
@@ -267,7 +267,7 @@ class PickerScreen(ActionScreen):
             return
         self._starting = True
         try:
-            self.capp.last_failure = ""
+            self.capp.runs.last_failure = ""
             await self._check()
             if self.problem:
                 return
@@ -275,18 +275,18 @@ class PickerScreen(ActionScreen):
             await self.capp.saved_state.remember(picker=self.choice())
             config = self.capp.config
             spec = await asyncio.to_thread(start_spec, scenario, config)
-            await self.capp.start_run(spec, python=config.python if config is not None else None)
+            await self.capp.runs.start(spec, python=config.python if config is not None else None)
         finally:
             self._starting = False
 
     def on_run_list_selected(self, event: RunList.Selected) -> None:
         event.stop()
-        self.capp.replay(event.run.path)
+        self.capp.runs.replay(event.run.path)
 
     async def on_screen_resume(self) -> None:
         """Refreshes after a run, which may have failed to start."""
         if self._ready:
-            self.capp.warm_up()
+            self.capp.runs.warm_up()
             chosen = self._chosen_warm or str(self._form.select("warm").value)
             self._chosen_warm = ""
             await self._load_templates(chosen)

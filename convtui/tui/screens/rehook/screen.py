@@ -387,7 +387,7 @@ class RehookScreen(ActionScreen):
         if item is not None:
             change = item.change
             at = (change.session, change.turn) if change is not None else None
-            self.capp.replay(item.log, at=at)
+            self.capp.runs.replay(item.log, at=at)
 
     def _ask_provider(self) -> None:
         """Takes another provider's hooks."""

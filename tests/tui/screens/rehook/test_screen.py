@@ -12,7 +12,7 @@ from textual.widgets import Input
 from convtui.analysis.rehook.rehook_process import Rehooked
 from convtui.analysis.rehook.report import RehookReport
 from convtui.trust.rules import make_seal
-from convtui.tui.app import ConvtuiApp, recording
+from convtui.tui.app import ConvtuiApp
 from convtui.tui.documents.rehook_details import details_of
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.questions import Ask
@@ -66,7 +66,7 @@ async def test_the_hooks_are_chosen_run_changed_and_run_again(log: Path, tmp_pat
             return text.replace("Of course", "Certainly")
         """,
     )
-    app = ConvtuiApp(lambda app: recording(app, log), state_file=tmp_path / "state.json")
+    app = ConvtuiApp(lambda app: app.runs.recording(log), state_file=tmp_path / "state.json")
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
         await pilot.press("h")
@@ -172,7 +172,7 @@ def test_the_list_has_the_runs_that_changed_in_their_order() -> None:
 
 async def test_enter_runs_no_code_that_a_log_of_somebody_elses_names(tmp_path: Path) -> None:
     log = write_log(tmp_path / "run.jsonl", sample())
-    app = ConvtuiApp(lambda app: recording(app, log), state_file=tmp_path / "state.json")
+    app = ConvtuiApp(lambda app: app.runs.recording(log), state_file=tmp_path / "state.json")
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
         await pilot.press("h")
