@@ -19,9 +19,11 @@ from textual.timer import Timer
 from convtui.transcript.fold import INTERESTING, OPEN, Flag, Transcript, Turn
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, plain
+from convtui.tui.drawing.strips import strip_of
 from convtui.tui.drawing.wrap import Wrapped
 from convtui.tui.timers import call_once
-from convtui.tui.widgets.line_view import CopyRow, LineView, strip_of
+from convtui.tui.widgets.copy_rows import CopyRow
+from convtui.tui.widgets.line_view import LineView
 from convtui.tui.widgets.transcript.marks import TurnExtras
 from convtui.tui.widgets.transcript.session_rows import (
     Frame,

@@ -12,9 +12,10 @@ from convtui.text.counts import counted
 from convtui.transcript.fold import OPEN, Flag, Turn
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, Span
+from convtui.tui.drawing.strips import strip_of
 from convtui.tui.drawing.wrap import MAX_CHARS, MAX_LINES, Wrapped, count_capped, paint
 from convtui.tui.sources.break_marks import BreakMark
-from convtui.tui.widgets.line_view import CopyRow, strip_of
+from convtui.tui.widgets.copy_rows import CopyRow
 from convtui.tui.widgets.transcript.marks import (
     BADGES,
     ROWS,
