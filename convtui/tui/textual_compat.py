@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from typing import Any, Generic, TypeVar, cast
 
@@ -99,6 +99,19 @@ def is_open(widget: Widget) -> bool:
     look for widgets any more.
     """
     return widget.is_mounted and widget.is_attached and not widget._pruning
+
+
+def after_refresh(screen: Widget, draw: Callable[[], None]) -> None:
+    """Calls `draw` after the next refresh, unless the screen is closed by then."""
+
+    def guarded() -> None:
+        try:
+            draw()
+        except NoMatches:
+            if is_open(screen):
+                raise
+
+    screen.call_after_refresh(guarded)
 
 
 def run_while_open(

@@ -21,7 +21,7 @@ from convtui.text.word_diff import word_diff
 from convtui.tui.drawing.labels import error_lines
 from convtui.tui.drawing.palette import Palette, Span
 from convtui.tui.drawing.word_diff import changed_spans
-from convtui.tui.textual_compat import is_open, run_while_open
+from convtui.tui.textual_compat import after_refresh, is_open, run_while_open
 from convtui.tui.widgets.keybar import KeyBar, KeyItem
 from convtui.tui.widgets.notice_line import NoticeLine
 from convtui.tui.widgets.text_pane import Document, TextPane
@@ -117,10 +117,10 @@ class ReloadDiff(Screen[str | None]):
             Content.assemble((" RELOADED ", "bold reverse $text-accent"), f" {self._title}")
         )
         # The columns' content is mounted after the screen.
-        self.call_after_refresh(self._show)
+        after_refresh(self, self._show)
 
     def on_resize(self) -> None:
-        self.call_after_refresh(self._show)
+        after_refresh(self, self._show)
 
     async def _load_reply(self) -> None:
         assert self._ask_again is not None
