@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 from pathlib import Path
@@ -10,12 +9,11 @@ from typing import Final
 
 from convtui.config.paths import builtin_dir
 from convtui.library.log_names import SAMPLE
-from convtui.log.run_summary import RunSummary, summarise
+from convtui.log.run_summary import RunSummary, short_id, summarise
 from convtui.printing.output import Output
 from convtui.text.boundary import visible_line
 
 _UNFINISHED: Final = ("crashed", "interrupted", "failed", "running")
-_ID: Final = re.compile(r"[0-9a-f]{6,}")
 
 
 def print_parting(log: Path | None, usual: Path | None = None) -> None:
@@ -49,8 +47,6 @@ def _short_name(run: RunSummary, usual: Path | None) -> str:
         name = f"{SAMPLE}{log.stem}"
     elif usual is None or log.parent != usual.absolute():
         name = str(log)
-    elif _ID.fullmatch(run.id):
-        name = run.id[:6]
     else:
-        name = log.stem
+        name = short_id(run.id) or log.stem
     return visible_line(shlex.quote(name))
