@@ -260,8 +260,12 @@ def _since(text: str) -> datetime:
 
 
 def _kind(text: str) -> str:
-    """A kind of ending as logs have it: `max turns`, as the list says it, is `max_turns`."""
-    return text.strip().replace(" ", "_").replace("-", "_")
+    """A kind of ending as logs have it: `turn limit`, as the list says it, is `max_turns`."""
+    from convtui.transcript.ending_words import LABELS
+
+    words = text.strip().casefold().replace("_", " ").replace("-", " ")
+    kinds = {label: kind for kind, label in LABELS.items()}
+    return kinds.get(words) or words.replace(" ", "_")
 
 
 def _known_ending(kind: str) -> None:

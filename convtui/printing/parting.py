@@ -11,7 +11,9 @@ from convtui.config.paths import builtin_dir
 from convtui.library.log_names import SAMPLE
 from convtui.log.run_summary import RunSummary, short_id, summarise
 from convtui.printing.output import Output
+from convtui.printing.wording import terminal_width
 from convtui.text.boundary import visible_line
+from convtui.text.cells import columns
 
 _UNFINISHED: Final = ("crashed", "interrupted", "failed", "running")
 
@@ -19,25 +21,37 @@ _UNFINISHED: Final = ("crashed", "interrupted", "failed", "running")
 def print_parting(log: Path | None, usual: Path | None = None) -> None:
     """Prints it on standard error; nothing without a log. `usual` is the folder of saved runs."""
     output = Output(sys.stderr)
-    for line in parting_lines(log, usual):
+    for line in parting_lines(log, usual, width=terminal_width(sys.stderr)):
         output.line(line)
 
 
-def parting_lines(log: Path | None, usual: Path | None = None) -> list[str]:
+def parting_lines(
+    log: Path | None, usual: Path | None = None, *, width: int | None = None
+) -> list[str]:
     if log is None or not log.is_file():
         return []
-    where = f"log:  {visible_line(str(log))}"
+    lines = _labelled("log:  ", visible_line(str(log)), width)
     run = summarise(log)
     if run.damaged:
-        return [where]
+        return lines
     name = _short_name(run, usual)
-    go_on = f"; convtui debug --resume {name} goes on" if run.state in _UNFINISHED else ""
-    return [where, f"next: convtui replay {name}{go_on}"]
+    lines += _labelled("next: ", f"convtui replay {name}", width)
+    if run.state in _UNFINISHED:
+        lines += _labelled("to go on: ", f"convtui debug --resume {name}", width)
+    return lines
 
 
-def go_on_with(log: Path) -> str:
+def go_on_lines(log: Path, *, width: int | None = None) -> list[str]:
     """What to type to go on with a run that failed or was interrupted."""
-    return f"convtui run --resume {visible_line(shlex.quote(str(log)))} goes on"
+    command = f"convtui run --resume {visible_line(shlex.quote(str(log)))}"
+    return _labelled("to go on: ", command, width)
+
+
+def _labelled(label: str, text: str, width: int | None) -> list[str]:
+    """What can be copied is whole on a line, and alone there where it would be wrapped."""
+    if width is not None and columns(label) + columns(text) > width:
+        return [label.rstrip(), text]
+    return [label + text]
 
 
 def _short_name(run: RunSummary, usual: Path | None) -> str:

@@ -124,10 +124,14 @@ def test_show_says_how_long_a_run_took(convtui: Run) -> None:
 
 def test_leaving_a_screen_says_what_to_type_next(runs: Path) -> None:
     log = runs / "20260301_maya_a1b2c3.jsonl"
-    unfinished = "next: convtui replay a1b2c3; convtui debug --resume a1b2c3 goes on"
-    assert parting_lines(log, runs) == [f"log:  {log}", unfinished]
-    elsewhere = f"next: convtui replay {log}; convtui debug --resume {log} goes on"
-    assert parting_lines(log, None)[1] == elsewhere
+    commands = ["next: convtui replay a1b2c3", "to go on: convtui debug --resume a1b2c3"]
+    assert parting_lines(log, runs) == [f"log:  {log}", *commands]
+    elsewhere = [f"next: convtui replay {log}", f"to go on: convtui debug --resume {log}"]
+    assert parting_lines(log, None)[1:] == elsewhere
+    # A command is never wrapped behind its label.
+    assert parting_lines(log, runs, width=36) == [
+        "log:", str(log), commands[0], "to go on:", "convtui debug --resume a1b2c3"
+    ]  # fmt: skip
     ended = write_log(runs / "a b.jsonl", [header(id="short"), *sample()[1:]])
     assert parting_lines(ended, runs)[1] == "next: convtui replay 'a b'"
     assert parting_lines(find_sample("clean"))[1] == "next: convtui replay sample:clean"
