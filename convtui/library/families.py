@@ -69,7 +69,7 @@ def families(runs: Iterable[RunSummary]) -> list[RunNode]:
             for child in branch.children:
                 branch.size += child.size + 1
             candidates = [branch.run, *(child.newest or child.run for child in branch.children)]
-            branch.newest = max(candidates, key=lambda run: run.when)
+            branch.newest = max(candidates, key=lambda run: (run.when, run.modified))
         for branch in walk([everything[root]]):
             for child in branch.children:
                 child.depth = branch.depth + 1
