@@ -18,10 +18,16 @@ from convtui.text.cells import columns
 _UNFINISHED: Final = ("crashed", "interrupted", "failed", "running")
 
 
-def print_parting(log: Path | None, usual: Path | None = None) -> None:
-    """Prints it on standard error; nothing without a log. `usual` is the folder of saved runs."""
+def print_parting(log: Path | None, usual: Path | None = None, *, failure: str = "") -> None:
+    """Prints it on standard error; `usual` is the folder of saved runs.
+
+    Without a log, what failed before one was begun.
+    """
     output = Output(sys.stderr)
-    for line in parting_lines(log, usual, width=terminal_width(sys.stderr)):
+    lines = parting_lines(log, usual, width=terminal_width(sys.stderr))
+    if not lines and failure:
+        lines = [f"convtui: {visible_line(failure)}"]
+    for line in lines:
         output.line(line)
 
 
@@ -60,7 +66,8 @@ def _short_name(run: RunSummary, usual: Path | None) -> str:
     if log.parent == builtin_dir("sample_runs"):
         name = f"{SAMPLE}{log.stem}"
     elif usual is None or log.parent != usual.absolute():
-        name = str(log)
+        here = Path.cwd()
+        name = str(log.relative_to(here) if log.is_relative_to(here) else log)
     else:
         name = short_id(run.id) or log.stem
     return visible_line(shlex.quote(name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from convtui.library.log_names import find_sample
-from convtui.printing.parting import parting_lines
+from convtui.printing.parting import parting_lines, print_parting
 from convtui.protocol import StartSpec
 from tests.builders.logs import header, sample, write_log
 from tests.cli.conftest import Run
@@ -136,6 +137,18 @@ def test_leaving_a_screen_says_what_to_type_next(runs: Path) -> None:
     assert parting_lines(ended, runs)[1] == "next: convtui replay 'a b'"
     assert parting_lines(find_sample("clean"))[1] == "next: convtui replay sample:clean"
     assert parting_lines(None) == parting_lines(runs / "gone.jsonl") == []
+
+
+def test_leaving_a_run_that_never_began_says_what_failed(
+    runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    print_parting(None, runs, failure="bot.py:Bot: Bot() failed\x1b[2J")
+    assert capsys.readouterr().err == "convtui: bot.py:Bot: Bot() failed␛[2J\n"
+    # A log in the working folder is named by its path from there, quoted where it has to be.
+    monkeypatch.chdir(runs.parent)
+    there = write_log(Path("it's mine/run.jsonl").absolute(), sample())
+    (name,) = shlex.split(parting_lines(there, runs)[1].removeprefix("next: convtui replay "))
+    assert name == "it's mine/run.jsonl"
 
 
 def test_a_crash_of_the_screen_says_it_too(
