@@ -129,10 +129,10 @@ def _print(shown: list[_Row], order: str) -> None:
             echo(line)
         return
     rows = [["WHEN", "PERSONA → PROVIDER", "TURNS", "ENDING", *titles, "LOG"]]
-    for line in lines:
-        began = line.began.strftime("%Y-%m-%d %H:%M")
-        log = f"{line.guide}{line.name}{line.notes}"
-        rows.append([began, line.who, line.turns, line.state, *line.figures, log])
+    for run in lines:
+        began = run.began.strftime("%Y-%m-%d %H:%M")
+        log = f"{run.guide}{run.name}{run.notes}"
+        rows.append([began, run.who, run.turns, run.state, *run.figures, log])
     table(rows)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from convtui.printing.output import DIM, RED, YELLOW
@@ -60,7 +60,7 @@ def discard_marks(record: RecordDict, matches: Iterable[Mapping[str, Any]]) -> I
     yield from _error_text(record)
 
 
-def commit_marks(record: RecordDict, matches: list[Mapping[str, Any]]) -> Iterator[Mark]:
+def commit_marks(record: RecordDict, matches: Sequence[Mapping[str, Any]]) -> Iterator[Mark]:
     """`matches` are the signals found in the reply."""
     if matches:
         counts = any(match.get("counts") is not False for match in matches)

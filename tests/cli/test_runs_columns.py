@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -35,14 +36,10 @@ def test_no_row_is_wider_than_the_terminal(width: int) -> None:
     )
     for extra in ((), ("TOKENS",)):
         figures = ["9,000"] * len(extra)
-        shown = [RunLine(**{**fields(row), "figures": figures}) for row in rows]
+        shown = [replace(row, figures=figures) for row in rows]
         lines = listed(width, *shown, extra=extra)
         assert len(lines) == 4
         assert max(map(columns, lines)) <= width
-
-
-def fields(row: RunLine) -> dict[str, object]:
-    return {name: getattr(row, name) for name in RunLine.__dataclass_fields__}
 
 
 def test_columns_go_in_an_order() -> None:
