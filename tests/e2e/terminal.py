@@ -158,7 +158,7 @@ class Terminal:
         self._stream.feed(_LEFT_OUT.sub(b"", fresh))
         if self._screen.dirty:
             # One line at a time: to put all of them together costs more than the rest.
-            for row in self._screen.dirty:
+            for row in sorted(row for row in self._screen.dirty if row < self.rows):
                 cells = self._screen.buffer[row]
                 self._lines[row] = "".join(cells[x].data for x in range(self.columns))
             self._screen.dirty.clear()

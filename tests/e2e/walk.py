@@ -28,7 +28,7 @@ _FRAMES = re.compile(r"[\u2500-\u258b\u258d-\u259f|\s]+")
 class Step:
     """What the developer does, and what the screen shows then.
 
-    Texts are compared without frames (but for the bar of the selected turn), and with any line
+    Texts are compared without frames, but for the bar of the selected turn, and with any line
     break as a space.
     """
 

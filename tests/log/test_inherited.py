@@ -52,13 +52,13 @@ def test_a_parent_that_is_gone_or_altered_says_nothing(tmp_path: Path) -> None:
 def test_they_are_drawn_with_where_they_come_from() -> None:
     note = TurnNote(inherited=(Inherited("1f3a9", True, "why\x1b[2J?"),))
     assert note.marked and note.noted and not note.mark and not note.note
-    assert is_noted(note) and note_sign(note) == ("◆", "human")
+    assert is_noted(note) and note_sign(note) == ("⚑", "human")
     one_turn = fold(conversation(session(1, "a", [turn(1, "persona", "Hello")]))).turns[0]
     assert len(note_rows(note, one_turn)) == 1
     text = "".join(text for text, _ in noted_spans(note))
-    assert text.startswith("◆ marked in 1f3a · ¶ note in 1f3a: why") and "\x1b" not in text
+    assert text.startswith("⚑ marked in 1f3a · ⁋ note in 1f3a: why") and "\x1b" not in text
     both = TurnNote(mark=True, inherited=note.inherited)
-    assert "".join(text for text, _ in noted_spans(both)).startswith("◆ marked · ◆ marked in 1f3a")
+    assert "".join(text for text, _ in noted_spans(both)).startswith("⚑ marked · ⚑ marked in 1f3a")
     shown = str(with_note(Document(), note))
-    assert "◆ marked in the parent run 1f3a9" in shown
+    assert "⚑ marked in the parent run 1f3a9" in shown
     assert "change it there" in shown

@@ -21,6 +21,7 @@ from textual.widgets.option_list import Option
 
 from convtui.text.boundary import visible_line
 from convtui.tui.screens.dialogs.box import FRAME, WIDEST, DialogBox, heights_of, width_of
+from convtui.tui.textual_compat import is_open
 from convtui.tui.widgets.safe_area import SafeTextArea
 
 _SENTENCE = 76
@@ -86,6 +87,8 @@ class Choose(ModalScreen[str | None]):
 
     def _fit(self) -> None:
         """The answers first: a long text scrolls above them."""
+        if not is_open(self):
+            return
         rows = self.query_one(DialogBox).room(self.app.size).height
         answers = min(len(self._answers), max(3, rows - 4))
         self.query_one(OptionList).styles.max_height = answers
@@ -239,6 +242,8 @@ class Edit(ModalScreen[dict[str, str] | None]):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
+        if not is_open(self):
+            return
         areas = list(self.query(SafeTextArea))
         for area in areas:
             area.move_cursor(area.document.end)
@@ -250,6 +255,8 @@ class Edit(ModalScreen[dict[str, str] | None]):
 
     def _fit(self) -> None:
         """Each text has the rows that it needs, as far as the screen has them."""
+        if not is_open(self):
+            return  # closed before its first frame
         box, areas = self.query_one(DialogBox), list(self.query(SafeTextArea))
         texts = [area.text for area in areas]
         labels = [label for _, label, _ in self._drafts]
