@@ -14,9 +14,10 @@ from convtui.config.settings import Config
 from convtui.errors import FileError, FilterError, UsageError
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.scenario.flags import keys_set_by
+from convtui.scenario.merge import merge_flags
 from convtui.scenario.model_names import model_problem
 from convtui.scenario.provider_spec import parse_provider_spec
-from convtui.scenario.scenario import Scenario, merge_flags
+from convtui.scenario.scenario import Scenario
 from convtui.scenario.unused_settings import takes_params
 from convtui.trust.recorded import recorded_scenario
 from convtui.trust.rules import vouched_folders, vouched_for

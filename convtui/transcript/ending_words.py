@@ -13,6 +13,14 @@ def kind_words(kind: object) -> str:
     return visible_line(str(kind), 40).replace("_", " ")
 
 
+LABELS: Final = {"early_termination": "ended early", "max_turns": "turn limit"}
+
+
+def ending_label(kind: str) -> str:
+    """An ending in a word or two, for lists and tables: `turn limit`."""
+    return LABELS.get(kind) or kind_words(kind)
+
+
 def ending_words(termination: Mapping[str, Any] | None, *, nothing: str) -> str:
     """`early termination by provider at turn 4: <reason>`; `nothing` without a termination.
 

@@ -61,10 +61,10 @@ def _run(first: First, config: Config | None) -> int:
     finally:
         gc.enable()
         log = app.runs.log_of_last()
-        if log is not None:
+        if log is not None or app.runs.last_failure:
             from convtui.printing.parting import print_parting
 
-            print_parting(log, _usual_folder(app.config))
+            print_parting(log, _usual_folder(app.config), failure=app.runs.last_failure)
     if app.failed_with is not None:
         raise app.failed_with
     return status if status is not None else app.return_code or 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from convtui.library.log_names import find_sample
-from convtui.printing.parting import parting_lines
+from convtui.printing.parting import parting_lines, print_parting
 from convtui.protocol import StartSpec
 from tests.builders.logs import header, sample, write_log
 from tests.cli.conftest import Run
@@ -124,14 +125,30 @@ def test_show_says_how_long_a_run_took(convtui: Run) -> None:
 
 def test_leaving_a_screen_says_what_to_type_next(runs: Path) -> None:
     log = runs / "20260301_maya_a1b2c3.jsonl"
-    unfinished = "next: convtui replay a1b2c3; convtui debug --resume a1b2c3 goes on"
-    assert parting_lines(log, runs) == [f"log:  {log}", unfinished]
-    elsewhere = f"next: convtui replay {log}; convtui debug --resume {log} goes on"
-    assert parting_lines(log, None)[1] == elsewhere
+    commands = ["next: convtui replay a1b2c3", "to go on: convtui debug --resume a1b2c3"]
+    assert parting_lines(log, runs) == [f"log:  {log}", *commands]
+    elsewhere = [f"next: convtui replay {log}", f"to go on: convtui debug --resume {log}"]
+    assert parting_lines(log, None)[1:] == elsewhere
+    # A command is never wrapped behind its label.
+    assert parting_lines(log, runs, width=36) == [
+        "log:", str(log), commands[0], "to go on:", "convtui debug --resume a1b2c3"
+    ]  # fmt: skip
     ended = write_log(runs / "a b.jsonl", [header(id="short"), *sample()[1:]])
     assert parting_lines(ended, runs)[1] == "next: convtui replay 'a b'"
     assert parting_lines(find_sample("clean"))[1] == "next: convtui replay sample:clean"
     assert parting_lines(None) == parting_lines(runs / "gone.jsonl") == []
+
+
+def test_leaving_a_run_that_never_began_says_what_failed(
+    runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    print_parting(None, runs, failure="bot.py:Bot: Bot() failed\x1b[2J")
+    assert capsys.readouterr().err == "convtui: bot.py:Bot: Bot() failed␛[2J\n"
+    # A log in the working folder is named by its path from there, quoted where it has to be.
+    monkeypatch.chdir(runs.parent)
+    there = write_log(Path("it's mine/run.jsonl").absolute(), sample())
+    (name,) = shlex.split(parting_lines(there, runs)[1].removeprefix("next: convtui replay "))
+    assert name == "it's mine/run.jsonl"
 
 
 def test_a_crash_of_the_screen_says_it_too(

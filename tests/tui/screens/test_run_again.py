@@ -12,7 +12,7 @@ from convtui.client.engine_client import EngineState
 from convtui.config.settings import Config, load_config
 from convtui.errors import UsageError
 from convtui.protocol import StartSpec
-from convtui.scenario.scenario import merge_flags
+from convtui.scenario.merge import merge_flags
 from convtui.trust.rules import make_seal
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen

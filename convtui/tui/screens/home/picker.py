@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,11 +148,11 @@ class PickerScreen(ActionScreen):
         return next((offer.slots for offer in self._templates if offer.spec == chosen), ())
 
     async def _load_runs(self) -> None:
-        from convtui.log.run_summary import list_runs
+        from convtui.library.library import Library
         from convtui.tui.screens.home.recent_runs import RecentRuns
 
         folder = self._runs_dir()
-        runs = await asyncio.to_thread(lambda: list(islice(list_runs(folder), RECENT)))
+        runs = await asyncio.to_thread(lambda: Library(folder).newest()[:RECENT])
         for recent in self.query(RecentRuns):
             recent.show(runs)
         key = self.keymap.shown("library.open")
