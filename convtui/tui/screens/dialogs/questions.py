@@ -240,6 +240,8 @@ class Edit(ModalScreen[dict[str, str] | None]):
 
     def _begin(self) -> None:
         areas = list(self.query(SafeTextArea))
+        if not areas:
+            return  # closed meanwhile
         for area in areas:
             area.move_cursor(area.document.end)
         self._fit()
