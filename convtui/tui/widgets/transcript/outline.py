@@ -339,6 +339,7 @@ class Outline(LineView):
         self._cursor, self._row = index, None
         self._show_cursor()
         self.refresh()
+        self.moved()
         self.post_message(self.TurnSelected(self, index))
 
     # --- the mouse

@@ -104,7 +104,9 @@ async def test_in_the_outline_the_footer_says_what_its_keys_do(
         assert footer(app)[:6] == [*keys, "esc transcript"]
         assert "left prev turn" not in footer(app)
         check_keys(screen, monkeypatch)
-        await pilot.press("k", "up")
+        await pilot.press("k")
+        await until(pilot, lambda: screen.view.cursor == 3)
+        await pilot.press("up")
         await until(pilot, lambda: "enter fold" in footer(app))
         await pilot.press("enter")
         await until(pilot, lambda: {"enter unfold", "right unfold"} <= set(footer(app)))
