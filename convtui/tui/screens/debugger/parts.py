@@ -128,17 +128,6 @@ class DebuggerParts:
             busy_for=lambda: screen.capp.typed.busy_for,
             write_outside=outside,
         )
-        others = OtherAnswers(
-            answers=(
-                self.take_over.answer,
-                self.tools.answer,
-                BudgetRaise(context, reply).answer,
-            ),
-            write=self.take_over.write,
-            can_write=lambda: bool(self.take_over.sides),
-        )
-        drafts = HoldDrafts(context, reply, outside, self.tools.edit)
-        self.holds = HoldAnswers(context, reply, drafts, others)
         self.provider = ProviderReload(
             context,
             attach=screen.attach,
@@ -154,6 +143,18 @@ class DebuggerParts:
             fail=screen.capp.fail,
             declined=partial(_declined, screen),
         )
+        others = OtherAnswers(
+            answers=(
+                self.provider.retry.answer,
+                self.take_over.answer,
+                self.tools.answer,
+                BudgetRaise(context, reply).answer,
+            ),
+            write=self.take_over.write,
+            can_write=lambda: bool(self.take_over.sides),
+        )
+        drafts = HoldDrafts(context, reply, outside, self.tools.edit)
+        self.holds = HoldAnswers(context, reply, drafts, others)
         self.compression = Compression(context, view, screen.attach)
         self.briefs = BriefEditing(
             context,
