@@ -261,10 +261,11 @@ def _since(text: str) -> datetime:
 
 def _kind(text: str) -> str:
     """A kind of ending as logs have it: `turn limit`, as the list says it, is `max_turns`."""
-    from convtui.transcript.ending_words import LABELS
+    from convtui.records.codec import TerminationKind
+    from convtui.transcript.ending_words import short_ending
 
     words = text.strip().casefold().replace("_", " ").replace("-", " ")
-    kinds = {label: kind for kind, label in LABELS.items()}
+    kinds = {short_ending(kind): kind for kind in get_args(TerminationKind)}
     return kinds.get(words) or words.replace(" ", "_")
 
 

@@ -13,7 +13,7 @@ from convtui.errors import ConvtuiError
 from convtui.log.run_summary import short_id
 from convtui.scenario.provider_spec import parse_provider_spec
 from convtui.text.counts import counted
-from convtui.transcript.ending_words import ending_label
+from convtui.transcript.ending_words import short_ending
 
 if TYPE_CHECKING:
     from convtui.library.families import RunNode
@@ -108,7 +108,7 @@ def _folded(root: RunNode, matches: set[str]) -> _Row:
         root.run.file in matches
     )
     newest = root.newest or root.run
-    last = "" if newest is root.run else f", the newest {ending_label(newest.state)}"
+    last = "" if newest is root.run else f", the newest {short_ending(newest.state)}"
     notes = f" ({counted(branches, 'branch', 'branches')}{last})"
     return _Row(root.run, notes, newest=newest)
 
@@ -142,7 +142,7 @@ def _line(row: _Row, extra: list[str]) -> RunLine:
         began=when(row.newest or run),
         who=f"{run.persona} → {_short_provider(run.provider)}" if run.persona else "?",
         turns="?" if run.turns is None else str(run.turns),
-        state=f"damaged: {run.damaged}" if run.damaged else ending_label(run.state),
+        state=f"damaged: {run.damaged}" if run.damaged else short_ending(run.state),
         name=run.name,
         id=short_id(run.id),
         guide=row.guide,

@@ -16,7 +16,7 @@ from convtui.analysis.tool_calls.gains import MIN_CALLS, Gain, Tally
 from convtui.analysis.tool_calls.outcomes import RULES
 from convtui.text.counts import counted
 from convtui.transcript.corrections import FLAG_WORDS
-from convtui.transcript.ending_words import ending_label
+from convtui.transcript.ending_words import ending_phrase, short_ending
 
 NO_RATE: Final = "-"
 MOST_RUNS: Final = 200
@@ -99,7 +99,7 @@ def _section(title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]])
 
 
 def _kind(title: str, name: str) -> str:
-    return ending_label(name) if title.endswith("ended") else name
+    return short_ending(name) if title.endswith("ended") else name
 
 
 def _about(profile: Profile) -> list[tuple[str, ...]]:
@@ -109,7 +109,7 @@ def _about(profile: Profile) -> list[tuple[str, ...]]:
         rows += [
             ("log", run.path.name),
             ("who", f"{run.persona or '?'} → {run.provider or '?'}"),
-            ("ended", ending_label(run.ending)),
+            ("ended", ending_phrase(run.ending)),
         ]
     else:
         rows.append(("runs", f"{len(profile.runs):,}"))
@@ -204,7 +204,7 @@ def run_row(run: RunProfile) -> tuple[str, ...]:
         _short(run.tally),
         _short(run.early),
         _short(run.late),
-        ending_label(run.ending),
+        short_ending(run.ending),
     )
 
 

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from convtui.library.families import RunNode
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import span_of_time, visible_line
-from convtui.transcript.ending_words import ending_label
+from convtui.transcript.ending_words import short_ending
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.labels import age, ending_role
 from convtui.tui.drawing.palette import Span
@@ -33,7 +33,7 @@ _TURNS_FROM: Final = 64
 
 def state_label(run: RunSummary) -> str:
     """How a run ended, in a word or two."""
-    return ending_label(run.state)
+    return short_ending(run.state)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Updates the two status lines of the debugger."""
+"""Updates the two status lines of the debugger, and the facts in the transcript's frame."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from convtui.text.counts import counted
+from convtui.tui.drawing.frames import UNFRAMED, entitle
 from convtui.tui.screens.debugger.context import DebuggerContext, ShownConversation
 from convtui.tui.widgets import status
 from convtui.tui.widgets.statusline import StatusLine
@@ -24,13 +25,15 @@ class StatusFeed:
         first: Callable[[], list[str]],
         notes: Iterable[Callable[[], list[str]]],
     ) -> None:
-        """`first` gives what comes before the figures, `notes` what comes after them."""
+        """`first` says which match is selected, `notes` what comes after the figures."""
         self._context = context
         self._conversation = context.conversation
         self._view = view
         self._top, self._bottom = lines
         self._first = first
         self._more_notes = tuple(notes)
+        self._facts = ""
+        """What stands in the frame of the transcript."""
         self._began: float | None = None
         self._followups: status.Followups | None = None
 
@@ -60,9 +63,19 @@ class StatusFeed:
                 position=conversation.source.limit,
                 now=self.now(),
                 notes=self.notes(),
-                first=self._first(),
+                first=self._unframed(),
             )
         )
+
+    def _unframed(self) -> list[str]:
+        """What is said of the view, where the transcript has no frame; else puts it there."""
+        said = [*self._first(), *self._view_notes()]
+        framed = not self._view.screen.has_class(UNFRAMED)
+        facts = " · ".join(said) if framed else ""
+        if facts != self._facts:
+            self._facts = facts
+            entitle(self._view, "transcript", facts)
+        return [] if framed else said
 
     def _count_followups(self) -> status.Followups | None:
         scenario, transcript = self._conversation.scenario, self._conversation.transcript
@@ -85,7 +98,7 @@ class StatusFeed:
         return time.monotonic() - self._began
 
     def notes(self) -> list[str]:
-        return [note for notes in (self._view_notes, *self._more_notes) for note in notes()]
+        return [note for notes in self._more_notes for note in notes()]
 
     def _view_notes(self) -> list[str]:
         view, conversation = self._view, self._conversation

@@ -47,6 +47,13 @@ def check(flags: dict[str, Any], cwd: Path, config: Config | None = None) -> Sce
         if field is None:
             raise
         raise FieldError(field, problem.message) from None
+    if config is not None:
+        from convtui.library.recorded_provider import with_recorded
+
+        try:
+            scenario = with_recorded(scenario, [config.runs_dir], cwd)
+        except ConvtuiError as error:
+            raise FieldError("provider", str(error)) from None
     if scenario.warm is not None:
         from convtui.warm.store import chosen_context
 

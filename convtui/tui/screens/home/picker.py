@@ -49,10 +49,11 @@ class PickerScreen(ActionScreen):
     DEFAULT_CSS = """
     PickerScreen { layout: vertical; }
     PickerScreen #new, PickerScreen #recent { width: 1fr; }
-    PickerScreen #new { height: auto; min-height: 10; max-height: 60%;
-                        scrollbar-size-vertical: 1; }
+    PickerScreen #new { height: auto; min-height: 10; }
+    PickerScreen #form { height: auto; max-height: 42vh; scrollbar-size-vertical: 1; }
     PickerScreen #recent { height: 1fr; }
-    PickerScreen.-low #new { min-height: 8; max-height: 8; }
+    PickerScreen.-low #new { min-height: 8; }
+    PickerScreen.-low #form { max-height: 6; }
     """
 
     def __init__(self, keymap: Keymap, *, cwd: Path | None = None) -> None:
@@ -66,9 +67,10 @@ class PickerScreen(ActionScreen):
         self.problem = ""
 
     def compose(self) -> ComposeResult:
-        new = VerticalScroll(id="new", classes=PANE, can_focus=False)
+        new = Vertical(id="new", classes=PANE)
         entitle(new, "convtui: a new conversation")
-        yield new
+        with new:
+            yield VerticalScroll(id="form", can_focus=False)
         recent = Vertical(id="recent", classes=f"{PANE} -list -below")
         entitle(recent, "saved runs")
         yield recent
@@ -83,12 +85,14 @@ class PickerScreen(ActionScreen):
     async def _load(self) -> None:
         # Loading and styling these widgets takes longer than the first frame.
         from convtui.tui.screens.home import choices
-        from convtui.tui.screens.home.form import ChoiceForm
+        from convtui.tui.screens.home.form import ChoiceForm, FormEnd
         from convtui.tui.screens.home.recent_runs import RecentRuns
 
-        form = ChoiceForm()
+        end = FormEnd()
+        form = ChoiceForm(end)
         form.set_class(self.app.size.width >= WIDE, "-wide")
-        await self.query_one("#new").mount(form)
+        await self.query_one("#form").mount(form)
+        await self.query_one("#new").mount(end)
         self.query_one("#start").focus()
         untouched = form.values()
         config = self.capp.config

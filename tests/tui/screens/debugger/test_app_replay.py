@@ -81,11 +81,12 @@ async def test_search_lights_up_and_takes_n(app: ConvtuiApp) -> None:
         at = screen.view.cursor
         await pilot.press("n")
         await until(pilot, lambda: screen.view.cursor != at)
-        bottom = screen.query_one("#bottom", StatusLine)
-        number = screen.view.search_position
-        await until(pilot, lambda: f"match {number} of 2" in bottom.render_line(0).text)
-        await pilot.press("n")
-        await until(pilot, lambda: f"match {3 - (number or 0)} of 2" in bottom.render_line(0).text)
+        number = screen.view.search_position or 0
+        await until(pilot, lambda: str(screen.view.border_subtitle) == f"match {number} of 2")
+        await pilot.press("n", "r")
+        facts = f"match {3 - number} of 2 · showing raw"
+        await until(pilot, lambda: str(screen.view.border_subtitle) == facts)
+        assert "match" not in screen.query_one("#bottom", StatusLine).render_line(0).text
         assert "end search" in footer(app)
         await pilot.press("escape")
         assert screen.contexts() == ("replay",)
