@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from convtui.analysis.rehook.sources import Source
 from convtui.library.log_names import find_sample
 from convtui.printing.parting import parting_lines, print_parting
 from convtui.protocol import StartSpec
@@ -54,16 +55,16 @@ def test_every_command_takes_them(
     if "--tag" in command and word.startswith("sample:"):
         pytest.skip("a tag is written beside the log")
     if command[0] == "rehook":
-        looked_at: list[list[Path]] = []
+        looked_at: list[list[Source]] = []
 
-        async def rehook(_start: Any, paths: list[Path], **_options: Any) -> None:
-            looked_at.append(paths)
+        async def rehook(_start: Any, sources: list[Source], **_options: Any) -> None:
+            looked_at.append(sources)
 
         monkeypatch.setattr("convtui.analysis.rehook.rehook_process.rehook_logs", rehook)
     code, _, err = convtui(*(word if part == "LOG" else part for part in command))
     assert (code, "no such log" in err) == (0, False), err
     if command[0] == "rehook":
-        assert [path.is_file() for [path] in looked_at] == [True]
+        assert [source.path.is_file() for [source] in looked_at] == [True]
 
 
 @pytest.mark.parametrize(

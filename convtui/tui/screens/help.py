@@ -25,8 +25,8 @@ from convtui.manual.pages import TOPICS, page, topic_of
 from convtui.text.boundary import visible
 from convtui.tui.drawing.key_table import Group, key_table
 from convtui.tui.drawing.palette import Span, palette_of
+from convtui.tui.drawing.strips import strip_of
 from convtui.tui.textual_compat import after_refresh, is_open
-from convtui.tui.widgets.line_view import strip_of
 from convtui.tui.widgets.transcript.legend import SIGNS, legend_rows
 
 if TYPE_CHECKING:

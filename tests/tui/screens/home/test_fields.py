@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +202,12 @@ async def test_start_and_the_check_stay_in_sight_while_the_form_scrolls(app: Pic
         for name in ("user_params", "more", "provider"):
             field = app.screen.query_one(f"#{name}")
             field.focus()
-            await until(pilot, lambda field=field: all(map(seen, (field, start, line))))
+            shown = (field, start, line)
+            await until(pilot, partial(all_seen, shown))
+
+
+def all_seen(widgets: Iterable[Widget]) -> bool:
+    return all(map(seen, widgets))
 
 
 def seen(widget: Widget) -> bool:
