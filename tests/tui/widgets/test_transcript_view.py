@@ -234,9 +234,9 @@ async def test_moving_following_and_opening() -> None:
         await until(pilot, lambda: app.opened == [299])
         assert app.selected[-1] == 299
         view.go_to(10)
-        assert view.next_interesting()
-        assert view.cursor == 49
-        assert view.next_interesting(-1) is False
+        assert view.find_interesting() == 49
+        view.go_to(49)
+        assert view.find_interesting(-1) is None
         for row in (0, 5):
             view.go_to(150)
             view.scroll_to(y=view.heights.start(150) - row, animate=False)
@@ -343,18 +343,17 @@ async def test_search() -> None:
         view.search("500 ")
         await until(pilot, lambda: bool(app.found) and app.found[-1][1])
         assert view.search_count == 1
-        assert view.next_match()
-        assert view.cursor == 500
+        assert view.find_match() == 500
+        view.go_to(500)
         assert view.search_position == 1
         view.search(lambda turn: bool(turn.flags & Flag.EDITED))
         await until(pilot, lambda: app.found[-1] == (20, True))
-        assert view.next_match(-1)
-        assert view.cursor == 499
+        assert view.find_match(-1) == 499
         view.search(re.compile("lor.m"))
         await until(pilot, lambda: app.found[-1][1] and app.found[-1][0] > 900)
         view.search(None)
         assert view.search_count == 0
-        assert not view.next_match()
+        assert view.find_match() is None
 
 
 async def test_streaming_draws_the_tail() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from convtui.text.counts import counted
 from convtui.tui.screens.debugger.context import DebuggerContext, ShownConversation
+from convtui.tui.sources.budget import UsedUpTo
 from convtui.tui.widgets import status
 from convtui.tui.widgets.statusline import StatusLine
 from convtui.tui.widgets.transcript.transcript_view import TranscriptView
@@ -33,6 +35,7 @@ class StatusFeed:
         self._more_notes = tuple(notes)
         self._began: float | None = None
         self._followups: status.Followups | None = None
+        self._used: UsedUpTo | None = None
 
     def reset(self) -> None:
         """Starts over with another source."""
@@ -61,8 +64,19 @@ class StatusFeed:
                 now=self.now(),
                 notes=self.notes(),
                 first=self._first(),
+                used_up_to=self._used_at_cursor(),
             )
         )
+
+    def _used_at_cursor(self) -> Callable[[str], float | None] | None:
+        """What was used up to a recording's cursor; None where everything is shown."""
+        conversation = self._conversation
+        replay, transcript = conversation.replay, conversation.transcript
+        if replay is None or replay.position is None:
+            return None
+        if self._used is None or self._used.transcript is not transcript:
+            self._used = UsedUpTo(transcript)
+        return partial(self._used.at, index=replay.position, partial=replay.limit_turn)
 
     def _count_followups(self) -> status.Followups | None:
         scenario, transcript = self._conversation.scenario, self._conversation.transcript
