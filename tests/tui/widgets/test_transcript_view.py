@@ -14,7 +14,9 @@ from textual.pilot import Pilot
 from textual.selection import Selection
 
 from convtui.transcript.fold import Flag, Session, Transcript
+from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, plain
+from convtui.tui.sources.break_marks import BreakMark
 from convtui.tui.widgets.transcript.calls import call_spans
 from convtui.tui.widgets.transcript.marks import (
     TurnExtras,
@@ -377,6 +379,25 @@ async def test_streaming_draws_the_tail() -> None:
         view.refresh_turns({0, 1})
         await settled(pilot, view)
         consistent(view)
+
+
+def test_the_signs_of_a_turn_that_streams_change_with_its_state() -> None:
+    story = Story()
+    story.begin()
+    story.open()
+    turn = story.transcript.turns[0]
+    story.transcript.stream(1, 1, "several words that need more than one line " * 4)
+    lines = TurnLines(Geometry(60, 2, 1), Palette())
+
+    def head(extra: TurnExtras | None = None) -> str:
+        lines.update(turn, Frame(), extra, None, None)
+        return lines.strip(0).text[:2]
+
+    assert head() == f"{glyphs.WORKING} "
+    turn.flags |= Flag.HELD
+    assert head() == f"{glyphs.HELD} "
+    mark = BreakMark(1)
+    assert head(TurnExtras(breakpoint=mark)) == f"{glyphs.HELD}{mark.sign[0]}"
 
 
 async def test_a_huge_line_is_cut_and_says_so() -> None:

@@ -118,6 +118,7 @@ class TurnLines:
         self._frame = Frame()
         self._turn: Turn | None = None
         self._role = "text"
+        self._head: list[Span] = []
         self._placeholder: Span | None = None
         self._noted: TurnNote | None = None
         self._stop: BreakMark | None = None
@@ -172,12 +173,15 @@ class TurnLines:
             # In the row of the notes, which the height of the turn counts with.
             told = [[*words, (" · ", "border"), *row] for row in told] or [words]
         tail = [*own, *told, *badge_rows(turn, extra, geometry)]
+        role, before = _text_role(turn), (self._head, self._role)
+        self._head, self._role = self._header(turn), role
         same = (
             streaming
             and self._turn is turn
             and marks == self._marks
             and frame.before == self._frame.before
             and grown > 0
+            and before == (self._head, role)
         )
         if same:
             keep = len(frame.before) + geometry.stacked + grown
@@ -185,7 +189,6 @@ class TurnLines:
         else:
             self._strips.clear()
         self._turn, self._frame, self._marks, self._tail = turn, frame, marks, tail
-        self._role = _text_role(turn)
         self.height = (
             len(frame.before)
             + geometry.stacked
@@ -223,13 +226,13 @@ class TurnLines:
         pad = " " * (self.geometry.indent - 1)
         if self.geometry.stacked:
             if row == 0:
-                return self._header()
+                return list(self._head)
             row -= 1
         wrapped = self._wrapped
         lines = max(1, len(wrapped) if wrapped else 0)
         if row < lines:
             first = row == 0 and not self.geometry.stacked
-            lead: list[Span] = self._header() if first else [(pad, "text")]
+            lead: list[Span] = [*self._head] if first else [(pad, "text")]
             if self._placeholder is not None:
                 return [*lead, self._placeholder]
             return lead + self._text(row)
@@ -247,10 +250,7 @@ class TurnLines:
             return (session_end if end else session_head)(session, self.geometry.width - 2)
         return []
 
-    def _header(self) -> list[Span]:
-        turn = self._turn
-        if turn is None:
-            return []
+    def _header(self, turn: Turn) -> list[Span]:
         sign, role = glyph(turn)
         if sign == glyphs.NOTHING:
             sign, role = note_sign(self._noted) or (sign, role)
