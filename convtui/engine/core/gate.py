@@ -76,6 +76,8 @@ class Release:
     choice: str
     edits: dict[str, Any] = field(default_factory=dict)
     by: Literal["human", "policy"] = "human"
+    held: tuple[HoldReason, str] | None = None
+    """The reason and the detail of the hold that it answers; None where nothing was held."""
 
 
 PASSED = Release("go", by="policy")
@@ -158,6 +160,10 @@ class Gate:
             self._stepped_from = point.of_turn
         return broke
 
+    def hold_next(self) -> None:
+        """Holds at the next stage, as a step does."""
+        self._mode = "step_stage"
+
     def _wants_hold(self, point: Point) -> tuple[HoldReason | None, str]:
         broke = self._breaks(point)
         if broke is not None:
@@ -218,6 +224,7 @@ class Gate:
             release = self._with_secrets(release, drafts)
         else:
             release = unattended or Release(choices[0].id, by="policy")
+        release = replace(release, held=(reason, detail))
         self._journal.emit(
             DebugReleased(
                 session=point.session,

@@ -76,7 +76,9 @@ class DebuggerParts:
         break_marks = BreakMarks(context.conversation)
         self.movement = Movement(context, view, at)
         jump = self.movement.jump
-        self.search = Search(context, view, widgets.search, self.notes, screen.refresh_footer)
+        self.search = Search(
+            context, view, widgets.search, self.notes, jump=jump, refresh_keys=screen.refresh_footer
+        )
         self.inspector_keys = InspectorKeys(
             context, inspector, show=screen.show_inspector, shown=lambda: screen.inspecting
         )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from convtui.text.counts import counted
 from convtui.tui.drawing.frames import UNFRAMED, entitle
 from convtui.tui.screens.debugger.context import DebuggerContext, ShownConversation
+from convtui.tui.sources.budget import UsedUpTo
 from convtui.tui.widgets import status
 from convtui.tui.widgets.statusline import StatusLine
 from convtui.tui.widgets.transcript.transcript_view import TranscriptView
@@ -36,6 +38,7 @@ class StatusFeed:
         """What stands in the frame of the transcript."""
         self._began: float | None = None
         self._followups: status.Followups | None = None
+        self._used: UsedUpTo | None = None
 
     def reset(self) -> None:
         """Starts over with another source."""
@@ -64,6 +67,7 @@ class StatusFeed:
                 now=self.now(),
                 notes=self.notes(),
                 first=self._unframed(),
+                used_up_to=self._used_at_cursor(),
             )
         )
 
@@ -76,6 +80,16 @@ class StatusFeed:
             self._facts = facts
             entitle(self._view, "transcript", facts)
         return [] if framed else said
+
+    def _used_at_cursor(self) -> Callable[[str], float | None] | None:
+        """What was used up to a recording's cursor; None where everything is shown."""
+        conversation = self._conversation
+        replay, transcript = conversation.replay, conversation.transcript
+        if replay is None or replay.position is None:
+            return None
+        if self._used is None or self._used.transcript is not transcript:
+            self._used = UsedUpTo(transcript)
+        return partial(self._used.at, index=replay.position, partial=replay.limit_turn)
 
     def _count_followups(self) -> status.Followups | None:
         scenario, transcript = self._conversation.scenario, self._conversation.transcript

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input, Static
 
+from convtui.transcript.turns import INTERESTING, Turn
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.commands import CommandList
@@ -98,6 +99,51 @@ async def test_search_lights_up_and_takes_n(app: ConvtuiApp) -> None:
         screen.query_one("#search", Input).value = "~nonsense ("
         await pilot.press("enter")
         assert not screen.parts.search.text
+
+
+async def test_keys_that_look_ahead_see_what_was_not_played_yet(app: ConvtuiApp) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = shown(app)
+        await until(pilot, lambda: screen.view.cursor == 6)
+        replay = screen.replay
+        assert replay is not None
+        await pilot.press("g", "right")
+        await until(pilot, lambda: replay.position == 1)
+        assert screen.view.shown_items == 2
+        turns = replay.transcript.turns
+        event = next(turn.index for turn in turns[2:] if turn.flags & INTERESTING)
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: screen.view.cursor == event)
+        assert replay.position == event
+        assert not any("No later" in notice.message for notice in app._notifications)
+        await pilot.press("left", "G")
+        await until(pilot, lambda: screen.view.cursor == 6)
+        await pilot.press("g", "left")
+        await until(pilot, lambda: screen.view.shown_items < 7)
+        await pilot.press("slash")
+        screen.query_one("#search", Input).value = "~discard"
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.view.cursor == 4)
+
+
+async def test_the_figures_are_those_at_the_cursor(app: ConvtuiApp) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = shown(app)
+        await until(pilot, lambda: screen.view.cursor == 6)
+        replay = screen.replay
+        assert replay is not None
+        bottom = screen.query_one("#bottom", StatusLine)
+        whole = sum(turn_tokens(turn) for turn in replay.transcript.turns)
+        await until(pilot, lambda: f" {whole:,}/8,000 tok" in bottom.render_line(0).text)
+        await pilot.press("g", "right")
+        await until(pilot, lambda: replay.position == 1)
+        so_far = sum(turn_tokens(turn) for turn in replay.transcript.turns[:2])
+        assert 0 < so_far < whole
+        await until(pilot, lambda: f" {so_far:,}/8,000 tok" in bottom.render_line(0).text)
+
+
+def turn_tokens(turn: Turn) -> int:
+    return (turn.prompt_tokens or 0) + (turn.completion_tokens or 0)
 
 
 async def test_a_narrow_screen_has_one_column(app: ConvtuiApp) -> None:
