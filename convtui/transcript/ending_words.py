@@ -24,11 +24,20 @@ def ending_words(termination: Mapping[str, Any] | None, *, nothing: str) -> str:
     by = termination.get("by")
     if by and by != "harness":
         text += f" by {by}"
-    if termination.get("at_turn"):
-        text += f" at turn {termination['at_turn']}"
-    if termination.get("reason"):
-        text += f": {termination['reason']}"
-    return text
+    return text + _where_and_why(termination)
+
+
+def ending_sentence(termination: Mapping[str, Any] | None, *, nothing: str) -> str:
+    """`ended early by provider at turn 4: <reason>`; `nothing` without a termination."""
+    if not termination:
+        return nothing
+    phrase = ending_phrase(str(termination.get("kind") or ""), str(termination.get("by") or ""))
+    return phrase + _where_and_why(termination)
+
+
+def _where_and_why(termination: Mapping[str, Any]) -> str:
+    text = f" at turn {termination['at_turn']}" if termination.get("at_turn") else ""
+    return text + (f": {termination['reason']}" if termination.get("reason") else "")
 
 
 _PHRASES: Final = {
@@ -38,6 +47,19 @@ _PHRASES: Final = {
     "cap_exhausted": "follow-ups used up",
     "budget": "budget used up",
 }
+
+
+_SHORT: Final = {
+    "max_turns": "turn limit",
+    "word_limit": "word limit",
+    "cap_exhausted": "follow-ups used",
+    "budget": "budget",
+}
+
+
+def short_ending(kind: str) -> str:
+    """An ending where there is room for a word or two: `ended early`, `turn limit`."""
+    return _SHORT.get(kind) or ending_phrase(kind)
 
 
 def ending_phrase(kind: str, by: str = "") -> str:

@@ -20,7 +20,7 @@ from convtui.analysis.report.report import (
 )
 from convtui.text.boundary import one_line
 from convtui.text.counts import counted
-from convtui.transcript.ending_words import ending_words
+from convtui.transcript.ending_words import ending_sentence
 from convtui.transcript.fold import Totals
 from convtui.transcript.usage import whole_totals
 
@@ -161,7 +161,7 @@ def ending_rows(comparison: Comparison) -> list[Row]:
 
 def ending(termination: dict[str, Any] | None) -> str:
     """How a run or a session ended, in words."""
-    return ending_words(termination, nothing="no ending on record")
+    return ending_sentence(termination, nothing="no ending on record")
 
 
 def usage_rows(comparison: Comparison) -> list[Row]:

@@ -16,6 +16,7 @@ from convtui.analysis.tool_calls.gains import MIN_CALLS, Gain, Tally
 from convtui.analysis.tool_calls.outcomes import RULES
 from convtui.text.counts import counted
 from convtui.transcript.corrections import FLAG_WORDS
+from convtui.transcript.ending_words import ending_phrase
 
 UNKNOWN: Final = "unknown"
 NO_RATE: Final = "-"
@@ -99,7 +100,7 @@ def _section(title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]])
 
 
 def _kind(title: str, name: str) -> str:
-    return name.replace("_", " ") if title.endswith("ended") else name
+    return ending_phrase(name) if title.endswith("ended") else name
 
 
 def _about(profile: Profile) -> list[tuple[str, ...]]:
@@ -109,7 +110,7 @@ def _about(profile: Profile) -> list[tuple[str, ...]]:
         rows += [
             ("log", run.path.name),
             ("who", f"{run.persona or '?'} → {run.provider or '?'}"),
-            ("ended", run.ending.replace("_", " ")),
+            ("ended", ending_phrase(run.ending)),
         ]
     else:
         rows.append(("runs", f"{len(profile.runs):,}"))
@@ -203,7 +204,7 @@ def run_row(run: RunProfile) -> tuple[str, ...]:
         _short(run.tally),
         _short(run.early),
         _short(run.late),
-        run.ending.replace("_", " "),
+        ending_phrase(run.ending),
     )
 
 

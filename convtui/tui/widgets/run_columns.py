@@ -12,6 +12,7 @@ from rich.cells import cell_len
 from convtui.library.families import RunNode
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import span_of_time, visible_line
+from convtui.transcript.ending_words import short_ending
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.labels import age, ending_role
 from convtui.tui.drawing.palette import Span
@@ -28,12 +29,11 @@ _LOG_MORE: Final = 16
 _NOTES_LEAST: Final = 20
 _TURNS_FROM: Final = 64
 """Cells from which there is room for the number of turns."""
-_STATES: Final = {"early_termination": "ended early", "max_turns": "turn limit"}
 
 
 def state_label(run: RunSummary) -> str:
     """How a run ended, in a word or two."""
-    return _STATES.get(run.state, visible_line(run.state, 40).replace("_", " "))
+    return short_ending(run.state)
 
 
 @dataclass(frozen=True, slots=True)

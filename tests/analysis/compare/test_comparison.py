@@ -139,7 +139,7 @@ def test_endings_differ_by_kind_and_by_whom(write: Write) -> None:
     comparison = compare_logs(write("a", HELLO, SORRY), write("b", HELLO, SORRY, end=early))
     assert comparison.first_words() == "session 1: ending"
     assert comparison.count == 1, "the conversation ended as its session did: told once"
-    assert ending_rows(comparison)[0][2].startswith("early termination by provider at turn 2")
+    assert ending_rows(comparison)[0][2].startswith("ended early by provider at turn 2")
 
 
 def test_a_session_that_only_one_has(tmp_path: Path, write: Write) -> None:

@@ -18,10 +18,11 @@ from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.breakpoints import BreakpointsScreen
 from convtui.tui.screens.dialogs.questions import Ask
-from convtui.tui.screens.help import HelpScreen, ManualPage, page_content
+from convtui.tui.screens.help import HelpScreen, Legend, ManualPage, page_content
 from convtui.tui.screens.home.picker import PickerScreen
 from convtui.tui.screens.rehook.screen import RehookScreen
 from convtui.tui.screens.runs.screen import RunsScreen
+from convtui.tui.widgets.transcript.legend import LEGEND
 from tests.tui.harness.sample import refund, until, write_log
 from tests.tui.harness.taken import Taken
 
@@ -72,6 +73,18 @@ async def test_the_page_of_the_debugger_is_below_its_keys(app: ConvtuiApp) -> No
         assert [line.rstrip() for line in manual(app).splitlines()] == lines
         await pilot.press("f1")
         await until(pilot, lambda: app.screen is not screen)
+
+
+async def test_the_debugger_explains_the_glyphs_of_turns(app: ConvtuiApp) -> None:
+    async with app.run_test(size=(80, 60)) as pilot:
+        await pilot.press("question_mark")
+        await until(pilot, lambda: app.screen.query(Legend))
+        legend = app.screen.query_one(Legend)
+        await until(pilot, lambda: legend.size.height > 1)
+        drawn = "\n".join(legend.render_line(y).text for y in range(legend.size.height))
+        for sign, _, words in LEGEND:
+            assert f"{sign} {words}" in drawn
+        assert app.screen.query_one("#help-keys").region.bottom <= legend.region.y
 
 
 async def test_tab_goes_to_the_manual_and_back(app: ConvtuiApp) -> None:

@@ -35,6 +35,7 @@ from convtui.tui.screens.debugger.log_evaluation import LogEvaluation
 from convtui.tui.screens.debugger.movement import Movement
 from convtui.tui.screens.debugger.next_run import NextRun
 from convtui.tui.screens.debugger.notes import Notes
+from convtui.tui.screens.debugger.outline_keys import OutlineKeys
 from convtui.tui.screens.debugger.provider_reload import ProviderReload
 from convtui.tui.screens.debugger.run_control import RunControl
 from convtui.tui.screens.debugger.search import Search
@@ -105,8 +106,8 @@ class DebuggerParts:
             widgets.outline,
             self._refresh_inspector,
             open_log=branches.open,
-            leave=view.focus,
         )
+        self.outline_keys = OutlineKeys(context, widgets.outline, view.focus, screen.refresh_footer)
         self.feed = InspectorFeed(
             context,
             inspector,
@@ -191,7 +192,7 @@ class DebuggerParts:
             self.compression,
             self.briefs,
             branches,
-            self.lineage,
+            self.outline_keys,
             self.faults,
             self.hints,
             self.inspector_keys,
@@ -227,7 +228,7 @@ class DebuggerParts:
             context,
             widgets.hold_bar,
             widgets.take_over,
-            enter_works=lambda: not self.inspector_keys.on_fold(),
+            enter_works=lambda: not self.pane_contexts(),
             show_input=self.take_over.show,
             decision_held=lambda: self.briefs.decision_held,
         )
@@ -246,6 +247,12 @@ class DebuggerParts:
                 breaks.status,
             ),
         )
+
+    def pane_contexts(self) -> tuple[str, ...]:
+        """The context of the pane with the focus, where Enter and the arrows are its own."""
+        if self.inspector_keys.on_fold():
+            return ("inspector",)
+        return ("outline",) if self.outline_keys.inside() else ()
 
     def _refresh_inspector(self) -> None:
         self.feed.refresh()

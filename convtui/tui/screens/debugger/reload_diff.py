@@ -18,6 +18,7 @@ from convtui.analysis.rehook.preview import Asked, Made, Preview
 from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible_line
 from convtui.text.word_diff import word_diff
+from convtui.transcript.ending_words import ending_phrase
 from convtui.tui.drawing.labels import error_lines
 from convtui.tui.drawing.palette import Palette, Span
 from convtui.tui.drawing.word_diff import changed_spans
@@ -268,7 +269,7 @@ def _add_result(doc: Document, made: Made, changed: set[str], text: Sequence[Spa
     line("signals", not_yet if made.signals is None else _signals(made.signals), "signals")
     discard = {None: not_yet, True: "dropped", False: "kept"}[made.discarded]
     line("discard", discard, "discard")
-    ends = (made.ends or "continues").replace("_", " ") if made.ends_known else not_yet
+    ends = (ending_phrase(made.ends) if made.ends else "continues") if made.ends_known else not_yet
     line("ending", ends, "ending")
     line("text", not_yet if text is None else "", "text")
     if text is not None:

@@ -245,6 +245,8 @@ class Edit(ModalScreen[dict[str, str] | None]):
         if not is_open(self):
             return
         areas = list(self.query(SafeTextArea))
+        if not areas:
+            return  # closed meanwhile
         for area in areas:
             area.move_cursor(area.document.end)
         self._fit()

@@ -461,7 +461,11 @@ class TranscriptView(LineView):
         if turn.status == OPEN or self._mode != "shown" or turn.flags & _TOOL:
             return self._lines(item).height
         rows = item in self._noted
-        return measure_turn(turn, self._geometry) + self._frame(item).height + rows
+        return (
+            measure_turn(turn, self._geometry)
+            + self._frame(item).height(self._geometry.width - 2)
+            + rows
+        )
 
     def measure_some(self, first: int, last: int) -> Sequence[int]:
         geometry, with_frame = self._geometry, self._frames.by_turn
@@ -489,7 +493,7 @@ class TranscriptView(LineView):
         strip = self._lines(item).strip(row)
         frame = self._frame(item)
         lines = self.heights[item]
-        own = len(frame.before) <= row < lines - len(frame.after) - self._geometry.gap
+        own = len(frame.before) <= row < lines - self._after(item) - self._geometry.gap
         if item == self.cursor and own:
             return Strip([Segment(glyphs.BAR, self.palette.style("accent")), *strip])
         return Strip([Segment(" "), *strip])
@@ -502,7 +506,7 @@ class TranscriptView(LineView):
             own = self._block(summary).is_own(row)
             return self.palette.background("selection") if own else None
         frame = self._frame(item)
-        inside = self.heights[item] - len(frame.after) - self._geometry.gap
+        inside = self.heights[item] - self._after(item) - self._geometry.gap
         if len(frame.before) <= row < inside:
             return self.palette.background("selection")
         return None
@@ -567,6 +571,11 @@ class TranscriptView(LineView):
             block = SummaryLines(summary, self._geometry, frame)
             self._blocks[summary.first] = block
         return block
+
+    def _after(self, item: int) -> int:
+        """How many rows of sessions follow a turn."""
+        after = self._frame(item).after
+        return len(self._frame(item).rows_after(self._geometry.width - 2)) if after else 0
 
     def _frame(self, item: int) -> Frame:
         frame = self._frames.by_turn.get(item, _NO_FRAME)

@@ -27,7 +27,7 @@ from convtui.tui.widgets.transcript.marks import (
     pack,
 )
 from convtui.tui.widgets.transcript.note_marks import note_rows, note_sign
-from convtui.tui.widgets.transcript.session_rows import Frame, session_end, session_head
+from convtui.tui.widgets.transcript.session_rows import Frame, session_head
 from convtui.tui.widgets.transcript.tool_marks import tool_rows
 
 OPEN_CHARS = 2_000_000
@@ -116,6 +116,7 @@ class TurnLines:
         self._hidden = 0
         self._tail: list[list[Span]] = []
         self._frame = Frame()
+        self._after: list[list[Span]] = []
         self._turn: Turn | None = None
         self._role = "text"
         self._placeholder: Span | None = None
@@ -185,6 +186,7 @@ class TurnLines:
         else:
             self._strips.clear()
         self._turn, self._frame, self._marks, self._tail = turn, frame, marks, tail
+        self._after = frame.rows_after(geometry.width - 2)
         self._role = _text_role(turn)
         self.height = (
             len(frame.before)
@@ -192,7 +194,7 @@ class TurnLines:
             + max(1, len(wrapped))
             + bool(self._hidden)
             + len(tail)
-            + len(frame.after)
+            + len(self._after)
             + geometry.gap
         )
 
@@ -242,10 +244,7 @@ class TurnLines:
         if row < len(self._tail):
             return [(pad, "text"), *fit(self._tail[row], self.geometry.text_width)]
         row -= len(self._tail)
-        if row < len(self._frame.after):
-            session, end = self._frame.after[row]
-            return (session_end if end else session_head)(session, self.geometry.width - 2)
-        return []
+        return self._after[row] if row < len(self._after) else []
 
     def _header(self) -> list[Span]:
         turn = self._turn
@@ -326,7 +325,9 @@ def _placeholder(turn: Turn) -> str:
         return "(not asked yet)"
     if turn.flags & Flag.HELD and turn.stage == "response":
         return "(no text yet)"  # The reply has arrived, or the call has failed.
-    what = "reply" if early else "ending" if turn.stage == "terminate" else turn.stage
+    if turn.stage == "terminate":
+        return "(held before the session ends)" if turn.flags & Flag.HELD else "(nothing)"
+    what = "reply" if early else turn.stage
     return f"waiting for the {what} {glyphs.BAR}"
 
 

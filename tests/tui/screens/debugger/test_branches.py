@@ -104,7 +104,7 @@ def test_what_is_different_in_a_branch(tmp_path: Path) -> None:
     ("run", "text"),
     [
         ({"ending": "completed"}, "completed"),
-        ({"ending": "max_turns"}, "max turns"),
+        ({"ending": "max_turns"}, "turn limit"),
         ({"ending": "failed"}, "! failed"),
         ({}, "! crashed"),
         ({"running": True}, "⋯ running"),
@@ -140,9 +140,9 @@ async def test_a_recording_lists_looks_and_compares(size: tuple[int, int], tmp_p
         await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
         screen = await opened(pilot, app, 3)
         shown = rows(screen)
-        assert shown[0].startswith("root the beginning · max turns · 4 turns")
-        assert shown[1].startswith("└─ bran rewind at 1:2 · max turns · 3 turns  ◂ open here")
-        assert shown[2].startswith("   └─ tree fork at 1:4 · max turns · 4 turns")
+        assert shown[0].startswith("root the beginning · turn limit · 4 turns")
+        assert shown[1].startswith("└─ bran rewind at 1:2 · turn limit · 3 turns  ◂ open here")
+        assert shown[2].startswith("   └─ tree fork at 1:4 · turn limit · 4 turns")
         assert screen.selected is not None and screen.selected.run.path == second
         about = "changed: from turn 1:2, provider: text on"
         await until(pilot, lambda: about in text(screen, "#branch-about"))

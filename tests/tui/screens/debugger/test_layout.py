@@ -12,6 +12,7 @@ from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.layout import STEP
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.widgets.keybar import KeyBar
+from tests.tui.harness.honesty import check_keys
 from tests.tui.harness.sample import refund, until, write_log
 
 
@@ -88,3 +89,34 @@ async def test_enter_unfolds_while_the_inspector_has_the_focus(app: ConvtuiApp) 
         await pilot.press("escape")
         await until(pilot, lambda: screen.view.has_focus)
         assert "enter unfold" not in footer(app)
+
+
+async def test_in_the_outline_the_footer_says_what_its_keys_do(
+    app: ConvtuiApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = shown(app)
+        await until(pilot, lambda: screen.view.cursor == 6 and screen.outline.display)
+        assert "left prev turn" in footer(app)
+        await pilot.press("ctrl+b")
+        await until(pilot, lambda: screen.outline.has_focus)
+        keys = ["up up", "down down", "left turn before", "right turn after", "enter to the turn"]
+        assert footer(app)[:6] == [*keys, "esc transcript"]
+        assert "left prev turn" not in footer(app)
+        check_keys(screen, monkeypatch)
+        await pilot.press("k")
+        await until(pilot, lambda: screen.view.cursor == 3)
+        await pilot.press("up")
+        await until(pilot, lambda: "enter fold" in footer(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: {"enter unfold", "right unfold"} <= set(footer(app)))
+        await pilot.press("right", "right")
+        await until(pilot, lambda: "enter to the turn" in footer(app))
+        turn = screen.view.cursor
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.view.has_focus)
+        assert screen.view.cursor == turn
+        assert "left prev turn" in footer(app)
+        await pilot.press("ctrl+b", "escape")
+        await until(pilot, lambda: screen.view.has_focus)
+        assert app.screen is screen

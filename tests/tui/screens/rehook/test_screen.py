@@ -86,7 +86,7 @@ async def test_the_hooks_are_chosen_run_changed_and_run_again(log: Path, tmp_pat
         failing = next(number for number, line in enumerate(lines, 1) if "price" in line)
         assert "hooks failed on 1" in seen
         assert "✗ 1:2" in seen and f"bot.py:{failing}" in seen, "the developer's own line"
-        assert "! 2:2" in seen and "no longer discarded; ends here (early termination)" in seen
+        assert "! 2:2" in seen and "no longer discarded; ends here (ended early)" in seen
         assert "≈ counterfactual" in next(x for x in seen.splitlines() if "2:4" in x)
         assert "ended at turn 4, ends at turn 2 now: earlier" in seen
         await pilot.press("j", "enter")
