@@ -157,7 +157,11 @@ class PickerScreen(ActionScreen):
             self._newest = NewestRuns()
         runs = await asyncio.to_thread(self._newest.listed, self._runs_dir(), RECENT)
         self._show_runs(runs)
-        completed = await asyncio.to_thread(self._newest.completed, runs)
+        # Long logs are long to read: nothing waits for them.
+        self.spawn(self._complete_runs(self._newest, runs), group="complete")
+
+    async def _complete_runs(self, newest: NewestRuns, runs: Sequence[RunSummary]) -> None:
+        completed = await asyncio.to_thread(newest.completed, runs)
         if completed != runs:
             self._show_runs(completed)
 
