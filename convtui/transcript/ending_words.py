@@ -59,7 +59,7 @@ _PHRASES: Final = {
 _SHORT: Final = {
     "max_turns": "turn limit",
     "word_limit": "word limit",
-    "cap_exhausted": "follow-ups used",
+    "cap_exhausted": "follow-up cap",
     "budget": "budget",
 }
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import get_args
 
-from convtui.transcript.ending_words import ending_sentence, ending_words
+import pytest
+from rich.cells import cell_len
+
+from convtui.records.codec import TerminationKind
+from convtui.transcript.ending_words import ending_sentence, ending_words, short_ending
+from convtui.tui.widgets.run_columns import columns_for
 
 
 @pytest.mark.parametrize(
@@ -22,3 +27,9 @@ def test_a_simulated_user_ends_a_session_after_a_turn(kind: str, by: str, words:
     termination = {"kind": kind, "by": by, "at_turn": 6}
     assert ending_words(termination, nothing="") == words
     assert ending_sentence(termination, nothing="").endswith(words.partition(by)[2])
+
+
+@pytest.mark.parametrize("kind", [*get_args(TerminationKind), "running", "crashed", "damaged"])
+def test_short_endings_fit_the_column_of_lists(kind: str) -> None:
+    column = next(column for column in columns_for(76) if column.name == "ended")
+    assert cell_len(short_ending(kind)) <= column.width
