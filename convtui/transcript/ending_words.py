@@ -35,8 +35,15 @@ def ending_sentence(termination: Mapping[str, Any] | None, *, nothing: str) -> s
     return phrase + _where_and_why(termination)
 
 
+_USER: Final = ("simulator", "responder")
+
+
 def _where_and_why(termination: Mapping[str, Any]) -> str:
-    text = f" at turn {termination['at_turn']}" if termination.get("at_turn") else ""
+    at, text = termination.get("at_turn"), ""
+    if at:
+        # A simulated user ends a session in what would be the next turn, and has that number there.
+        by_user = termination.get("by") in _USER and termination.get("kind") != "failed"
+        text = f" {'after' if by_user else 'at'} turn {at}"
     return text + (f": {termination['reason']}" if termination.get("reason") else "")
 
 
@@ -52,7 +59,7 @@ _PHRASES: Final = {
 _SHORT: Final = {
     "max_turns": "turn limit",
     "word_limit": "word limit",
-    "cap_exhausted": "follow-ups used",
+    "cap_exhausted": "follow-up cap",
     "budget": "budget",
 }
 

@@ -21,6 +21,7 @@ from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.screens.library import open_library
 from convtui.tui.screens.run_again import run_again
+from convtui.tui.textual_compat import is_open
 from convtui.tui.timers import call_once
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.notice_line import NoticeLine
@@ -28,6 +29,7 @@ from convtui.tui.widgets.notice_line import NoticeLine
 if TYPE_CHECKING:
     from textual.widgets import Button
 
+    from convtui.library.newest import NewestRuns
     from convtui.log.run_summary import RunSummary
     from convtui.tui.screens.home.choices import Template
     from convtui.tui.screens.home.form import ChoiceForm
@@ -64,6 +66,7 @@ class PickerScreen(ActionScreen):
         self._starting = False
         self._chosen_warm = ""
         self._templates: list[Template] = []
+        self._newest: NewestRuns | None = None
         self.problem = ""
 
     def compose(self) -> ComposeResult:
@@ -152,11 +155,25 @@ class PickerScreen(ActionScreen):
         return next((offer.slots for offer in self._templates if offer.spec == chosen), ())
 
     async def _load_runs(self) -> None:
-        from convtui.library.library import Library
+        from convtui.library.newest import NewestRuns
+
+        if self._newest is None:
+            self._newest = NewestRuns()
+        runs = await asyncio.to_thread(self._newest.listed, self._runs_dir(), RECENT)
+        self._show_runs(runs)
+        # Long logs are long to read: nothing waits for them.
+        self.spawn(self._complete_runs(self._newest, runs), group="complete")
+
+    async def _complete_runs(self, newest: NewestRuns, runs: Sequence[RunSummary]) -> None:
+        completed = await asyncio.to_thread(newest.completed, runs)
+        if completed != runs:
+            self._show_runs(completed)
+
+    def _show_runs(self, runs: Sequence[RunSummary]) -> None:
         from convtui.tui.screens.home.recent_runs import RecentRuns
 
-        folder = self._runs_dir()
-        runs = await asyncio.to_thread(lambda: Library(folder).newest()[:RECENT])
+        if not is_open(self):
+            return
         for recent in self.query(RecentRuns):
             recent.show(runs)
         key = self.keymap.shown("library.open")
