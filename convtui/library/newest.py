@@ -18,7 +18,10 @@ class NewestRuns:
         self._read: dict[tuple[str, int, float], RunSummary] = {}
 
     def listed(self, folder: Path, count: int) -> list[RunSummary]:
-        """The `count` runs written last, in the order of lists, as far as is known without reading whole logs. Blocking."""
+        """The `count` runs written last, in the order of lists. Blocking.
+
+        What is only known from reading whole logs is left out.
+        """
         written_last = islice(list_runs(folder), count)
         return sort_runs([self._read.get(_state(run), run) for run in written_last], NEWEST)
 
