@@ -48,7 +48,7 @@ class ResumeFold:
         self.waiting: dict[str, Any] | None = None
         self.metadata: dict[str, Any] = {}
         self.usage: dict[str, Used] = {}
-        self.unrestored = False
+        self.restored_by: str | None = None
         self.tools = ToolMemory()
         self.approve_tools: bool | list[str] | None = None
         """The calls that need approval, where that was changed by hand."""
@@ -200,7 +200,7 @@ class ResumeFold:
             self.responder.asked(record)
 
     def _on_provider_restored(self, record: RecordDict) -> None:
-        self.unrestored = record.get("mode") == "unrestored"
+        self.restored_by = record.get("mode")
 
     def _on_llm_response(self, record: RecordDict) -> None:
         if record.get("turn") is None:
