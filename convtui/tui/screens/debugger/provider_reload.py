@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
 from convtui.errors import CommandRefused, ConvtuiError, EngineError
+from convtui.records.codec import RecordDict
 from convtui.text.boundary import visible_line
 from convtui.tui.drawing.palette import Palette
 from convtui.tui.screens.debugger.context import Attach, DebuggerContext
@@ -223,7 +224,6 @@ class ProviderReload:
             self._context.notify("Reloaded: the new code is in use.")
             return
         self._reloads += 1
-        self._context.notify(f"Reloaded: trying the new code on turn {reloaded.address} ...")
         self._context.spawn(self._compare(reloaded, self._reloads))
 
     async def _compare(self, reloaded: ReloadedTurn, number: int) -> None:
@@ -232,6 +232,10 @@ class ProviderReload:
 
         run = self._conversation.run
         assert run is not None
+        await run.wait_until_restored()
+        if number != self._reloads or run.handle.over or not self._context.mounted():
+            return
+        self._context.notify(f"Reloaded: trying the new code on turn {reloaded.address} ...")
         preview, problem = await previewed(reloaded, run.spec, run.python)
         if number != self._reloads or not self._context.mounted():
             return
@@ -241,6 +245,13 @@ class ProviderReload:
             self._context.notify(f"Reloaded. Turn {reloaded.address}: {words}")
             return
         spec, python = run.spec, run.python
+        hold = _number(self._conversation.hold)
+
+        def press(key: str | None) -> None:
+            # What the key answers must be what was held when the page was opened.
+            if key and _number(self._conversation.hold) == hold:
+                self._press(key)
+
         self._context.open(
             ReloadDiff(
                 reloaded.title,
@@ -251,13 +262,8 @@ class ProviderReload:
                 acts=self._acts,
                 palette=self._palette(),
             ),
-            self._press_after,
+            press,
         )
-
-    def _press_after(self, key: str | None) -> None:
-        """Does what the key that left the page does in the conversation."""
-        if key:
-            self._press(key)
 
     async def _reload_again(self) -> None:
         run = self._conversation.run
@@ -289,3 +295,7 @@ class ProviderReload:
         run = self._conversation.run
         assert run is not None
         await run.continue_run("restart", held=True)
+
+
+def _number(hold: RecordDict | None) -> object:
+    return (hold or {}).get("hold")

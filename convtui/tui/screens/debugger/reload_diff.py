@@ -71,8 +71,7 @@ class ReloadDiff(Screen[str | None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "ask", "ask the model again"),
-        Binding("enter", "back", "go on"),
-        Binding("escape,q", "back", "back"),
+        Binding("enter,escape,q", "back", "back"),
         Binding("down,j", "scroll(1)", "down", show=False),
         Binding("up,k", "scroll(-1)", "up", show=False),
     ]
@@ -159,7 +158,7 @@ class ReloadDiff(Screen[str | None]):
 
     def on_key(self, event: events.Key) -> None:
         """Returns with a key that acts on the conversation and means nothing here."""
-        if self._acts(event.key):
+        if event.key not in _OWN_KEYS and self._acts(event.key):
             event.stop()
             self.dismiss(event.key)
 
@@ -199,11 +198,11 @@ class ReloadDiff(Screen[str | None]):
             pane.display = doc is not None
             if doc is not None:
                 pane.show(doc, keep_place=True)
-        keys = [KeyItem("enter", "go on with the new code", "")]
+        keys = [KeyItem("enter", "back to the conversation", "")]
         if self._ask_again is not None:
             keys.append(KeyItem("a", "ask the model again", "ask"))
         keys += [KeyItem(Keymap.display(key), "reload again", key) for key in self._reload_keys]
-        self.query_one(KeyBar).items = [*keys, KeyItem("esc", "back", "")]
+        self.query_one(KeyBar).items = keys
 
     def _documents(self) -> tuple[Document | None, Document | None, Document | None]:
         preview = self.preview
@@ -235,6 +234,15 @@ class ReloadDiff(Screen[str | None]):
             )
             _add_raw(reply, self.new_reply.raw, made)
         return old, new, reply
+
+
+_OWN_KEYS = {
+    key
+    for binding in ReloadDiff.BINDINGS
+    if isinstance(binding, Binding)
+    for key in binding.key.split(",")
+}
+"""Keys that mean something here: whatever waits in the conversation, they are no answer to it."""
 
 
 def _diff_texts(

@@ -308,7 +308,7 @@ def _text_role(turn: Turn) -> str:
     grey = Flag.SKIPPED | Flag.CANCELLED | Flag.INACTIVE
     if turn.flags & grey or turn.status == "ended":
         return "muted"
-    if turn.flags & Flag.HUMAN and turn.status == OPEN:
+    if turn.flags & Flag.HUMAN and turn.status == OPEN and turn.stage == "request":
         # A draft that was not sent.
         return "muted"
     return "text"
