@@ -248,6 +248,8 @@ class ContinueFrom:
     """Whether the new engine holds where the old one stood."""
     stage: str | None = None
     """The stage at which it stood; those before it are passed without holding."""
+    stepped: bool = False
+    """Whether it stood there after a step, not because it was paused."""
     stop: bool = False
     """Whether nothing is said in the new log: it only stands where the conversation goes on."""
 
