@@ -23,7 +23,7 @@ _ORDER: tuple[tuple[str, TurnOf | None], ...] = (
     ("turn.started", _BOT), ("llm.request", _BOT), ("llm.retry", _BOT), ("llm.partial", _BOT),
     ("llm.response", _BOT), ("tool.called", _BOT), ("tool.approved", _BOT),
     ("tool.returned", _BOT), ("tool.denied", _BOT), ("llm.request", _BOT),
-    ("llm.response", _BOT), ("provider.output", _BOT), ("signals.extracted", _BOT),
+    ("llm.response", _BOT), ("human.wrote", _BOT), ("provider.output", _BOT), ("signals.extracted", _BOT),
     ("response.processed", _BOT), ("debug.held", _BOT), ("debug.edited", _BOT),
     ("debug.overrode", _BOT), ("debug.injected", _BOT), ("debug.released", _BOT),
     ("warning", _BOT), ("budget.crossed", _BOT), ("turn.committed", _BOT),

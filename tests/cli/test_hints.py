@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from convtui.errors import UsageError, did_you_mean, nearest
+from convtui.errors import UsageError, did_you_mean, misspelled, nearest
 from convtui.printing.wording import terminal_width
 from tests.builders.logs import sample, write_log
 from tests.cli.conftest import Run
@@ -136,3 +136,12 @@ def test_a_width_of_zero_is_80(monkeypatch: pytest.MonkeyPatch) -> None:
     assert terminal_width(stream) == 80
     monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((12, 5)))
     assert terminal_width(stream) == 20
+
+
+def test_a_name_that_may_be_right_as_it_is_is_only_suspected_of_a_slip() -> None:
+    hooks = ["enter_session", "_post_process_response"]
+    assert misspelled("enter_sesion", hooks) == "enter_session"
+    assert misspelled("Enter_Session", hooks) == "enter_session"
+    assert misspelled("post_process_response", hooks) == "_post_process_response"
+    # The beginning of one, and a part of one.
+    assert misspelled("enter", hooks) is misspelled("session", hooks) is None

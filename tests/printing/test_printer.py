@@ -11,7 +11,9 @@ import pytest
 
 from convtui.log.notes import Notes
 from convtui.log.reader import open_log
-from convtui.printing.printer import Printer, describe, folded, print_log, totals_line, wants_color
+from convtui.printing.logs import folded, print_log
+from convtui.printing.printer import Printer
+from convtui.printing.wording import describe, totals_line, wants_color
 from convtui.records.models import (
     BudgetCrossed,
     BudgetRaised,

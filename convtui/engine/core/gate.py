@@ -49,6 +49,7 @@ STOP = Choice("stop", "stop by hand")
 ABSTAIN = Choice("abstain", "abstain by hand")
 REPLAY = Choice("replay", "replay the conversation into it")
 CONTINUE = Choice("continue", "go on without")
+WITHOUT_STATE = Choice("continue", "go on without its state")
 UNDO = Choice("undo", "undo")
 REDO = Choice("redo", "redo")
 
@@ -76,6 +77,8 @@ class Release:
     choice: str
     edits: dict[str, Any] = field(default_factory=dict)
     by: Literal["human", "policy"] = "human"
+    held: tuple[HoldReason, str] | None = None
+    """The reason and the detail of the hold that it answers; None where nothing was held."""
 
 
 PASSED = Release("go", by="policy")
@@ -158,6 +161,10 @@ class Gate:
             self._stepped_from = point.of_turn
         return broke
 
+    def hold_next(self) -> None:
+        """Holds at the next stage, as a step does."""
+        self._mode = "step_stage"
+
     def _wants_hold(self, point: Point) -> tuple[HoldReason | None, str]:
         broke = self._breaks(point)
         if broke is not None:
@@ -218,6 +225,7 @@ class Gate:
             release = self._with_secrets(release, drafts)
         else:
             release = unattended or Release(choices[0].id, by="policy")
+        release = replace(release, held=(reason, detail))
         self._journal.emit(
             DebugReleased(
                 session=point.session,

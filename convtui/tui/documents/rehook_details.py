@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from convtui.analysis.rehook.report import Changed
+from convtui.analysis.rehook.changed import Changed
 from convtui.transcript.ending_words import ending_phrase
 from convtui.tui.drawing.palette import Span
 from convtui.tui.drawing.word_diff import diff_spans, legend_spans

@@ -25,8 +25,8 @@ from convtui.manual.pages import TOPICS, page, topic_of
 from convtui.text.boundary import visible
 from convtui.tui.drawing.key_table import Group, key_table
 from convtui.tui.drawing.palette import Span, palette_of
-from convtui.tui.textual_compat import is_open
-from convtui.tui.widgets.line_view import strip_of
+from convtui.tui.drawing.strips import strip_of
+from convtui.tui.textual_compat import after_refresh, is_open
 from convtui.tui.widgets.transcript.legend import SIGNS, legend_rows
 
 if TYPE_CHECKING:
@@ -228,14 +228,14 @@ class HelpScreen(ModalScreen[None]):
             self.query_one(ManualPage).show(text, ticks=self._monochrome)
             if self._manual:
                 self._manual = False
-                self.call_after_refresh(self._go_to_manual)
+                after_refresh(self, self._go_to_manual)
 
     async def action_turn_page(self, by: int) -> None:
         """Shows another page from its start."""
         names = list(TOPICS)
         self.topic = names[(names.index(self.topic) + by) % len(names)]
         await self._show_page()
-        self.call_after_refresh(self._go_to_manual)
+        after_refresh(self, self._go_to_manual)
 
     def action_switch(self) -> None:
         """Switches between the keys and the manual."""

@@ -189,6 +189,9 @@ def _cell(row: RunRow, name: str, now: datetime) -> list[Span]:
     if name == "notes":
         notes = [span for note in _notes(row) for span in (("  ", "text"), note)]
         return notes[1:]
+    if name == "when" and not row.opened:
+        # Closed, a family is one row: it is where its newest run is in the order.
+        run = row.branch.newest or run
     text = _TEXTS[name](run, now)
     return [(text, "muted")]
 

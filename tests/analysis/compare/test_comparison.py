@@ -57,7 +57,8 @@ def test_equal_runs_are_the_same_whatever_they_took(write: Write) -> None:
     assert comparison.first_words() == ""
     rows = {name: (one, other) for name, one, other in usage_rows(comparison)}
     assert rows["provider tokens"] == ("88", "999")
-    assert rows["provider cost"] == ("$0.0004", "unknown")
+    assert rows["provider cost"] == ("$0.0004", "-")
+    assert ("-", "-") not in rows.values()
 
 
 def test_the_first_divergence_is_named(write: Write) -> None:

@@ -13,7 +13,6 @@ from convtui.actions.registry import Keymap, actions
 from convtui.config.settings import load_config
 from convtui.manual.layout import lay_out, plain_text
 from convtui.manual.pages import TOPICS, page, page_file, topic_of
-from convtui.tui import app as entry
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.breakpoints import BreakpointsScreen
@@ -36,7 +35,7 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def app(log: Path) -> ConvtuiApp:
-    return ConvtuiApp(lambda app: entry.recording(app, log))
+    return ConvtuiApp(lambda app: app.runs.recording(log))
 
 
 def title(app: ConvtuiApp) -> str:
@@ -174,7 +173,7 @@ def test_the_rehook_screen_has_its_page() -> None:
 
 
 async def test_comparing(log: Path) -> None:
-    app = ConvtuiApp(lambda app: entry._comparing(app, log, log))
+    app = ConvtuiApp(lambda app: app.runs.comparison(log, log))
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.press("question_mark")
         await opened(app, pilot, "library")
@@ -233,7 +232,7 @@ async def test_in_the_input_of_a_take_over(tmp_path: Path) -> None:
 
 async def test_your_own_keys_are_on_the_keys_page(log: Path) -> None:
     keymap = Keymap({"run.toggle": ("z",)})
-    app = ConvtuiApp(lambda app: entry.recording(app, log), keymap=keymap)
+    app = ConvtuiApp(lambda app: app.runs.recording(log), keymap=keymap)
     async with app.run_test(size=(120, 36)) as pilot:
         app.push_screen(HelpScreen(keymap, [actions()["run.toggle"]], "keys"))
         await opened(app, pilot, "keys")
@@ -267,7 +266,7 @@ async def test_a_small_screen(app: ConvtuiApp) -> None:
 
 async def test_code_is_told_without_colour(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    app = ConvtuiApp(lambda app: entry.recording(app, log))
+    app = ConvtuiApp(lambda app: app.runs.recording(log))
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.press("f1")
         await opened(app, pilot, "debugging")

@@ -14,7 +14,9 @@ from textual.pilot import Pilot
 from textual.selection import Selection
 
 from convtui.transcript.fold import Flag, Session, Transcript
+from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, plain
+from convtui.tui.sources.break_marks import BreakMark
 from convtui.tui.widgets.transcript.calls import call_spans
 from convtui.tui.widgets.transcript.marks import (
     TurnExtras,
@@ -234,9 +236,9 @@ async def test_moving_following_and_opening() -> None:
         await until(pilot, lambda: app.opened == [299])
         assert app.selected[-1] == 299
         view.go_to(10)
-        assert view.next_interesting()
-        assert view.cursor == 49
-        assert view.next_interesting(-1) is False
+        assert view.find_interesting() == 49
+        view.go_to(49)
+        assert view.find_interesting(-1) is None
         for row in (0, 5):
             view.go_to(150)
             view.scroll_to(y=view.heights.start(150) - row, animate=False)
@@ -343,18 +345,17 @@ async def test_search() -> None:
         view.search("500 ")
         await until(pilot, lambda: bool(app.found) and app.found[-1][1])
         assert view.search_count == 1
-        assert view.next_match()
-        assert view.cursor == 500
+        assert view.find_match() == 500
+        view.go_to(500)
         assert view.search_position == 1
         view.search(lambda turn: bool(turn.flags & Flag.EDITED))
         await until(pilot, lambda: app.found[-1] == (20, True))
-        assert view.next_match(-1)
-        assert view.cursor == 499
+        assert view.find_match(-1) == 499
         view.search(re.compile("lor.m"))
         await until(pilot, lambda: app.found[-1][1] and app.found[-1][0] > 900)
         view.search(None)
         assert view.search_count == 0
-        assert not view.next_match()
+        assert view.find_match() is None
 
 
 async def test_streaming_draws_the_tail() -> None:
@@ -378,6 +379,25 @@ async def test_streaming_draws_the_tail() -> None:
         view.refresh_turns({0, 1})
         await settled(pilot, view)
         consistent(view)
+
+
+def test_the_signs_of_a_turn_that_streams_change_with_its_state() -> None:
+    story = Story()
+    story.begin()
+    story.open()
+    turn = story.transcript.turns[0]
+    story.transcript.stream(1, 1, "several words that need more than one line " * 4)
+    lines = TurnLines(Geometry(60, 2, 1), Palette())
+
+    def head(extra: TurnExtras | None = None) -> str:
+        lines.update(turn, Frame(), extra, None, None)
+        return lines.strip(0).text[:2]
+
+    assert head() == f"{glyphs.WORKING} "
+    turn.flags |= Flag.HELD
+    assert head() == f"{glyphs.HELD} "
+    mark = BreakMark(1)
+    assert head(TurnExtras(breakpoint=mark)) == f"{glyphs.HELD}{mark.sign[0]}"
 
 
 async def test_a_huge_line_is_cut_and_says_so() -> None:

@@ -16,8 +16,10 @@ from textual.strip import Strip
 from convtui.text.boundary import visible_line
 from convtui.transcript.fold import Session, Transcript, Turn
 from convtui.tui.drawing.palette import Palette
+from convtui.tui.drawing.strips import strip_of
 from convtui.tui.sources.branches import Branch
-from convtui.tui.widgets.line_view import CopyRow, LineView, strip_of
+from convtui.tui.widgets.copy_rows import CopyRow
+from convtui.tui.widgets.line_view import LineView
 from convtui.tui.widgets.transcript.legend import legend_rows
 from convtui.tui.widgets.transcript.marks import fit
 from convtui.tui.widgets.transcript.outline_rows import Row
@@ -299,7 +301,7 @@ class Outline(LineView):
         while 0 <= line + by < self.line_count:
             line += by
             item, row = self.heights.find(line)
-            self._ensure_exact(item)
+            self._exact(item)
             if self._stop(item, row, column):
                 return
 

@@ -12,9 +12,10 @@ from convtui.text.counts import counted
 from convtui.transcript.fold import OPEN, Flag, Turn
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, Span
+from convtui.tui.drawing.strips import strip_of
 from convtui.tui.drawing.wrap import MAX_CHARS, MAX_LINES, Wrapped, count_capped, paint
 from convtui.tui.sources.break_marks import BreakMark
-from convtui.tui.widgets.line_view import CopyRow, strip_of
+from convtui.tui.widgets.copy_rows import CopyRow
 from convtui.tui.widgets.transcript.marks import (
     BADGES,
     ROWS,
@@ -119,6 +120,7 @@ class TurnLines:
         self._after: list[list[Span]] = []
         self._turn: Turn | None = None
         self._role = "text"
+        self._head: list[Span] = []
         self._placeholder: Span | None = None
         self._noted: TurnNote | None = None
         self._stop: BreakMark | None = None
@@ -173,12 +175,15 @@ class TurnLines:
             # In the row of the notes, which the height of the turn counts with.
             told = [[*words, (" · ", "border"), *row] for row in told] or [words]
         tail = [*own, *told, *badge_rows(turn, extra, geometry)]
+        role, before = _text_role(turn), (self._head, self._role)
+        self._head, self._role = self._header(turn), role
         same = (
             streaming
             and self._turn is turn
             and marks == self._marks
             and frame.before == self._frame.before
             and grown > 0
+            and before == (self._head, role)
         )
         if same:
             keep = len(frame.before) + geometry.stacked + grown
@@ -187,7 +192,6 @@ class TurnLines:
             self._strips.clear()
         self._turn, self._frame, self._marks, self._tail = turn, frame, marks, tail
         self._after = frame.rows_after(geometry.width - 2)
-        self._role = _text_role(turn)
         self.height = (
             len(frame.before)
             + geometry.stacked
@@ -225,13 +229,13 @@ class TurnLines:
         pad = " " * (self.geometry.indent - 1)
         if self.geometry.stacked:
             if row == 0:
-                return self._header()
+                return list(self._head)
             row -= 1
         wrapped = self._wrapped
         lines = max(1, len(wrapped) if wrapped else 0)
         if row < lines:
             first = row == 0 and not self.geometry.stacked
-            lead: list[Span] = self._header() if first else [(pad, "text")]
+            lead: list[Span] = [*self._head] if first else [(pad, "text")]
             if self._placeholder is not None:
                 return [*lead, self._placeholder]
             return lead + self._text(row)
@@ -246,10 +250,7 @@ class TurnLines:
         row -= len(self._tail)
         return self._after[row] if row < len(self._after) else []
 
-    def _header(self) -> list[Span]:
-        turn = self._turn
-        if turn is None:
-            return []
+    def _header(self, turn: Turn) -> list[Span]:
         sign, role = glyph(turn)
         if sign == glyphs.NOTHING:
             sign, role = note_sign(self._noted) or (sign, role)
@@ -307,7 +308,7 @@ def _text_role(turn: Turn) -> str:
     grey = Flag.SKIPPED | Flag.CANCELLED | Flag.INACTIVE
     if turn.flags & grey or turn.status == "ended":
         return "muted"
-    if turn.flags & Flag.HUMAN and turn.status == OPEN:
+    if turn.flags & Flag.HUMAN and turn.status == OPEN and turn.stage == "request":
         # A draft that was not sent.
         return "muted"
     return "text"

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from convtui.config.paths import read_state
-from convtui.tui import app as entry
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.layout import STEP
 from convtui.tui.screens.debugger.screen import DebuggerScreen
@@ -19,7 +18,7 @@ from tests.tui.harness.sample import refund, until, write_log
 @pytest.fixture
 def app(tmp_path: Path) -> ConvtuiApp:
     log = write_log(tmp_path / "a.jsonl", refund())
-    return ConvtuiApp(lambda app: entry.recording(app, log), state_file=tmp_path / "state.json")
+    return ConvtuiApp(lambda app: app.runs.recording(log), state_file=tmp_path / "state.json")
 
 
 def shown(app: ConvtuiApp) -> DebuggerScreen:
@@ -69,7 +68,7 @@ async def test_the_width_of_the_inspector_is_kept(app: ConvtuiApp, tmp_path: Pat
         await until(pilot, lambda: read_state(state)["inspector_width"] == kept)
         await until(pilot, lambda: screen.inspector.outer_size.width == round(1.2 * kept))
     again = ConvtuiApp(
-        lambda app: entry.recording(app, tmp_path / "a.jsonl"), state_file=tmp_path / "state.json"
+        lambda app: app.runs.recording(tmp_path / "a.jsonl"), state_file=tmp_path / "state.json"
     )
     async with again.run_test(size=(100, 36)) as pilot:
         await until(pilot, lambda: shown(again).inspector.outer_size.width == kept)
