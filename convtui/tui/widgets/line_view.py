@@ -387,6 +387,8 @@ class LineView(ScrollView, can_focus=True):
         if base is None:
             base = self._base = self.rich_style
         width = self.scrollable_content_region.width
+        if not self._width:
+            return Strip.blank(width, base)  # drawn before it was told its size
         line = round(self.scroll_y) + y
         if line >= self.line_count:
             strip = self.empty_row(y)

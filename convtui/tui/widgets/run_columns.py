@@ -214,7 +214,7 @@ def _notes(row: RunRow) -> list[Span]:
         count = f"{branch.size} branch{'es' if branch.size != 1 else ''}"
         newest = branch.newest or run
         if not row.opened and newest is not run:
-            count += f", the newest {state_label(newest)}"
+            count += f", newest {state_label(newest)}"
         notes.append((count, "accent"))
     origin = branch.origin()
     if origin:

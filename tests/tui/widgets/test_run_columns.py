@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from rich.cells import cell_len
+from textual.app import App, ComposeResult
 
 from convtui.library.families import RunNode
 from convtui.library.run_order import NEWEST, ORDERS, sort_runs
@@ -19,6 +20,8 @@ from convtui.tui.widgets.run_columns import (
     next_order,
     row_spans,
 )
+from convtui.tui.widgets.run_list import RunList
+from tests.tui.harness.sample import until
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -92,3 +95,18 @@ def test_the_usual_order_is_that_of_the_column_it_shows() -> None:
     new = run(file="/runs/new.jsonl", modified=1.0)
     assert sort_runs([old, new], NEWEST) == [new, old]
     assert "when ↓" in titles(60)
+
+
+async def test_nothing_is_drawn_before_the_list_knows_its_width() -> None:
+    class Lists(App[None]):
+        def compose(self) -> ComposeResult:
+            yield RunList()
+
+    app = Lists()
+    async with app.run_test(size=(80, 10)) as pilot:
+        listed = app.query_one(RunList)
+        listed.show_rows([("", RunNode(run()))], None)
+        await until(pilot, lambda: listed.view_width)
+        assert "maya" in listed.render_line(0).text
+        listed._width = 0
+        assert not listed.render_line(0).text.strip()
