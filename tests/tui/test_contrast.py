@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.widgets import OptionList, TextArea
 
 from convtui.config.settings import load_config
-from convtui.tui.app import ConvtuiApp, recording
+from convtui.tui.app import ConvtuiApp
 from convtui.tui.drawing.theming import builtin_theme
 from convtui.tui.screens.dialogs.questions import Choose, Edit
 from convtui.tui.screens.home.picker import PickerScreen
@@ -46,7 +46,7 @@ def weak(app: ConvtuiApp, needed: float) -> Weak:
 async def weak_in_any_theme(app: ConvtuiApp, pilot: Any) -> Weak:
     found: Weak = {}
     for name in BUILT_IN:
-        app._apply_theme(builtin_theme(name), [])
+        app.themes.show(builtin_theme(name))
         for screen in app.screen_stack:
             restyle: Callable[[], None] | None = getattr(screen, "restyle", None)
             if restyle is not None:
@@ -68,7 +68,7 @@ def drawn(app: ConvtuiApp) -> str:
 @pytest.mark.parametrize("keys", [(), ("slash", "u", "p", "enter"), ("2",)])
 async def test_a_recording(keys: tuple[str, ...], tmp_path: Path) -> None:
     log = write_log(tmp_path / "a.jsonl", refund())
-    app = opened(tmp_path, lambda app: recording(app, log, at=(2, 2)))
+    app = opened(tmp_path, lambda app: app.runs.recording(log, at=(2, 2)))
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: "discarded" in drawn(app))
         await pilot.press(*keys)
@@ -80,7 +80,7 @@ async def test_home_and_saved_runs(tmp_path: Path) -> None:
     runs.mkdir(parents=True)
     write_log(runs / "a.jsonl", refund())
     app = opened(tmp_path, lambda app: PickerScreen(app.keymap, cwd=tmp_path))
-    app.warm_up = lambda: None  # type: ignore[method-assign]
+    app.runs.warm_up = lambda: None  # type: ignore[method-assign]
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: "ready" in drawn(app))
         assert not await weak_in_any_theme(app, pilot)
@@ -110,7 +110,7 @@ async def test_what_is_chosen_and_what_is_written(tmp_path: Path) -> None:
         ("an answer ", ""), ("its state ", "$text-error"), ("more", "$text-muted")
     )
     log = write_log(tmp_path / "a.jsonl", refund())
-    app = opened(tmp_path, lambda app: recording(app, log))
+    app = opened(tmp_path, lambda app: app.runs.recording(log))
     async with app.run_test(size=(80, 24)) as pilot:
         app.push_screen(Choose("What now?", [("one", "One"), ("two", "Two")]))
         await until(pilot, lambda: bool(app.screen.query(OptionList)))

@@ -11,7 +11,7 @@ from textual.color import Color
 from textual.widgets import OptionList
 
 from convtui.config.settings import load_config
-from convtui.tui.app import ConvtuiApp, recording
+from convtui.tui.app import ConvtuiApp
 from convtui.tui.drawing.monochrome import Colourless, PlainInverse
 from convtui.tui.screens.dialogs.questions import Choose
 from tests.tui.harness.sample import refund, until, write_log
@@ -71,7 +71,7 @@ async def test_the_screen_has_no_colour_and_shows_what_is_chosen(
     theme = "dark" if no_color else "mono"
     config = load_config({}, {"CONVTUI_HOME": str(tmp_path), "CONVTUI_THEME": theme}, tmp_path)
     log = write_log(tmp_path / "a.jsonl", refund())
-    app = ConvtuiApp(lambda app: recording(app, log), config=config)
+    app = ConvtuiApp(lambda app: app.runs.recording(log), config=config)
     async with app.run_test(size=(80, 24)) as pilot:
         app.push_screen(Choose("What now?", [("one", "One"), ("two", "Two")]))
         await until(pilot, lambda: bool(app.screen.query(OptionList)))

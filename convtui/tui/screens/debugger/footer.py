@@ -34,8 +34,12 @@ _OVER = (
 
 WAY_BACK = "view.maximise"
 """The action that shows the transcript again where the inspector is in its place."""
-INSIDE = ("inspector.fold", "inspector.fold_all", WAY_BACK)
-"""The actions that come first while the inspector has the focus."""
+IN_INSPECTOR = ("inspector.fold", "inspector.fold_all", WAY_BACK)
+IN_OUTLINE = (
+    "outline.up", "outline.down", "outline.left", "outline.right", "outline.open",
+    "outline.leave",
+)  # fmt: skip
+"""The actions that come first while a pane has the focus."""
 
 
 def footer_ids(conversation: ShownConversation, *, searching: bool) -> Sequence[str]:

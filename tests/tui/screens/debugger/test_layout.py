@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from convtui.config.paths import read_state
-from convtui.tui import app as entry
-from convtui.tui.app import SMALLEST, ConvtuiApp
+from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.layout import STEP
 from convtui.tui.screens.debugger.screen import DebuggerScreen
+from convtui.tui.too_small import SMALLEST
 from convtui.tui.widgets.keybar import KeyBar
+from tests.tui.harness.honesty import check_keys
 from tests.tui.harness.sample import refund, until, write_log
 from tests.tui.harness.taken import Taken
 
@@ -19,7 +20,7 @@ from tests.tui.harness.taken import Taken
 @pytest.fixture
 def app(tmp_path: Path) -> ConvtuiApp:
     log = write_log(tmp_path / "a.jsonl", refund())
-    return ConvtuiApp(lambda app: entry.recording(app, log), state_file=tmp_path / "state.json")
+    return ConvtuiApp(lambda app: app.runs.recording(log), state_file=tmp_path / "state.json")
 
 
 def shown(app: ConvtuiApp) -> DebuggerScreen:
@@ -89,7 +90,7 @@ async def test_the_width_of_the_inspector_is_kept(app: ConvtuiApp, tmp_path: Pat
         await until(pilot, lambda: read_state(state)["inspector_width"] == kept)
         await until(pilot, lambda: screen.inspector.outer_size.width == round(1.2 * kept))
     again = ConvtuiApp(
-        lambda app: entry.recording(app, tmp_path / "a.jsonl"), state_file=tmp_path / "state.json"
+        lambda app: app.runs.recording(tmp_path / "a.jsonl"), state_file=tmp_path / "state.json"
     )
     async with again.run_test(size=(100, 36)) as pilot:
         await until(pilot, lambda: shown(again).inspector.outer_size.width == kept)
@@ -113,7 +114,7 @@ async def test_enter_unfolds_while_the_inspector_has_the_focus(app: ConvtuiApp) 
 
 async def test_the_keys_stay_on_the_smallest_screen(tmp_path: Path) -> None:
     live = Taken(tmp_path)
-    async with live.app.run_test(size=SMALLEST) as pilot:
+    async with live.app.run_test(size=tuple(SMALLEST)) as pilot:
         await live.begin(pilot)
         screen, keys = live.screen, live.screen.query_one(KeyBar)
         screen.widgets.hint_line.show("a sentence that explains what happens here, on two lines")
@@ -122,7 +123,7 @@ async def test_the_keys_stay_on_the_smallest_screen(tmp_path: Path) -> None:
         await until(pilot, lambda: screen.hold_bar.region.height > 1)
 
         def fits() -> bool:
-            return keys.region.bottom == SMALLEST[1] and bool(screen.view.region.height)
+            return keys.region.bottom == SMALLEST.height and bool(screen.view.region.height)
 
         await until(pilot, fits)
         await pilot.press("t")
@@ -132,3 +133,34 @@ async def test_the_keys_stay_on_the_smallest_screen(tmp_path: Path) -> None:
         await until(pilot, lambda: not live.box.has_focus and screen.hold_bar.region.height > 1)
         await until(pilot, fits)
         assert not screen.show_vertical_scrollbar
+
+
+async def test_in_the_outline_the_footer_says_what_its_keys_do(
+    app: ConvtuiApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = shown(app)
+        await until(pilot, lambda: screen.view.cursor == 6 and screen.outline.display)
+        assert "left prev turn" in footer(app)
+        await pilot.press("ctrl+b")
+        await until(pilot, lambda: screen.outline.has_focus)
+        keys = ["up up", "down down", "left turn before", "right turn after", "enter to the turn"]
+        assert footer(app)[:6] == [*keys, "esc transcript"]
+        assert "left prev turn" not in footer(app)
+        check_keys(screen, monkeypatch)
+        await pilot.press("k")
+        await until(pilot, lambda: screen.view.cursor == 3)
+        await pilot.press("up")
+        await until(pilot, lambda: "enter fold" in footer(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: {"enter unfold", "right unfold"} <= set(footer(app)))
+        await pilot.press("right", "right")
+        await until(pilot, lambda: "enter to the turn" in footer(app))
+        turn = screen.view.cursor
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.view.has_focus)
+        assert screen.view.cursor == turn
+        assert "left prev turn" in footer(app)
+        await pilot.press("ctrl+b", "escape")
+        await until(pilot, lambda: screen.view.has_focus)
+        assert app.screen is screen
