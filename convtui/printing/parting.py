@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import Final
@@ -33,13 +34,34 @@ def parting_lines(log: Path | None, usual: Path | None = None) -> list[str]:
     if run.damaged:
         return [where]
     name = _short_name(run, usual)
-    go_on = f"; convtui debug --resume {name} goes on" if run.state in _UNFINISHED else ""
-    return [where, f"next: convtui replay {name}{go_on}"]
+    convtui = command()
+    go_on = f"; {convtui} debug --resume {name} goes on" if run.state in _UNFINISHED else ""
+    return [where, f"next: {convtui} replay {name}{go_on}"]
+
+
+def command() -> str:
+    """How this program is called here: by its name alone only where the shell finds that."""
+    called = sys.argv[0] if sys.argv else ""
+    path = Path(called)
+    if path.name == "__main__.py" and path.parent.name == "convtui":
+        return "convtui" if shutil.which("convtui") else f"{_python()} -m convtui"
+    if path.stem != "convtui" or path.name == called:
+        return "convtui"
+    found = shutil.which("convtui")
+    same = found is not None and Path(found).resolve() == path.resolve()
+    return "convtui" if same else visible_line(shlex.quote(called))
+
+
+def _python() -> str:
+    """The interpreter that runs this, by its name where the shell finds it."""
+    found = shutil.which("python")
+    same = found is not None and Path(found).absolute() == Path(sys.executable).absolute()
+    return "python" if same else visible_line(shlex.quote(sys.executable))
 
 
 def go_on_with(log: Path) -> str:
     """What to type to go on with a run that failed or was interrupted."""
-    return f"convtui run --resume {visible_line(shlex.quote(str(log)))} goes on"
+    return f"{command()} run --resume {visible_line(shlex.quote(str(log)))} goes on"
 
 
 def _short_name(run: RunSummary, usual: Path | None) -> str:

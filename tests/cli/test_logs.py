@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,30 @@ def test_leaving_a_screen_says_what_to_type_next(runs: Path) -> None:
     assert parting_lines(ended, runs)[1] == "next: convtui replay 'a b'"
     assert parting_lines(find_sample("clean"))[1] == "next: convtui replay sample:clean"
     assert parting_lines(None) == parting_lines(runs / "gone.jsonl") == []
+
+
+def test_what_to_type_next_can_be_typed(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / ".venv" / "bin" / "convtui"
+    script.parent.mkdir(parents=True)
+    script.write_text("")
+    script.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    log = runs / "20260301_maya_a1b2c3.jsonl"
+
+    def line(called: str, path: Path) -> str:
+        monkeypatch.setattr("sys.argv", [called])
+        monkeypatch.setenv("PATH", str(path))
+        return parting_lines(log, runs)[1]
+
+    assert line(".venv/bin/convtui", tmp_path) == (
+        "next: .venv/bin/convtui replay a1b2c3; .venv/bin/convtui debug --resume a1b2c3 goes on"
+    )
+    assert line(str(script), script.parent).startswith("next: convtui replay")
+    module = str(tmp_path / "convtui" / "__main__.py")
+    assert line(module, script.parent).startswith("next: convtui replay")
+    assert line(module, tmp_path).startswith(f"next: {sys.executable} -m convtui replay")
 
 
 def test_a_crash_of_the_screen_says_it_too(
