@@ -80,7 +80,7 @@ FORKING = [
     ),
 ]
 END = [
-    Step(name="quit", keys=["q"], shows=["still running"]),
+    Step(name="quit", keys=["q"], shows=["is not over"]),
     Step(name="leave", keys=["enter"], exits=0),
 ]
 REHOOK = [

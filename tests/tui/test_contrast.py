@@ -6,12 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from rich.style import Style
 from textual.screen import Screen
 
 from convtui.config.settings import load_config
-from convtui.tui.app import ConvtuiApp, recording
+from convtui.tui.app import ConvtuiApp
 from convtui.tui.drawing.theming import builtin_theme
 from convtui.tui.screens.home.picker import PickerScreen
 from convtui.tui.screens.runs.screen import RunsScreen
@@ -43,7 +42,7 @@ def weak(app: ConvtuiApp, needed: float) -> Weak:
 async def weak_in_any_theme(app: ConvtuiApp, pilot: Any) -> Weak:
     found: Weak = {}
     for name in BUILT_IN:
-        app._apply_theme(builtin_theme(name), [])
+        app.themes.show(builtin_theme(name))
         for screen in app.screen_stack:
             restyle: Callable[[], None] | None = getattr(screen, "restyle", None)
             if restyle is not None:
@@ -62,14 +61,14 @@ def drawn(app: ConvtuiApp) -> str:
     return "\n".join("".join(segment.text for segment in line) for line in lines)
 
 
-@pytest.mark.parametrize("keys", [(), ("slash", "u", "p", "enter"), ("2",)])
-async def test_a_recording(keys: tuple[str, ...], tmp_path: Path) -> None:
+async def test_a_recording(tmp_path: Path) -> None:
     log = write_log(tmp_path / "a.jsonl", refund())
-    app = opened(tmp_path, lambda app: recording(app, log, at=(2, 2)))
+    app = opened(tmp_path, lambda app: app.runs.recording(log, at=(2, 2)))
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: "discarded" in drawn(app))
-        await pilot.press(*keys)
-        assert not await weak_in_any_theme(app, pilot)
+        for keys in ((), ("slash", "u", "p", "enter"), ("2",)):
+            await pilot.press(*keys)
+            assert not await weak_in_any_theme(app, pilot), keys
 
 
 async def test_home_and_saved_runs(tmp_path: Path) -> None:
@@ -77,7 +76,7 @@ async def test_home_and_saved_runs(tmp_path: Path) -> None:
     runs.mkdir(parents=True)
     write_log(runs / "a.jsonl", refund())
     app = opened(tmp_path, lambda app: PickerScreen(app.keymap, cwd=tmp_path))
-    app.warm_up = lambda: None  # type: ignore[method-assign]
+    app.runs.warm_up = lambda: None  # type: ignore[method-assign]
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: "ready" in drawn(app))
         assert not await weak_in_any_theme(app, pilot)

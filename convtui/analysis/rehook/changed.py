@@ -11,6 +11,7 @@ from typing import Any, Final
 from convtui.analysis.rehook.rehook_process import Rehooked
 from convtui.text.word_diff import Op, word_diff
 from convtui.text_checks.incomplete import in_words
+from convtui.transcript.ending_words import ending_phrase
 
 _LOCATION: Final = re.compile(r"""(?P<file>[^"'\s]+\.py)(?:",\ line\ |:)(?P<line>\d+)""")
 """File and line of a traceback's frame."""
@@ -120,7 +121,7 @@ def _names(these: list[dict[str, Any]], those: list[dict[str, Any]]) -> list[str
 def _ending(before: str | None, after: str | None) -> str:
     if after is None:
         return "no longer ends here"
-    kind = after.replace("_", " ")
+    kind = ending_phrase(after)
     return f"ends here ({kind})" if before is None else f"ends here otherwise ({kind})"
 
 

@@ -68,8 +68,8 @@ def start_for(
     Raises `UsageError` for an invalid SPEC or `--set key=value`, `FileError` for a file that does
     not exist.
     """
+    from convtui.scenario.merge import merge_flags
     from convtui.scenario.provider_spec import absolute
-    from convtui.scenario.scenario import merge_flags
 
     flags = {"provider": provider, "persona": "demo", "set": list(set_)}
     scenario = merge_flags(None, flags, ready=False, cwd=cwd)

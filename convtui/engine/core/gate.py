@@ -49,6 +49,7 @@ STOP = Choice("stop", "stop by hand")
 ABSTAIN = Choice("abstain", "abstain by hand")
 REPLAY = Choice("replay", "replay the conversation into it")
 CONTINUE = Choice("continue", "go on without")
+WITHOUT_STATE = Choice("continue", "go on without its state")
 UNDO = Choice("undo", "undo")
 REDO = Choice("redo", "redo")
 
@@ -76,6 +77,8 @@ class Release:
     choice: str
     edits: dict[str, Any] = field(default_factory=dict)
     by: Literal["human", "policy"] = "human"
+    held: tuple[HoldReason, str] | None = None
+    """The reason and the detail of the hold that it answers; None where nothing was held."""
 
 
 PASSED = Release("go", by="policy")
@@ -98,8 +101,8 @@ class Gate:
 
     `watched` says whether somebody is there to answer; without one `policy` decides. `publish` is
     called with the state and the hold's record whenever either changes. `breaks` is asked at each
-    stage for a breakpoint that fires there and answers with its text, or None. `paused` holds at
-    the first stage, or at the first from stage `not_before` on.
+    stage for a breakpoint that fires there and answers with its text, or None. `paused` and
+    `stepped` hold at the first stage, or at the first from stage `not_before` on.
     """
 
     def __init__(
@@ -111,6 +114,7 @@ class Gate:
         publish: Callable[[GateState, RecordDict | None], None] = lambda state, hold: None,
         breaks: Callable[[Point], str | None] = lambda point: None,
         paused: bool = False,
+        stepped: bool = False,
         not_before: str | None = None,
     ) -> None:
         self._journal = journal
@@ -119,7 +123,7 @@ class Gate:
         self.on_pause = on_pause
         self._publish = publish
         self._breaks = breaks
-        self._mode: RunMode = "pause" if paused else "run"
+        self._mode: RunMode = "step_stage" if stepped else "pause" if paused else "run"
         self._stepped_from: tuple[int | None, int | None, int | None] | None = None
         self._holds = 0
         self.hold: Hold | None = None
@@ -157,6 +161,10 @@ class Gate:
                 self._mode = "run"
             self._stepped_from = point.of_turn
         return broke
+
+    def hold_next(self) -> None:
+        """Holds at the next stage, as a step does."""
+        self._mode = "step_stage"
 
     def _wants_hold(self, point: Point) -> tuple[HoldReason | None, str]:
         broke = self._breaks(point)
@@ -218,6 +226,7 @@ class Gate:
             release = self._with_secrets(release, drafts)
         else:
             release = unattended or Release(choices[0].id, by="policy")
+        release = replace(release, held=(reason, detail))
         self._journal.emit(
             DebugReleased(
                 session=point.session,

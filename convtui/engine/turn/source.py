@@ -18,7 +18,7 @@ from convtui.engine.turn.terminate import TerminateStage
 from convtui.engine.turn.utterance import Contribution, Utterance
 from convtui.errors import CallCancelledError, ConversationError, ResponderError
 from convtui.providers.base import Provider
-from convtui.records.models import HoldReason, LlmResponse
+from convtui.records.models import HoldReason, HumanWrote, LlmResponse
 from convtui.simulators.base import Undecided, UserSimulator
 
 
@@ -58,32 +58,56 @@ class UtteranceSource:
             return await self._or_by_hand(attempt, pending)
         if self.human.speaks_for(attempt.speaker):
             return await self._by_human(attempt)
-        release = await self._context.holds.pass_through(
-            "request",
-            drafts=lambda: (
-                self._provider.request_drafts(attempt.session)
-                if attempt.speaker == "provider"
-                else []
-            ),
-            choices=(GO, SKIP, *self._terminate_stage.choices),
-        )
-        if release.choice == UNDO.id:
-            return self._terminate_stage.undo()
-        outcome = given_up(release)
-        if outcome is not None:
-            return outcome
-        if self.human.speaks_for(attempt.speaker):
-            # Taken over while it was held.
-            return await self._by_human(attempt)
-        self._terminate_stage.seal()
-        return await self._or_by_hand(attempt, None)
+        held: tuple[HoldReason, str] | None = None
+        while True:
+            release = await self._held_before(attempt, held)
+            if release.choice == UNDO.id:
+                return self._terminate_stage.undo()
+            outcome = given_up(release)
+            if outcome is not None:
+                return outcome
+            if not self.human.speaks_for(attempt.speaker):
+                self._terminate_stage.seal()
+                return await self._or_by_hand(attempt, None)
+            # Taken over while it was held: handing back restores the hold.
+            contribution = await self.human.speak(attempt)
+            handed_back = not self.human.speaks_for(attempt.speaker)
+            if contribution is not None or not handed_back:
+                if handed_back:
+                    self._context.holds.hold_next()
+                return await self._heard(attempt, contribution)
+            held = release.held
+
+    async def _held_before(self, attempt: Attempt, held: tuple[HoldReason, str] | None) -> Release:
+        """Holds before a side is asked, where that is due; `held` holds there again."""
+        because, detail = held or (None, "")
+        self.human.next = attempt.speaker
+        try:
+            return await self._context.holds.pass_through(
+                "request",
+                drafts=lambda: (
+                    self._provider.request_drafts(attempt.session)
+                    if attempt.speaker == "provider"
+                    else []
+                ),
+                choices=(GO, SKIP, *self._terminate_stage.choices),
+                because=because,
+                detail=detail,
+            )
+        finally:
+            self.human.next = None
 
     async def _by_human(self, attempt: Attempt) -> Contribution | GivenUp | Ended:
         """What the human says; the side speaks for itself if the human wants it to.
 
         The human is asked at once: there is no other hold at `request`.
         """
-        contribution = await self.human.speak(attempt)
+        return await self._heard(attempt, await self.human.speak(attempt))
+
+    async def _heard(
+        self, attempt: Attempt, contribution: Contribution | GivenUp | Ended | None
+    ) -> Contribution | GivenUp | Ended:
+        """What the human said; None lets the side speak for itself."""
         if contribution is None:
             return await self._or_by_hand(attempt, None)
         if not isinstance(contribution, (GivenUp, Ended)):
@@ -149,6 +173,40 @@ class UtteranceSource:
     ) -> Contribution | Undecided | GivenUp:
         """Takes a reply from an earlier log: it is recorded again, but no call is made."""
         reply = pending.reply
+        if pending.human:
+            self._context.journal.emit_here(
+                HumanWrote, text=reply.text, draft=pending.draft, reused=pending.source
+            )
+        elif not pending.supplied:
+            self._record_again(pending)
+        if pending.side == "responder":
+            view = self.persona.view(attempt.session)
+            action = self.persona.simulator.interpret(reply, view)
+            if pending.forced is not None:
+                return self.persona.forced_again(attempt, pending.forced)
+            return await self.persona.decided(attempt, action, reply, held=pending.hold)
+        raw = reply.text
+        for before, after in pending.edits:
+            attempt.edits.note("raw", before, after, "response")
+            raw = after
+        watched = self._context.holds.watched
+        because: HoldReason | None = "pause" if pending.hold and watched else None
+        detail = "this reply had been received before; it was not asked for again"
+        if pending.human:
+            detail = "you had written this before; you are not asked again"
+        elif pending.speaker == "persona":
+            return await self.persona.heard(attempt, reply, raw, because=because, detail=detail)
+        text = await self._response.passed(raw, attempt.edits, because=because, detail=detail)
+        if isinstance(text, GivenUp):
+            return text
+        if pending.tools is not None:
+            return await self._provider.go_on(attempt, pending, text)
+        said = Utterance.of_reply(reply, text, messages=pending.messages, human=pending.human)
+        said.draft = pending.draft
+        return said
+
+    def _record_again(self, pending: Pending) -> None:
+        reply = pending.reply
         self._context.journal.emit_here(
             LlmResponse,
             side=pending.side,
@@ -165,24 +223,3 @@ class UtteranceSource:
             incomplete=reply.incomplete or None,
             reused=pending.source,
         )
-        if pending.side == "responder":
-            view = self.persona.view(attempt.session)
-            action = self.persona.simulator.interpret(reply, view)
-            if pending.forced is not None:
-                return self.persona.forced_again(attempt, pending.forced)
-            return await self.persona.decided(attempt, action, reply, held=pending.hold)
-        raw = reply.text
-        for before, after in pending.edits:
-            attempt.edits.note("raw", before, after, "response")
-            raw = after
-        watched = self._context.holds.watched
-        because: HoldReason | None = "pause" if pending.hold and watched else None
-        detail = "this reply had been received before; it was not asked for again"
-        if pending.speaker == "persona":
-            return await self.persona.heard(attempt, reply, raw, because=because, detail=detail)
-        text = await self._response.passed(raw, attempt.edits, because=because, detail=detail)
-        if isinstance(text, GivenUp):
-            return text
-        if pending.tools is not None:
-            return await self._provider.go_on(attempt, pending, text)
-        return Utterance.of_reply(reply, text, messages=pending.messages)

@@ -54,7 +54,7 @@ async def open_rehook(app: ConvtuiApp, logs: Sequence[Path], own: str) -> None:
     # What the check of the answer needs is loaded off the event loop.
     await asyncio.to_thread(start_for, "demo")
     offered = await asyncio.to_thread(_named_by_user, logs[0], own)
-    remembered = (await app.recall()).get("rehook_providers")
+    remembered = (await app.saved_state.recall()).get("rehook_providers")
     remembered = remembered if isinstance(remembered, dict) else {}
     before = remembered.get(own)
     many = f"{len(logs):,} runs" if len(logs) != 1 else visible_line(logs[0].name, 50)
@@ -65,7 +65,7 @@ async def open_rehook(app: ConvtuiApp, logs: Sequence[Path], own: str) -> None:
             kept = {key: used for key, used in remembered.items() if key != own}
             newest = dict([*kept.items(), (own, spec)][-MOST_REMEMBERED:])
             app.run_worker(
-                app.remember(rehook_providers=newest),
+                app.saved_state.remember(rehook_providers=newest),
             )
             app.push_screen(RehookScreen(app.keymap, logs, spec))
 
@@ -393,7 +393,7 @@ class RehookScreen(ActionScreen):
         if item is not None:
             change = item.change
             at = (change.session, change.turn) if change is not None else None
-            self.capp.replay(item.log, at=at)
+            self.capp.runs.replay(item.log, at=at)
 
     def _ask_provider(self) -> None:
         """Takes another provider's hooks."""

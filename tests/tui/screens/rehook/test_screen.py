@@ -13,7 +13,7 @@ from convtui.analysis.rehook.rehook_process import Rehooked
 from convtui.analysis.rehook.report import RehookReport
 from convtui.analysis.rehook.sources import Source
 from convtui.trust.rules import make_seal
-from convtui.tui.app import ConvtuiApp, recording
+from convtui.tui.app import ConvtuiApp
 from convtui.tui.documents.rehook_details import details_of
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.questions import Ask
@@ -68,7 +68,7 @@ async def test_the_hooks_are_chosen_run_changed_and_run_again(log: Path, tmp_pat
             return text.replace("Of course", "Certainly")
         """,
     )
-    app = ConvtuiApp(lambda app: recording(app, log), state_file=tmp_path / "state.json")
+    app = ConvtuiApp(lambda app: app.runs.recording(log), state_file=tmp_path / "state.json")
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
         await pilot.press("h")
@@ -88,7 +88,7 @@ async def test_the_hooks_are_chosen_run_changed_and_run_again(log: Path, tmp_pat
         failing = next(number for number, line in enumerate(lines, 1) if "price" in line)
         assert "hooks failed on 1" in seen
         assert "✗ 1:2" in seen and f"bot.py:{failing}" in seen, "the developer's own line"
-        assert "! 2:2" in seen and "no longer discarded; ends here (early termination)" in seen
+        assert "! 2:2" in seen and "no longer discarded; ends here (ended early)" in seen
         assert "≈ counterfactual" in next(x for x in seen.splitlines() if "2:4" in x)
         assert "ended at turn 4, ends at turn 2 now: earlier" in seen
         await pilot.press("j", "enter")
@@ -110,7 +110,7 @@ async def test_the_hooks_are_chosen_run_changed_and_run_again(log: Path, tmp_pat
         await until(pilot, lambda: "✓ 3 replies of 1 log: nothing changed" in text(app))
         await pilot.press("escape")
         await until(pilot, lambda: "Select a reply" not in text(app))
-        assert (await app.recall())["rehook_providers"] == {"my_provider.py:Bot": spec}
+        assert (await app.saved_state.recall())["rehook_providers"] == {"my_provider.py:Bot": spec}
 
 
 async def test_it_is_stopped_and_tells_what_was_done(log: Path, tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_the_list_has_the_runs_that_changed_in_their_order() -> None:
 
 async def test_enter_runs_no_code_that_a_log_of_somebody_elses_names(tmp_path: Path) -> None:
     log = write_log(tmp_path / "run.jsonl", sample())
-    app = ConvtuiApp(lambda app: recording(app, log), state_file=tmp_path / "state.json")
+    app = ConvtuiApp(lambda app: app.runs.recording(log), state_file=tmp_path / "state.json")
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
         await pilot.press("h")
