@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import importlib
 import json
@@ -16,7 +17,7 @@ from typing import Final, NoReturn
 
 _PACKAGES = ("convtui.engine", "convtui.providers", "convtui.simulators", "convtui.models")
 READY: Final = b"!"
-"""What it sends when everything is imported."""
+"""What it sends when everything is imported, but for what asks models."""
 
 _running: dict[int, int] = {}
 """Where to write the exit status of each process."""
@@ -40,9 +41,11 @@ def serve(fd: int) -> None:
             head, fds, _, _ = socket.recv_fds(requests, 4, 4)
             if not head:
                 return
-            environment, folder = json.loads(
+            environment, folder, asks_models = json.loads(
                 requests.recv(int.from_bytes(head), socket.MSG_WAITALL)
             )
+            if asks_models:
+                _load_models()
             stdin, stdout, stderr, status = fds
             pid = os.fork()
             if pid == 0:
@@ -58,12 +61,22 @@ def _import_all() -> None:
         package = importlib.import_module(name)
         for module in pkgutil.walk_packages(package.__path__, f"{name}."):
             importlib.import_module(module.name)
+    _settle()
+
+
+@functools.cache
+def _load_models() -> None:
+    """For engines that ask a model: it takes seconds, and makes every fork after it slower."""
     from convtui.models.litellm_client import load_litellm
 
     load_litellm()
     import openai
 
     openai.AsyncOpenAI(api_key="none").chat.completions  # noqa: B018
+    _settle()
+
+
+def _settle() -> None:
     gc.collect()
     gc.freeze()
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from convtui.client import engine_client
 from convtui.protocol import ENGINE_MARK
 from tests.fakes.fork_server import READY
+from tests.fakes.openai_server import OpenAIServer
 from tests.places import ROOT
 
 _BOOT = (
@@ -43,7 +44,7 @@ class ForkedEngines:
         if python != sys.executable:
             return _start_process(python, mark)
         environment = {**os.environ, ENGINE_MARK: mark}
-        request = json.dumps([environment, str(Path.cwd())]).encode()
+        request = json.dumps([environment, str(Path.cwd()), OpenAIServer.running > 0]).encode()
         stdin, to_engine = os.pipe()
         from_engine, stdout = os.pipe()
         errors, stderr = os.pipe()

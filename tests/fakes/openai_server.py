@@ -62,6 +62,9 @@ class OpenAIServer:
     messages stand in an order that strict endpoints refuse is answered with status 400.
     """
 
+    running = 0
+    """How many there are in this process: while there is one, engines ask models."""
+
     def __init__(
         self,
         replies: Iterable[FakeReply] = (),
@@ -107,6 +110,7 @@ class OpenAIServer:
 
     async def __aenter__(self) -> Self:
         await self.start()
+        OpenAIServer.running += 1
         return self
 
     async def __aexit__(
@@ -115,6 +119,7 @@ class OpenAIServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        OpenAIServer.running -= 1
         await self.stop()
 
     async def until(

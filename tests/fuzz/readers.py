@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import functools
 import io
 import re
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from convtui.log.notes import Notes
 from convtui.log.reader import open_log
 from convtui.log.tool_results import whole_result
 from convtui.log.wire import read_wire
+from convtui.records.codec import encode
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.documents.report import plots_document, report_document
 from convtui.tui.drawing.palette import Palette
@@ -38,7 +40,7 @@ from convtui.tui.widgets.transcript.marks import extras_of
 from convtui.tui.widgets.transcript.session_rows import Frame
 from convtui.tui.widgets.transcript.summaries import summaries_of
 from convtui.tui.widgets.transcript.turn_lines import Geometry, TurnLines
-from tests.builders.rich_log import rich_log
+from tests.builders.rich_log import rich_records
 
 Read = Callable[[Path, Path], None]
 """Of a file, and of a folder to write to."""
@@ -83,7 +85,17 @@ def _other(folder: Path) -> Path:
     path = folder / "other.log" / "rich.jsonl"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
-        rich_log(path)
+        _sound(path)
+    return path
+
+
+@functools.cache
+def _rich() -> bytes:
+    return b"".join(map(encode, rich_records()))
+
+
+def _sound(path: Path) -> Path:
+    path.write_bytes(_rich())
     return path
 
 
@@ -93,7 +105,7 @@ def _runs(path: Path, folder: Path) -> None:
     runs.mkdir(exist_ok=True)
     copy = runs / "a.jsonl"
     copy.write_bytes(path.read_bytes())
-    rich_log(runs / "b.jsonl")
+    _sound(runs / "b.jsonl")
     for words in (
         (), ("--json",), ("--tree",),
         ("~said x | ~raw x | ~tool | ~output | ~signal | ~latency > 0 | ~tokens > 0",),
@@ -220,7 +232,7 @@ def _import(path: Path, folder: Path) -> None:
 
 def _notes(path: Path, folder: Path) -> None:
     """Marks, notes and corrections beside a sound log."""
-    log = rich_log(folder / "noted.jsonl")
+    log = _sound(folder / "noted.jsonl")
     (folder / f"noted.jsonl{NOTES}").write_bytes(path.read_bytes())
     run("show", str(log))
     run("show", str(log), "--json")
@@ -230,21 +242,22 @@ def _notes(path: Path, folder: Path) -> None:
 
 def _wire(path: Path, folder: Path) -> None:
     """HTTP exchanges beside a sound log, as the inspector shows them."""
-    log = rich_log(folder / "wired.jsonl")
+    log = _sound(folder / "wired.jsonl")
     beside = folder / f"wired.jsonl{WIRE}"
     beside.write_bytes(path.read_bytes())
     shown = [exchange.as_dict() for exchange in read_wire(beside, [])]
     with open_log(log) as opened:
-        for turn in opened.transcript.turns:
-            detail = read_turn(opened.reader.single, turn)
-            detail.wire = read_wire(beside)
-            str(build("Wire", detail, turn, Context(wire=shown)))
-            str(build("Wire", detail, turn, Context()))
+        # The exchanges look the same at every turn.
+        turn = opened.transcript.turns[0]
+        detail = read_turn(opened.reader.single, turn)
+        str(build("Wire", detail, turn, Context(wire=shown)))
+        detail.wire = read_wire(beside)
+        str(build("Wire", detail, turn, Context()))
 
 
 def _results(path: Path, folder: Path) -> None:
     """Whole results of tools beside a sound log."""
-    log = rich_log(folder / "tools.jsonl")
+    log = _sound(folder / "tools.jsonl")
     (folder / f"tools.jsonl{TOOLS}").write_bytes(path.read_bytes())
     for seq in range(40):
         whole_result(log, seq)
