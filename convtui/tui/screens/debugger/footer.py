@@ -32,6 +32,9 @@ _OVER = (
     "app.quit", "app.help",
 )  # fmt: skip
 
+SEARCH_KEYS = (KeyItem("enter", "search", "search.open"), KeyItem("esc", "close", "app.back"))
+"""The keys of the search line, which are its own."""
+
 INSIDE = ("inspector.fold", "inspector.fold_all", "view.maximise")
 """The actions that come first while the inspector has the focus."""
 

@@ -16,7 +16,13 @@ from convtui.transcript.fold import Transcript, Turn
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.debugger.columns import NARROW
 from convtui.tui.screens.debugger.context import DebuggerContext, ShownConversation
-from convtui.tui.screens.debugger.footer import INSIDE, beside_hold_bar, footer_ids, take_over_ids
+from convtui.tui.screens.debugger.footer import (
+    INSIDE,
+    SEARCH_KEYS,
+    beside_hold_bar,
+    footer_ids,
+    take_over_ids,
+)
 from convtui.tui.screens.debugger.parts import DebuggerParts
 from convtui.tui.screens.debugger.widgets import DebuggerWidgets
 from convtui.tui.screens.handlers import Handler
@@ -346,6 +352,11 @@ class DebuggerScreen(ActionScreen):
         """The footer's keys, without those that the hold bar lists."""
         items = super().footer_items()
         inside = self.take_over_input.has_focus
+        if self.focused is self.widgets.search:
+            return [*SEARCH_KEYS, *items]
+        if self.selected is not None and self.selected.speaker == "provider":
+            # A responder decides in the persona's turns.
+            items = [item for item in items if item.action != "inspector.decision"]
         return items if inside else beside_hold_bar(items, self.conversation)
 
     def on_descendant_focus(self) -> None:
