@@ -94,12 +94,14 @@ async def _stands(fresh: EngineHandle) -> None:
     """
     try:
         async with asyncio.timeout(STANDS_WITHIN):
-            await _until(fresh, lambda: fresh.hold is not None or fresh.over)
+            await _until(fresh, lambda: fresh.hold is not None or fresh.over or _replays(fresh))
     except TimeoutError:
         raise EngineError(
             f"the provider was not set up within {STANDS_WITHIN:g} s: does its setup() come back?"
         ) from None
     hold = fresh.hold
+    if hold is None and not fresh.over:
+        return
     if hold is None:
         if fresh.state is EngineState.CLOSED:
             ended = fresh.transcript.termination or {}
@@ -110,6 +112,11 @@ async def _stands(fresh: EngineHandle) -> None:
         error = dict(hold.get("error") or {})
         message = str(error.get("message") or hold.get("detail") or "the provider is not set up")
         raise EngineError("\n".join([message, *error.get("frames", ())]), error)
+
+
+def _replays(fresh: EngineHandle) -> bool:
+    """Whether the provider is asked again what it was asked, which may take any time."""
+    return any(warning.get("code") == "replaying" for warning in fresh.transcript.warnings)
 
 
 async def _until(fresh: EngineHandle, condition: Callable[[], bool]) -> None:

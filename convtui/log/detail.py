@@ -115,8 +115,8 @@ class TurnDetail:
     @property
     def draft(self) -> str:
         """What a human did with a draft: `sent`, `edited` or `replaced`; empty without a draft."""
-        committed = self.last("turn.committed")
-        return "" if committed is None else str(committed.get("draft") or "")
+        said = self.last("turn.committed", "human.wrote")
+        return "" if said is None else str(said.get("draft") or "")
 
     def call_of(self, record: RecordDict) -> Call | None:
         """The call that a decision was made in."""
@@ -246,7 +246,9 @@ def _stage_run(detail: TurnDetail, attempt: int, revision: int) -> StageRun:
     return run
 
 
-_RAW_KINDS = re.compile(rb'"(?:turn\.started|llm\.response|user\.decided|debug\.edited)"')
+_RAW_KINDS = re.compile(
+    rb'"(?:turn\.started|llm\.response|human\.wrote|user\.decided|debug\.edited)"'
+)
 """Matches lines of the types that `rounds_of()` reads."""
 
 
@@ -273,6 +275,9 @@ def rounds_of(records: Iterable[RecordDict]) -> tuple[list[Interim], str | None]
             arguments = record.get("arguments")
             answer = arguments.get("answer") if isinstance(arguments, dict) else None
             raw = answer if isinstance(answer, str) else raw
+        elif kind == "human.wrote" and raw is None:
+            # With a draft, that is what the text is compared with.
+            raw = record.get("text")
         elif kind == "debug.edited" and record.get("field") == "raw":
             raw = record.get("after")
     return interim, raw

@@ -56,6 +56,7 @@ __all__ = [
     "Header",
     "HistorySeeded",
     "HoldReason",
+    "HumanWrote",
     "LlmFailed",
     "LlmPartial",
     "LlmRequest",
@@ -351,6 +352,17 @@ class LlmResponse(Record):
     incomplete: str | None = None
     """Why the reply did not come to its end, or is none: length, content_filter, refusal,
     no_finish, reasoning_only or stream_died."""
+
+
+class HumanWrote(Record):
+    """What a human said, whose turn it is, before it goes through the stages."""
+
+    TYPE = "human.wrote"
+    text: str
+    draft: Literal["sent", "edited", "replaced"] | None = None
+    """What the human did with the draft that the side had made, if there was one."""
+    reused: dict[str, Any] | None = None
+    """Where it was first written, when nobody was asked again: `{log, seq}`."""
 
 
 class LlmRetry(Record):

@@ -123,6 +123,7 @@ FIELDS: Final[dict[str, str]] = {
         " response_id:text? model:text? ttft:number? duration:number? chunks:number[][]?"
         " metadata:object? reused:reused? error:error? incomplete:text?"
     ),
+    "human.wrote": "text:text! draft:text? reused:reused?",
     "llm.retry": "n:int! delay:number! error:error! partial:text? attempts:int?",
     "llm.failed": "error:error! partial:text? duration:number?",
     "tool.called": (

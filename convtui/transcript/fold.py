@@ -467,6 +467,14 @@ class Transcript:
         if usage:
             add_usage(turn, usage)
 
+    def _wrote(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is not None:
+            turn.text = record["text"]
+            turn.flags |= Flag.HUMAN
+            turn.stage = "response"
+            if record.get("reused"):
+                turn.flags |= Flag.REUSED
+
     def _retry(self, record: RecordDict, turn: Turn | None) -> None:
         self._side(record).retries += 1
         if turn is not None:
@@ -809,6 +817,7 @@ _HANDLERS: Final = {
     "llm.request": Transcript._request,
     "llm.partial": Transcript._partial,
     "llm.response": Transcript._response,
+    "human.wrote": Transcript._wrote,
     "llm.retry": Transcript._retry,
     "llm.failed": Transcript._failed,
     "tool.called": Transcript._tool_called,

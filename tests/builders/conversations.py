@@ -45,7 +45,7 @@ class Bot(Provider):
     """Answers from a script; the last line is repeated. Writes down what is called and sent."""
 
     name = "Bot"
-    stateful = False
+    stateful: bool | None = False
 
     def __init__(self, *lines: Line, signals: Any = (), **more: Any) -> None:
         self.lines = list(lines) or ["fine"]
@@ -310,10 +310,13 @@ async def run(what: Scenario | None, folder: Path, **fields: Any) -> Ran:
 
 async def resume(
     log: Path, folder: Path, what: Scenario | None = None, *, seq: int | None = None,
-    kind: str = "resume", reuse_reply: bool = True, held: bool = False, **fields: Any
+    kind: str = "resume", reuse_reply: bool = True, held: bool = False,
+    restored_by: str | None = None, **fields: Any
 ) -> Ran:  # fmt: skip
     """Goes on with a log."""
-    parent = ContinueFrom(str(log), seq=seq, kind=kind, reuse_reply=reuse_reply, held=held)
+    parent = ContinueFrom(
+        str(log), seq=seq, kind=kind, reuse_reply=reuse_reply, held=held, restored_by=restored_by
+    )
     return await run(what, folder, continue_from=parent, **fields)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from convtui.engine.conversation.lifecycle import Lifecycle
-from convtui.engine.core.gate import CONTINUE, FAIL, REPLAY, Gate, Point
+from convtui.engine.core.gate import FAIL, REPLAY, WITHOUT_STATE, Gate, Point
 from convtui.engine.core.journal import Journal
 from convtui.engine.core.state import ConversationState
 from convtui.engine.resume.provider_replay import ProviderReplay
@@ -21,7 +21,8 @@ class ProviderRestorer:
     """Restores a provider by its own `restore()`, or replays the conversation into it.
 
     A provider that keeps no state needs neither. Where it may keep some and has no `restore()`,
-    the gate holds with `cannot_restore`.
+    the gate holds with `cannot_restore`. A replay that was chosen earlier in the conversation is
+    done again without asking; so is going on without a state that may not be there.
     """
 
     def __init__(
@@ -74,8 +75,18 @@ class ProviderRestorer:
         )
         detail = f"{provider.name} {what}"
         self._mode = "unrestored"
-        if not known and self._seed.accepted_unrestored:
-            # Accepted when this conversation was first continued.
+        chosen = self._seed.restored_by
+        if chosen == "unrestored" and not known:
+            return
+        if chosen == "replayed" and self._gate.watched:
+            self._journal.emit(
+                Warned(
+                    code="replaying",
+                    message=f"the conversation is replayed into {provider.name}, as chosen before:"
+                    " it is asked again what it was asked",
+                )
+            )
+            await self._begin(index)
             return
         self._journal.emit(Warned(code="cannot_restore", message=detail))
         if not self._gate.watched:
@@ -86,14 +97,17 @@ class ProviderRestorer:
             "cannot_restore",
             Point(index, None, "restore"),
             [],
-            (REPLAY, CONTINUE, FAIL) if known else (CONTINUE, REPLAY, FAIL),
+            (REPLAY, WITHOUT_STATE, FAIL),
             detail=detail,
         )
         if release.choice == FAIL.id:
             raise ProviderError(detail)
         if release.choice == REPLAY.id:
-            self._replay = self._begin_replay()
-            await self._replay_earlier(self._replay, index)
+            await self._begin(index)
+
+    async def _begin(self, index: int) -> None:
+        self._replay = self._begin_replay()
+        await self._replay_earlier(self._replay, index)
 
     async def _replay_earlier(self, replay: ProviderReplay, index: int) -> None:
         """Replays the sessions before `index`, lifecycle hooks included."""

@@ -49,6 +49,7 @@ STOP = Choice("stop", "stop by hand")
 ABSTAIN = Choice("abstain", "abstain by hand")
 REPLAY = Choice("replay", "replay the conversation into it")
 CONTINUE = Choice("continue", "go on without")
+WITHOUT_STATE = Choice("continue", "go on without its state")
 UNDO = Choice("undo", "undo")
 REDO = Choice("redo", "redo")
 

@@ -48,7 +48,7 @@ class ResumeFold:
         self.waiting: dict[str, Any] | None = None
         self.metadata: dict[str, Any] = {}
         self.usage: dict[str, Used] = {}
-        self.unrestored = False
+        self.restored_by: str | None = None
         self.tools = ToolMemory()
         self.approve_tools: bool | list[str] | None = None
         """The calls that need approval, where that was changed by hand."""
@@ -77,6 +77,7 @@ class ResumeFold:
             "llm.request": self._on_llm_request,
             "provider.restored": self._on_provider_restored,
             "llm.response": self._on_llm_response,
+            "human.wrote": self._on_human_wrote,
             "user.decided": self._on_user_decided,
             "user.closed": self._on_user_closed,
             "tool.called": self._on_tool_called,
@@ -200,7 +201,7 @@ class ResumeFold:
             self.responder.asked(record)
 
     def _on_provider_restored(self, record: RecordDict) -> None:
-        self.unrestored = record.get("mode") == "unrestored"
+        self.restored_by = record.get("mode")
 
     def _on_llm_response(self, record: RecordDict) -> None:
         if record.get("turn") is None:
@@ -222,6 +223,20 @@ class ResumeFold:
                 self.tools.answered(record)
             self.reply = record
             self.waiting = None
+        self.edits = []
+
+    def _on_human_wrote(self, record: RecordDict) -> None:
+        """The human's text stands in the place of the draft, whose metadata it keeps."""
+        drafted = self.reply or {}
+        self.reply = {
+            **{name: drafted[name] for name in _REPLY if name in drafted},
+            "raw": record["text"],
+            "seq": record.get("seq"),
+            "side": record.get("side"),
+            "human": True,
+            "draft": record.get("draft"),
+        }
+        self.waiting = None
         self.edits = []
 
     def _used(self, record: RecordDict) -> None:
@@ -263,6 +278,14 @@ class ResumeFold:
         if record.get("field") == "brief":
             self.responder.brief_edited(str(record.get("after")))
         if record.get("field") == "raw" and self.open is not None:
+            if self.reply is None:
+                # Written by hand, where a call had failed.
+                self.reply = {
+                    "raw": str(record.get("before") or ""),
+                    "seq": record.get("seq"),
+                    "side": record.get("side"),
+                    "supplied": True,
+                }
             if record.get("undoes") is not None:
                 self.edits = self.edits[:-1]
             else:
@@ -384,6 +407,7 @@ class ResumeFold:
             return None
         record = self.reply
         side = _side(record.get("side"))
+        by_model = not record.get("human") and not record.get("supplied")
         return Pending(
             speaker=self.open["speaker"],
             number=int(self.open["turn"]),
@@ -395,7 +419,10 @@ class ResumeFold:
             side=side,
             edits=tuple((str(edit["before"]), str(edit["after"])) for edit in self.edits),
             forced=record.get("forced"),
-            tools=self.tools.open_round(log) if side == "provider" else None,
+            human=bool(record.get("human")),
+            draft=record.get("draft"),
+            supplied=bool(record.get("supplied")),
+            tools=self.tools.open_round(log) if side == "provider" and by_model else None,
         )
 
 
@@ -435,6 +462,9 @@ def pending_data(pending: Pending) -> dict[str, Any]:
         "side": pending.side,
         **({"edits": [list(edit) for edit in pending.edits]} if pending.edits else {}),
         **({"forced": pending.forced} if pending.forced else {}),
+        **({"human": True} if pending.human else {}),
+        **({"draft": pending.draft} if pending.draft else {}),
+        **({"supplied": True} if pending.supplied else {}),
         **({"tools": pending.tools} if pending.tools else {}),
         **({"tool_calls": [c.as_message() for c in reply.tool_calls]} if reply.tool_calls else {}),
         **{name: getattr(reply, name) for name in _REPLY if getattr(reply, name)},
@@ -454,5 +484,8 @@ def pending_of(data: dict[str, Any], hold: bool) -> Pending:
         side=_side(data.get("side")),
         edits=tuple((str(before), str(after)) for before, after in data.get("edits", ())),
         forced=data.get("forced"),
+        human=bool(data.get("human")),
+        draft=data.get("draft"),
+        supplied=bool(data.get("supplied")),
         tools=data.get("tools"),
     )

@@ -60,8 +60,9 @@ class ResumeState:
     conversation_id: str | None = None
     inherited: dict[str, Any] = field(default_factory=dict)
     """Tokens and cost used before, by side."""
-    accepted_unrestored: bool = False
-    """Whether going on with an unrestored provider was accepted before."""
+    restored_by: str | None = None
+    """How the provider was brought to an earlier point of the conversation: a mode of
+    `ProviderRestored`."""
     taken_over: list[str] = field(default_factory=list)
     approve_tools: bool | list[str] | None = None
     """The tool calls that need approval, where that was changed by hand."""
@@ -275,7 +276,7 @@ def read_seed(parent: ContinueFrom) -> ResumeState:
         metadata=fold.metadata,
         conversation_id=fold.metadata.get("conversation_id"),
         inherited=fold.usage,
-        accepted_unrestored=fold.unrestored,
+        restored_by=parent.restored_by or fold.restored_by,
         taken_over=sorted(fold.taken_over),
         approve_tools=fold.approve_tools,
         budget=fold.budget,

@@ -24,7 +24,7 @@ from convtui.engine.turn.persona_turn import PersonaTurn
 from convtui.engine.turn.terminate import TerminateStage
 from convtui.engine.turn.utterance import Contribution, Utterance
 from convtui.errors import CallCancelledError, ConversationError, InterruptedRunError
-from convtui.records.models import DebugHandedBack, DebugTookOver, Speaker
+from convtui.records.models import DebugHandedBack, DebugTookOver, HumanWrote, Speaker
 from convtui.scenario.simulators.registry import HUMAN
 from convtui.simulators.base import Abstain, Stop, Undecided
 
@@ -125,7 +125,9 @@ class HumanTurn:
         if release.choice == SKIP.id:
             return Skipped()
         if release.choice == SAY.id:
-            return _said_by_hand(str(release.edits.get("text", "")), draft)
+            said = _said_by_hand(str(release.edits.get("text", "")), draft)
+            self._context.journal.emit_here(HumanWrote, text=said.raw, draft=said.draft)
+            return said
         if release.choice in (STOP.id, ABSTAIN.id):
             return self._persona.forced(attempt, release)
         if release.choice == HAND_BACK.id:

@@ -18,7 +18,7 @@ from convtui.engine.turn.terminate import TerminateStage
 from convtui.engine.turn.utterance import Contribution, Utterance
 from convtui.errors import CallCancelledError, ConversationError, ResponderError
 from convtui.providers.base import Provider
-from convtui.records.models import HoldReason, LlmResponse
+from convtui.records.models import HoldReason, HumanWrote, LlmResponse
 from convtui.simulators.base import Undecided, UserSimulator
 
 
@@ -173,6 +173,40 @@ class UtteranceSource:
     ) -> Contribution | Undecided | GivenUp:
         """Takes a reply from an earlier log: it is recorded again, but no call is made."""
         reply = pending.reply
+        if pending.human:
+            self._context.journal.emit_here(
+                HumanWrote, text=reply.text, draft=pending.draft, reused=pending.source
+            )
+        elif not pending.supplied:
+            self._record_again(pending)
+        if pending.side == "responder":
+            view = self.persona.view(attempt.session)
+            action = self.persona.simulator.interpret(reply, view)
+            if pending.forced is not None:
+                return self.persona.forced_again(attempt, pending.forced)
+            return await self.persona.decided(attempt, action, reply, held=pending.hold)
+        raw = reply.text
+        for before, after in pending.edits:
+            attempt.edits.note("raw", before, after, "response")
+            raw = after
+        watched = self._context.holds.watched
+        because: HoldReason | None = "pause" if pending.hold and watched else None
+        detail = "this reply had been received before; it was not asked for again"
+        if pending.human:
+            detail = "you had written this before; you are not asked again"
+        elif pending.speaker == "persona":
+            return await self.persona.heard(attempt, reply, raw, because=because, detail=detail)
+        text = await self._response.passed(raw, attempt.edits, because=because, detail=detail)
+        if isinstance(text, GivenUp):
+            return text
+        if pending.tools is not None:
+            return await self._provider.go_on(attempt, pending, text)
+        said = Utterance.of_reply(reply, text, messages=pending.messages, human=pending.human)
+        said.draft = pending.draft
+        return said
+
+    def _record_again(self, pending: Pending) -> None:
+        reply = pending.reply
         self._context.journal.emit_here(
             LlmResponse,
             side=pending.side,
@@ -189,24 +223,3 @@ class UtteranceSource:
             incomplete=reply.incomplete or None,
             reused=pending.source,
         )
-        if pending.side == "responder":
-            view = self.persona.view(attempt.session)
-            action = self.persona.simulator.interpret(reply, view)
-            if pending.forced is not None:
-                return self.persona.forced_again(attempt, pending.forced)
-            return await self.persona.decided(attempt, action, reply, held=pending.hold)
-        raw = reply.text
-        for before, after in pending.edits:
-            attempt.edits.note("raw", before, after, "response")
-            raw = after
-        watched = self._context.holds.watched
-        because: HoldReason | None = "pause" if pending.hold and watched else None
-        detail = "this reply had been received before; it was not asked for again"
-        if pending.speaker == "persona":
-            return await self.persona.heard(attempt, reply, raw, because=because, detail=detail)
-        text = await self._response.passed(raw, attempt.edits, because=because, detail=detail)
-        if isinstance(text, GivenUp):
-            return text
-        if pending.tools is not None:
-            return await self._provider.go_on(attempt, pending, text)
-        return Utterance.of_reply(reply, text, messages=pending.messages)

@@ -98,7 +98,8 @@ class Turns:
         return outcome
 
     async def _attempt(self, attempt: Attempt, pending: Pending | None) -> TurnOutcome | AskAgain:
-        self._begin(attempt, human=pending is None and self.human.speaks_for(attempt.speaker))
+        by_human = self.human.speaks_for(attempt.speaker) if pending is None else pending.human
+        self._begin(attempt, human=by_human)
         contribution = await self._source.next(attempt, pending)
         while True:
             if isinstance(contribution, GivenUp | Ended):

@@ -168,7 +168,9 @@ class LiveRun:
         )
         if scenario is not None:
             spec = replace(spec, scenario=scenario)
-        parent = ContinueFrom(log=str(log), seq=seq, kind=kind, held=held)
+        parent = ContinueFrom(
+            log=str(log), seq=seq, kind=kind, held=held, restored_by=self._restored_by()
+        )
         continue_run = self._continue
         if continue_run is None:
             from convtui.client.handover import continue_live
@@ -178,6 +180,15 @@ class LiveRun:
         self.spec = replace(spec, continue_from=None, faults={})
         self.replaced += 1
         self._take_breakpoints()
+
+    def _restored_by(self) -> str | None:
+        """How the provider was brought to an earlier point in this log, if it was."""
+        restored = [
+            record
+            for record in self.handle.transcript.lifecycle
+            if record.get("type") == "provider.restored"
+        ]
+        return str(restored[-1].get("mode")) if restored else None
 
     async def hold(self) -> None:
         """Pauses, and waits until the engine holds; a call in flight finishes first."""
@@ -193,36 +204,27 @@ class LiveRun:
     async def wait_for_header(self) -> None:
         """Waits until the engine's log has its header, or the engine has ended."""
         handle = self.handle
-        ready = asyncio.Event()
+        await _until(handle, lambda: bool(handle.transcript.header or handle.over))
 
-        def check() -> None:
-            if handle.transcript.header or handle.over:
-                ready.set()
-
-        unsubscribe = handle.subscribe(check)
-        try:
-            check()
-            await ready.wait()
-        finally:
-            unsubscribe()
+    async def wait_until_restored(self) -> None:
+        """Waits for the hold after the provider is restored, where that asks or replays first."""
+        handle = self.handle
+        transcript = handle.transcript
+        asks = (handle.hold or {}).get("stage") == "restore"
+        if asks or any(warning.get("code") == "replaying" for warning in transcript.warnings):
+            await _until(handle, lambda: handle.over or transcript.counts["provider.restored"] > 0)
+            await self.next_hold()
 
     async def next_hold(self, after: RecordDict | None = None) -> RecordDict | None:
         """Waits for a hold other than `after`; None if the engine ends instead."""
         handle = self.handle
         number = None if after is None else after.get("hold")
-        held = asyncio.Event()
 
-        def check() -> None:
+        def held() -> bool:
             new = handle.hold is not None and handle.hold.get("hold") != number
-            if new or handle.over:
-                held.set()
+            return new or handle.over
 
-        unsubscribe = handle.subscribe(check)
-        try:
-            check()
-            await held.wait()
-        finally:
-            unsubscribe()
+        await _until(handle, held)
         return handle.hold
 
     # --- breakpoints
@@ -295,6 +297,18 @@ class LiveRun:
         """Ends the engine; the log keeps the conversation."""
         if not self.handle.over:
             await self.handle.close()
+
+
+async def _until(handle: EngineHandle, condition: Callable[[], bool]) -> None:
+    """Waits until a condition holds; it is checked after every change of the handle."""
+    changed = asyncio.Event()
+    unsubscribe = handle.subscribe(changed.set)
+    try:
+        while not condition():
+            changed.clear()
+            await changed.wait()
+    finally:
+        unsubscribe()
 
 
 class WarmEngine:

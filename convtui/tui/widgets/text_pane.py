@@ -15,7 +15,8 @@ from convtui.tui.drawing.glyphs import FOLDED, UNFOLDED
 from convtui.tui.drawing.palette import Palette, Span, plain
 from convtui.tui.drawing.word_diff import without_signs
 from convtui.tui.drawing.wrap import Wrapped, count_lines, paint
-from convtui.tui.widgets.line_view import CopyRow, LineView
+from convtui.tui.widgets.copy_rows import CopyRow
+from convtui.tui.widgets.line_view import LineView
 
 _BLOCK_CHARS = 4_096
 _KEPT = 200

@@ -14,7 +14,7 @@ from convtui.errors import ProviderError
 from convtui.log.reader import open_log
 from convtui.log.replies import read_replies
 from convtui.models.base import Delta, Reply
-from convtui.printing.printer import print_log
+from convtui.printing.logs import print_log
 from convtui.protocol import ContinueFrom
 from convtui.providers.base import Request
 from convtui.providers.pieces import delta_of
@@ -164,7 +164,8 @@ async def test_a_child_that_dies_while_replaying_has_lost_nothing(tmp_path: Path
     for lines in range(2, until + 2):
         stump = cut(child.path, lines, tmp_path / f"stump{lines}")
         bot = Counting()
-        grandchild = await resume(stump, tmp_path / "g", counting(bot), plan=["replay"])
+        plan: list[Any] = ["replay"] if lines <= until else []
+        grandchild = await resume(stump, tmp_path / "g", counting(bot), plan=plan)
         assert turns_of(grandchild.path) == turns_of(whole.path), child.types[lines - 1]
         assert bot.calls == first.calls, child.types[lines - 1]
 
@@ -185,7 +186,7 @@ async def test_a_reply_that_waits_was_asked_for_as_well(tmp_path: Path) -> None:
     assert child.said[0] == "n3"
     # Dead before it was committed: the next one knows of the reply that waits.
     stump = cut(child.path, child.types.index("provider.restored") + 1, tmp_path / "stump")
-    grandchild = await resume(stump, tmp_path / "g", counting(Counting()), plan=["replay"])
+    grandchild = await resume(stump, tmp_path / "g", counting(Counting()), plan=[])
     assert turns_of(grandchild.path) == turns_of(whole.path)
 
 
@@ -291,7 +292,7 @@ async def test_what_a_replay_uses_is_counted(tmp_path: Path) -> None:
     child = await resume(part, tmp_path / "c", scenario(bot(), ["a", "b", "c"]), plan=["replay"])
     assert child.conversation.journal.transcript.totals["provider"].prompt_tokens == 20
     stump = cut(child.path, child.types.index("provider.restored") + 1, tmp_path / "stump")
-    again = await resume(stump, tmp_path / "g", scenario(bot(), ["a", "b", "c"]), plan=["continue"])
+    again = await resume(stump, tmp_path / "g", scenario(bot(), ["a", "b", "c"]), plan=[])
     used = again.one("history.seeded")["counters"]["usage"]
     assert used["provider"]["prompt_tokens"] == 40
 
@@ -320,6 +321,39 @@ async def test_a_stateful_provider_is_never_gone_on_with_in_silence(
         child.path, tmp_path / "g", counting(Counting()), plan=["continue"], seq=last, kind="fork"
     )
     assert again.driver.holds[0]["reason"] == "cannot_restore", "accepted once is not for ever"
+
+
+async def test_a_replay_that_was_chosen_is_not_asked_about_again(tmp_path: Path) -> None:
+    whole, _ = await whole_run(tmp_path)
+    part = after(whole, 4, tmp_path)
+    child = await resume(part, tmp_path / "c", counting(Counting()), plan=["replay"])
+    assert child.one("provider.restored")["mode"] == "replayed"
+    end = child.of("turn.committed")[0]["seq"]
+    again = await resume(child.path, tmp_path / "d", counting(Counting()), plan=[], seq=end)
+    assert "cannot_restore" not in [hold["reason"] for hold in again.driver.holds]
+    assert again.one("provider.restored")["mode"] == "replayed"
+    assert [r["code"] for r in again.of("warning")] == ["replaying"]
+    # A log from before it was chosen does not say so: the screen does.
+    before = await resume(
+        whole.path,
+        tmp_path / "e",
+        counting(Counting()),
+        plan=[],
+        seq=whole.of("turn.committed")[3]["seq"],
+        restored_by="replayed",
+    )
+    assert before.one("provider.restored")["mode"] == "replayed"
+
+
+async def test_enter_never_gives_up_a_state(tmp_path: Path) -> None:
+    whole, _ = await whole_run(tmp_path)
+    bot = Counting()
+    bot.stateful = None
+    child = await resume(
+        after(whole, 4, tmp_path), tmp_path / "c", counting(bot), plan=["continue"]
+    )
+    offered = [choice["id"] for choice in child.driver.holds[0]["choices"]]
+    assert offered == ["replay", "continue", "fail"]
 
 
 async def test_a_call_of_the_replay_can_be_cancelled(tmp_path: Path) -> None:

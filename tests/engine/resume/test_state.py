@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from convtui.errors import LogError, UsageError
+from convtui.errors import LogError, ProviderError, UsageError
+from convtui.log.detail import read_raw
 from convtui.log.reader import digest_until, open_log
 from convtui.log.requests import rebuild
 from convtui.providers.base import RestoreState, SignalMatch
 from convtui.records.models import RecordDict, decode
+from convtui.transcript.fold import OPEN
 from tests.builders.conversations import (
     Bot,
     FakeModels,
@@ -444,3 +446,37 @@ async def test_a_torn_tail_does_not_keep_from_resuming(tmp_path: Path) -> None:
     child: Ran = await resume(torn, tmp_path / "child", scenario(Bot("x"), ["a", "b"]))
     assert child.ended == ("completed", "simulator")
     assert findings(child.path) == []
+
+
+async def test_what_a_human_wrote_is_kept_like_a_reply(tmp_path: Path) -> None:
+    def over(desk: Any, _: Any) -> None:
+        desk.carry_out("take_over", {"side": "provider"})
+        desk.carry_out("run", {})
+
+    what = scenario(Bot("no", "fine"), ["a", "b"])
+    whole = await run(what, tmp_path, paused=True, plan=[over, ("say", {"text": "by hand"})])
+    wrote = whole.of("human.wrote")[0]
+    assert (wrote["text"], wrote["side"], wrote["turn"]) == ("by hand", "provider", 2)
+    part = cut(whole.path, wrote["seq"] + 1, tmp_path / "cut")
+    with open_log(part) as log:
+        turn = log.transcript.turns[-1]
+        assert (turn.text, turn.status) == ("by hand", OPEN)
+        assert read_raw(log.reader.single, turn) == "by hand"
+    child = await resume(part, tmp_path / "c", what, plan=["hand_back"])
+    assert child.of("human.wrote")[0]["reused"]["seq"] == wrote["seq"]
+    committed = child.of("turn.committed")[0]
+    assert (committed["text"], committed["human"]) == ("by hand", True)
+    assert child.of("llm.response")[0]["turn"] == 4, "nobody is asked for that turn"
+    # One that dies at once still has it.
+    stump = cut(child.path, child.types.index("session.started") + 1, tmp_path / "stump")
+    again = await resume(stump, tmp_path / "d", what, plan=["hand_back"])
+    assert again.said[0] == "by hand"
+
+
+async def test_what_was_supplied_for_a_failed_call_is_kept(tmp_path: Path) -> None:
+    what = scenario(Bot(ProviderError("away"), "fine"), ["a", "b"])
+    whole = await run(what, tmp_path, plan=[("supply", {"raw": "by hand"})])
+    part = cut(whole.path, whole.one("debug.edited")["seq"] + 1, tmp_path / "cut")
+    child = await resume(part, tmp_path / "c", scenario(Bot("fine"), ["a", "b"]), plan=[])
+    assert child.said[0] == "by hand"
+    assert child.of("turn.committed")[0]["edited"] is True

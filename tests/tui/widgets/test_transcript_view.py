@@ -495,3 +495,19 @@ def test_the_head_of_a_warm_session_says_so() -> None:
     assert "· + warm desk␛[31m, 8 messages ─" in plain(session_head(session, 76))
     seeded = {"type": "context.seeded", "template": "desk", "messages": [{}] * 8}
     assert plain(call_spans(seeded)) == "+ warm desk (8)"
+
+
+async def test_a_long_reason_of_an_ending_folds() -> None:
+    story = ferry()
+    reason = "the responder has what it came for, and " * 4 + "nothing is left to ask"
+    story.begin("last")
+    story.reply("Bye.", speaker="persona")
+    story.end("stopped", "responder", reason=reason)
+    app = Stage(story.transcript)
+    async with app.run_test(size=(60, 30)) as pilot:
+        await settled(pilot, app.view)
+        rows = [line.strip() for line in screen(app.view)]
+        start = next(n for n, row in enumerate(rows) if row.startswith("── ended by responder ─"))
+        assert " ".join(rows[start + 1 : start + 5]).strip().startswith(reason)
+        assert not any("…" in row for row in rows[start:])
+        consistent(app.view)

@@ -35,8 +35,12 @@ _OVER = (
 SEARCH_KEYS = (KeyItem("enter", "search", "search.open"), KeyItem("esc", "close", "app.back"))
 """The keys of the search line, which are its own."""
 
-INSIDE = ("inspector.fold", "inspector.fold_all", "view.maximise")
-"""The actions that come first while the inspector has the focus."""
+IN_INSPECTOR = ("inspector.fold", "inspector.fold_all", "view.maximise")
+IN_OUTLINE = (
+    "outline.up", "outline.down", "outline.left", "outline.right", "outline.open",
+    "outline.leave",
+)  # fmt: skip
+"""The actions that come first while a pane has the focus."""
 
 
 def footer_ids(conversation: ShownConversation, *, searching: bool) -> Sequence[str]:

@@ -61,7 +61,7 @@ class Leaving:
     async def _confirmed(self) -> bool:
         answer = await self._context.ask(
             Choose(
-                "The conversation is still running",
+                "The conversation is not over",
                 [("end", "End it and save"), ("stay", "Stay")],
                 "It is in the log and can be continued later with --resume.",
                 on_interrupt="end",

@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
 from convtui.errors import CommandRefused, ConvtuiError, EngineError
+from convtui.records.codec import RecordDict
 from convtui.text.boundary import visible_line
 from convtui.tui.drawing.palette import Palette
 from convtui.tui.screens.debugger.context import Attach, DebuggerContext
 from convtui.tui.screens.debugger.reloaded_turn import ReloadedTurn, previewed, reloaded_turn
+from convtui.tui.screens.debugger.setup_retry import SetupRetry
 from convtui.tui.screens.dialogs.consent import agrees, is_question
 from convtui.tui.screens.dialogs.provider_error import ErrorPane, OpenAt, error_data
 from convtui.tui.screens.handlers import Handler
@@ -58,6 +60,7 @@ class ProviderReload:
         self._acts = acts
         self._press = press
         self._reloads = 0
+        self.retry = SetupRetry(context, self._reload)
         self._failing = False
         """Whether the pane is open that says why, and that watches the code itself."""
         self._leave = leave
@@ -161,7 +164,7 @@ class ProviderReload:
         # The header has the modules that the provider imported.
         await run.wait_for_header()
         files = run.provider_files
-        before = await asyncio.to_thread(watch.stamp, files)
+        before = self.retry.loaded = await asyncio.to_thread(watch.stamp, files)
         while self._conversation.run is run and not run.handle.over:
             await watch.changed(files, before)
             after = await asyncio.to_thread(watch.stamp, files)
@@ -169,7 +172,7 @@ class ProviderReload:
             before = after
             if not modified or self._conversation.busy_with or self._failing:
                 continue
-            if self._setup_failed:
+            if self.retry.waits:
                 # Nothing was said yet, so nothing can be lost.
                 self._context.spawn(self._reload())
             else:
@@ -177,12 +180,6 @@ class ProviderReload:
                 self._context.notify(
                     f"{names} changed: {self._context.keymap.shown('provider.reload')} reloads it."
                 )
-
-    @property
-    def _setup_failed(self) -> bool:
-        """Whether the conversation waits because the provider could not be set up."""
-        hold = self._conversation.hold or {}
-        return hold.get("reason") == "error" and hold.get("stage") == "setup"
 
     async def _reload(self) -> None:
         """Reloads the provider's code; a held reply goes through the new hooks."""
@@ -227,7 +224,6 @@ class ProviderReload:
             self._context.notify("Reloaded: the new code is in use.")
             return
         self._reloads += 1
-        self._context.notify(f"Reloaded: trying the new code on turn {reloaded.address} ...")
         self._context.spawn(self._compare(reloaded, self._reloads))
 
     async def _compare(self, reloaded: ReloadedTurn, number: int) -> None:
@@ -236,6 +232,10 @@ class ProviderReload:
 
         run = self._conversation.run
         assert run is not None
+        await run.wait_until_restored()
+        if number != self._reloads or run.handle.over or not self._context.mounted():
+            return
+        self._context.notify(f"Reloaded: trying the new code on turn {reloaded.address} ...")
         preview, problem = await previewed(reloaded, run.spec, run.python)
         if number != self._reloads or not self._context.mounted():
             return
@@ -245,6 +245,13 @@ class ProviderReload:
             self._context.notify(f"Reloaded. Turn {reloaded.address}: {words}")
             return
         spec, python = run.spec, run.python
+        hold = _number(self._conversation.hold)
+
+        def press(key: str | None) -> None:
+            # What the key answers must be what was held when the page was opened.
+            if key and _number(self._conversation.hold) == hold:
+                self._press(key)
+
         self._context.open(
             ReloadDiff(
                 reloaded.title,
@@ -255,13 +262,8 @@ class ProviderReload:
                 acts=self._acts,
                 palette=self._palette(),
             ),
-            self._press_after,
+            press,
         )
-
-    def _press_after(self, key: str | None) -> None:
-        """Does what the key that left the page does in the conversation."""
-        if key:
-            self._press(key)
 
     async def _reload_again(self) -> None:
         run = self._conversation.run
@@ -293,3 +295,7 @@ class ProviderReload:
         run = self._conversation.run
         assert run is not None
         await run.continue_run("restart", held=True)
+
+
+def _number(hold: RecordDict | None) -> object:
+    return (hold or {}).get("hold")

@@ -18,10 +18,11 @@ from convtui.analysis.rehook.preview import Asked, Made, Preview
 from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible_line
 from convtui.text.word_diff import word_diff
+from convtui.transcript.ending_words import ending_phrase
 from convtui.tui.drawing.labels import error_lines
 from convtui.tui.drawing.palette import Palette, Span
 from convtui.tui.drawing.word_diff import changed_spans
-from convtui.tui.textual_compat import is_open, run_while_open
+from convtui.tui.textual_compat import after_refresh, is_open, run_while_open
 from convtui.tui.widgets.keybar import KeyBar, KeyItem
 from convtui.tui.widgets.notice_line import NoticeLine
 from convtui.tui.widgets.text_pane import Document, TextPane
@@ -70,8 +71,7 @@ class ReloadDiff(Screen[str | None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "ask", "ask the model again"),
-        Binding("enter", "back", "go on"),
-        Binding("escape,q", "back", "back"),
+        Binding("enter,escape,q", "back", "back"),
         Binding("down,j", "scroll(1)", "down", show=False),
         Binding("up,k", "scroll(-1)", "up", show=False),
     ]
@@ -117,10 +117,10 @@ class ReloadDiff(Screen[str | None]):
             Content.assemble((" RELOADED ", "bold reverse $text-accent"), f" {self._title}")
         )
         # The columns' content is mounted after the screen.
-        self.call_after_refresh(self._show)
+        after_refresh(self, self._show)
 
     def on_resize(self) -> None:
-        self.call_after_refresh(self._show)
+        after_refresh(self, self._show)
 
     async def _load_reply(self) -> None:
         assert self._ask_again is not None
@@ -158,7 +158,7 @@ class ReloadDiff(Screen[str | None]):
 
     def on_key(self, event: events.Key) -> None:
         """Returns with a key that acts on the conversation and means nothing here."""
-        if self._acts(event.key):
+        if event.key not in _OWN_KEYS and self._acts(event.key):
             event.stop()
             self.dismiss(event.key)
 
@@ -198,11 +198,11 @@ class ReloadDiff(Screen[str | None]):
             pane.display = doc is not None
             if doc is not None:
                 pane.show(doc, keep_place=True)
-        keys = [KeyItem("enter", "go on with the new code", "")]
+        keys = [KeyItem("enter", "back to the conversation", "")]
         if self._ask_again is not None:
             keys.append(KeyItem("a", "ask the model again", "ask"))
         keys += [KeyItem(Keymap.display(key), "reload again", key) for key in self._reload_keys]
-        self.query_one(KeyBar).items = [*keys, KeyItem("esc", "back", "")]
+        self.query_one(KeyBar).items = keys
 
     def _documents(self) -> tuple[Document | None, Document | None, Document | None]:
         preview = self.preview
@@ -234,6 +234,15 @@ class ReloadDiff(Screen[str | None]):
             )
             _add_raw(reply, self.new_reply.raw, made)
         return old, new, reply
+
+
+_OWN_KEYS = {
+    key
+    for binding in ReloadDiff.BINDINGS
+    if isinstance(binding, Binding)
+    for key in binding.key.split(",")
+}
+"""Keys that mean something here: whatever waits in the conversation, they are no answer to it."""
 
 
 def _diff_texts(
@@ -268,7 +277,7 @@ def _add_result(doc: Document, made: Made, changed: set[str], text: Sequence[Spa
     line("signals", not_yet if made.signals is None else _signals(made.signals), "signals")
     discard = {None: not_yet, True: "dropped", False: "kept"}[made.discarded]
     line("discard", discard, "discard")
-    ends = (made.ends or "continues").replace("_", " ") if made.ends_known else not_yet
+    ends = (ending_phrase(made.ends) if made.ends else "continues") if made.ends_known else not_yet
     line("ending", ends, "ending")
     line("text", not_yet if text is None else "", "text")
     if text is not None:

@@ -106,7 +106,9 @@ def _raw(detail: TurnDetail, turn: Turn, context: Context) -> Document:
         doc.head("reasoning", "separate from the reply")
         doc.text(str(reasoning), "reasoning").blank()
     edited = any(r.get("type") == "debug.edited" and r.get("field") == "raw" for r in detail.debug)
+    by_hand = response is None and detail.last("human.wrote") is not None
     what = "the draft" if detail.draft else "the answer" if detail.decided else "raw reply"
+    what = "written by hand" if by_hand else what
     refusal = ", refusal" if response and response.get("refused") else ""
     doc.head(what, f"{counted(len(raw), 'character')}{refusal}{', edited' if edited else ''}")
     marks = [

@@ -19,9 +19,11 @@ from textual.timer import Timer
 from convtui.transcript.fold import INTERESTING, OPEN, Flag, Transcript, Turn
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, plain
+from convtui.tui.drawing.strips import strip_of
 from convtui.tui.drawing.wrap import Wrapped
 from convtui.tui.timers import call_once
-from convtui.tui.widgets.line_view import CopyRow, LineView, strip_of
+from convtui.tui.widgets.copy_rows import CopyRow
+from convtui.tui.widgets.line_view import LineView
 from convtui.tui.widgets.transcript.marks import TurnExtras
 from convtui.tui.widgets.transcript.session_rows import (
     Frame,
@@ -456,7 +458,11 @@ class TranscriptView(LineView):
         if turn.status == OPEN or self._mode != "shown" or turn.flags & _TOOL:
             return self._lines(item).height
         rows = item in self._noted
-        return measure_turn(turn, self._geometry) + self._frame(item).height + rows
+        return (
+            measure_turn(turn, self._geometry)
+            + self._frame(item).height(self._geometry.width - 2)
+            + rows
+        )
 
     def measure_some(self, first: int, last: int) -> Sequence[int]:
         geometry, with_frame = self._geometry, self._frames.by_turn
@@ -484,7 +490,7 @@ class TranscriptView(LineView):
         strip = self._lines(item).strip(row)
         frame = self._frame(item)
         lines = self.heights[item]
-        own = len(frame.before) <= row < lines - len(frame.after) - self._geometry.gap
+        own = len(frame.before) <= row < lines - self._after(item) - self._geometry.gap
         if item == self.cursor and own:
             return Strip([Segment(glyphs.BAR, self.palette.style("accent")), *strip])
         return Strip([Segment(" "), *strip])
@@ -497,7 +503,7 @@ class TranscriptView(LineView):
             own = self._block(summary).is_own(row)
             return self.palette.background("selection") if own else None
         frame = self._frame(item)
-        inside = self.heights[item] - len(frame.after) - self._geometry.gap
+        inside = self.heights[item] - self._after(item) - self._geometry.gap
         if len(frame.before) <= row < inside:
             return self.palette.background("selection")
         return None
@@ -562,6 +568,11 @@ class TranscriptView(LineView):
             block = SummaryLines(summary, self._geometry, frame)
             self._blocks[summary.first] = block
         return block
+
+    def _after(self, item: int) -> int:
+        """How many rows of sessions follow a turn."""
+        after = self._frame(item).after
+        return len(self._frame(item).rows_after(self._geometry.width - 2)) if after else 0
 
     def _frame(self, item: int) -> Frame:
         frame = self._frames.by_turn.get(item, _NO_FRAME)

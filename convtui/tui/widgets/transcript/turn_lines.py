@@ -12,9 +12,10 @@ from convtui.text.counts import counted
 from convtui.transcript.fold import OPEN, Flag, Turn
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, Span
+from convtui.tui.drawing.strips import strip_of
 from convtui.tui.drawing.wrap import MAX_CHARS, MAX_LINES, Wrapped, count_capped, paint
 from convtui.tui.sources.break_marks import BreakMark
-from convtui.tui.widgets.line_view import CopyRow, strip_of
+from convtui.tui.widgets.copy_rows import CopyRow
 from convtui.tui.widgets.transcript.marks import (
     BADGES,
     ROWS,
@@ -27,7 +28,7 @@ from convtui.tui.widgets.transcript.marks import (
     pack,
 )
 from convtui.tui.widgets.transcript.note_marks import note_rows, note_sign
-from convtui.tui.widgets.transcript.session_rows import Frame, session_end, session_head
+from convtui.tui.widgets.transcript.session_rows import Frame, session_head
 from convtui.tui.widgets.transcript.tool_marks import tool_rows
 
 OPEN_CHARS = 2_000_000
@@ -116,6 +117,7 @@ class TurnLines:
         self._hidden = 0
         self._tail: list[list[Span]] = []
         self._frame = Frame()
+        self._after: list[list[Span]] = []
         self._turn: Turn | None = None
         self._role = "text"
         self._head: list[Span] = []
@@ -189,13 +191,14 @@ class TurnLines:
         else:
             self._strips.clear()
         self._turn, self._frame, self._marks, self._tail = turn, frame, marks, tail
+        self._after = frame.rows_after(geometry.width - 2)
         self.height = (
             len(frame.before)
             + geometry.stacked
             + max(1, len(wrapped))
             + bool(self._hidden)
             + len(tail)
-            + len(frame.after)
+            + len(self._after)
             + geometry.gap
         )
 
@@ -245,10 +248,7 @@ class TurnLines:
         if row < len(self._tail):
             return [(pad, "text"), *fit(self._tail[row], self.geometry.text_width)]
         row -= len(self._tail)
-        if row < len(self._frame.after):
-            session, end = self._frame.after[row]
-            return (session_end if end else session_head)(session, self.geometry.width - 2)
-        return []
+        return self._after[row] if row < len(self._after) else []
 
     def _header(self, turn: Turn) -> list[Span]:
         sign, role = glyph(turn)
@@ -308,7 +308,7 @@ def _text_role(turn: Turn) -> str:
     grey = Flag.SKIPPED | Flag.CANCELLED | Flag.INACTIVE
     if turn.flags & grey or turn.status == "ended":
         return "muted"
-    if turn.flags & Flag.HUMAN and turn.status == OPEN:
+    if turn.flags & Flag.HUMAN and turn.status == OPEN and turn.stage == "request":
         # A draft that was not sent.
         return "muted"
     return "text"
@@ -326,7 +326,9 @@ def _placeholder(turn: Turn) -> str:
         return "(not asked yet)"
     if turn.flags & Flag.HELD and turn.stage == "response":
         return "(no text yet)"  # The reply has arrived, or the call has failed.
-    what = "reply" if early else "ending" if turn.stage == "terminate" else turn.stage
+    if turn.stage == "terminate":
+        return "(held before the session ends)" if turn.flags & Flag.HELD else "(nothing)"
+    what = "reply" if early else turn.stage
     return f"waiting for the {what} {glyphs.BAR}"
 
 

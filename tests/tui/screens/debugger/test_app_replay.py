@@ -8,11 +8,11 @@ import pytest
 from textual.widgets import Input, Static
 
 from convtui.transcript.turns import INTERESTING, Turn
-from convtui.tui import app as entry
-from convtui.tui.app import ConvtuiApp, TooSmall
+from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.commands import CommandList
 from convtui.tui.screens.help import HelpScreen
+from convtui.tui.too_small import TooSmall
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.statusline import StatusLine
 from tests.tui.harness.sample import header, refund, until, write_log
@@ -21,7 +21,7 @@ from tests.tui.harness.sample import header, refund, until, write_log
 @pytest.fixture
 def app(tmp_path: Path) -> ConvtuiApp:
     log = write_log(tmp_path / "a.jsonl", refund())
-    return ConvtuiApp(lambda app: entry.recording(app, log), state_file=tmp_path / "state.json")
+    return ConvtuiApp(lambda app: app.runs.recording(log), state_file=tmp_path / "state.json")
 
 
 def shown(app: ConvtuiApp) -> DebuggerScreen:
@@ -62,7 +62,7 @@ async def test_stages_are_stepped_through(app: ConvtuiApp) -> None:
 
 async def test_a_recording_without_turns_takes_every_key_of_the_transport(tmp_path: Path) -> None:
     log = write_log(tmp_path / "a.jsonl", [header()])
-    app = ConvtuiApp(lambda app: entry.recording(app, log), state_file=tmp_path / "state.json")
+    app = ConvtuiApp(lambda app: app.runs.recording(log), state_file=tmp_path / "state.json")
     async with app.run_test(size=(120, 36)) as pilot:
         screen = shown(app)
         await until(pilot, lambda: screen.replay is not None and not screen.replay.loading)
@@ -83,11 +83,12 @@ async def test_search_lights_up_and_takes_n(app: ConvtuiApp) -> None:
         at = screen.view.cursor
         await pilot.press("n")
         await until(pilot, lambda: screen.view.cursor != at)
-        bottom = screen.query_one("#bottom", StatusLine)
-        number = screen.view.search_position
-        await until(pilot, lambda: f"match {number} of 2" in bottom.render_line(0).text)
-        await pilot.press("n")
-        await until(pilot, lambda: f"match {3 - (number or 0)} of 2" in bottom.render_line(0).text)
+        number = screen.view.search_position or 0
+        await until(pilot, lambda: str(screen.view.border_subtitle) == f"match {number} of 2")
+        await pilot.press("n", "r")
+        facts = f"match {3 - number} of 2 · showing raw"
+        await until(pilot, lambda: str(screen.view.border_subtitle) == facts)
+        assert "match" not in screen.query_one("#bottom", StatusLine).render_line(0).text
         assert "end search" in footer(app)
         await pilot.press("escape")
         assert screen.contexts() == ("replay",)
@@ -211,7 +212,7 @@ async def test_copying(app: ConvtuiApp) -> None:
 async def test_a_turn_without_a_model_call_has_no_snippet(tmp_path: Path) -> None:
     records = [record for record in refund() if not record["type"].startswith("llm.")]
     log = write_log(tmp_path / "a.jsonl", records)
-    app = ConvtuiApp(lambda app: entry.recording(app, log))
+    app = ConvtuiApp(lambda app: app.runs.recording(log))
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: shown(app).view.cursor == 6)
         await pilot.press("P")
@@ -240,7 +241,7 @@ async def test_the_status_line_counts_the_damages_of_a_log(tmp_path: Path) -> No
     log = write_log(tmp_path / "damaged.jsonl", refund())
     lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
     log.write_text("".join([*lines[:5], "{no record\n", *lines[5:]]), encoding="utf-8")
-    app = ConvtuiApp(lambda app: entry.recording(app, log), state_file=tmp_path / "state.json")
+    app = ConvtuiApp(lambda app: app.runs.recording(log), state_file=tmp_path / "state.json")
     async with app.run_test(size=(120, 36)) as pilot:
         screen = shown(app)
         await until(pilot, lambda: "3 damaged places in the log" in screen.parts.status.notes())

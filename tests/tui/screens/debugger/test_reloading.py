@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -46,6 +47,8 @@ class Reloading(LiveApp):
         self.next = FakeHandle(self.handle.log_path)
         self.reloads = 0
         self.refuse = ""
+        self.asks = False
+        """Whether the new engine asks first how the provider is to be brought back."""
 
     async def _go_on(
         self, handle: EngineHandle, spec: StartSpec, parent: ContinueFrom
@@ -54,7 +57,15 @@ class Reloading(LiveApp):
         if self.refuse:
             raise EngineError(self.refuse)
         self.handle.state = EngineState.CLOSED
-        self.next.held(("go", "go on"))
+        if self.asks:
+            self.next.held(
+                ("replay", "replay"),
+                ("continue", "go on without its state"),
+                reason="cannot_restore",
+                stage="restore",
+            )
+        else:
+            self.next.held(("go", "go on"))
         return cast(EngineHandle, self.next)
 
 
@@ -112,6 +123,42 @@ async def test_a_change_is_a_page_from_which_keys_act_on_the_conversation(live: 
         assert isinstance(live.app.screen, DebuggerScreen)
 
 
+async def test_the_question_about_state_comes_before_the_page(live: Reloading) -> None:
+    live.preview = Preview("Good day.", SAME, OTHER, None, ["text"])
+    live.asks = True
+    async with live.app.run_test(size=(120, 26)) as pilot:
+        await live.begin(pilot)
+        live.handle.held(("go", "go on"))
+        await pilot.press("R")
+        await until(pilot, lambda: live.screen.conversation.hold == live.next.hold)
+        assert isinstance(live.app.screen, DebuggerScreen)
+        await pilot.press("c")
+        await until(pilot, lambda: live.next.orders)
+        assert live.next.orders[-1][1]["choice"] == "continue"
+        live.next.tell({"type": "provider.restored", "mode": "unrestored"})
+        assert isinstance(live.app.screen, DebuggerScreen), "it does not stand there yet"
+        live.next.held(("go", "go on"))
+        await until(pilot, lambda: isinstance(live.app.screen, ReloadDiff))
+        before = len(live.next.orders)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(live.app.screen, DebuggerScreen))
+        assert len(live.next.orders) == before, "Enter closes the page and answers no hold"
+
+
+async def test_a_key_of_the_page_never_answers_a_later_hold(live: Reloading) -> None:
+    live.preview = Preview("Good day.", SAME, OTHER, None, ["text"])
+    async with live.app.run_test(size=(120, 26)) as pilot:
+        await live.begin(pilot)
+        live.handle.held(("go", "go on"))
+        await pilot.press("R")
+        await until(pilot, lambda: isinstance(live.app.screen, ReloadDiff))
+        live.next.orders.append(("pause", {}))
+        live.next.held(("continue", "go on without"), reason="error")
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(live.app.screen, DebuggerScreen))
+        assert [order for order, _ in live.next.orders] == ["pause"]
+
+
 async def test_a_page_never_opens_over_what_somebody_reads(live: Reloading) -> None:
     live.preview = EngineError("it hangs\nbot.py:9")
     async with live.app.run_test(size=(120, 26)) as pilot:
@@ -145,6 +192,31 @@ async def test_after_a_failed_setup_a_save_loads_the_code_again(
         await until(pilot, lambda: live.handle.state is EngineState.RUNNING)
         live.handle.held(("again", "try again"), reason="error", stage="setup", turn=None)
         await until(pilot, saving(file, lambda: live.reloads > 0))
+
+
+async def test_try_again_uses_the_code_as_it_is_saved_now(
+    live: Reloading, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    # The watcher is slower than the key.
+    monkeypatch.setattr("convtui.tui.sources.watch.changed", never)
+    file = tmp_path / "bot.py"
+    file.write_text("")
+    live.handle.transcript.header["provider"] = {"modules": []}
+    async with live.app.run_test(size=(120, 26)) as pilot:
+        await until(pilot, lambda: live.handle.state is EngineState.RUNNING)
+        live.handle.held(("again", "try again"), reason="error", stage="setup", turn=None)
+        await until(pilot, lambda: live.screen.parts.provider.retry.loaded)
+        await pilot.press("enter")
+        await until(pilot, lambda: live.handle.orders)
+        assert live.last[0] == "release" and not live.reloads, "the code is as it was loaded"
+        file.write_text("# mended\n")
+        live.handle.held(("again", "try again"), reason="error", stage="setup", turn=None)
+        await pilot.press("enter")
+        await until(pilot, lambda: live.reloads == 1)
+        assert [order for order, _ in live.handle.orders].count("release") == 1
 
 
 async def test_nothing_is_said_beside_the_pane_that_watches_the_code(
