@@ -351,7 +351,6 @@ class DebuggerScreen(ActionScreen):
         if self.focused is self.widgets.search:
             return [*footer.SEARCH_KEYS, *items]
         if self.selected is not None and self.selected.speaker == "provider":
-            # A responder decides in the persona's turns.
             items = [item for item in items if item.action != "inspector.decision"]
         return items if inside else footer.beside_hold_bar(items, self.conversation)
 
