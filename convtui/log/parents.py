@@ -106,6 +106,8 @@ class Ancestry:
 
     def __init__(self) -> None:
         self.problem = ""
+        self.absent = False
+        """Whether the parent log could be read, and does not have the turn of the last search."""
         self._logs: dict[tuple[Any, ...], _Open | str] = {}
         self._lock = threading.Lock()
 
@@ -125,7 +127,7 @@ class Ancestry:
         `path` is the transcript's own log; a parent that was moved is searched for in its folder.
         """
         header = transcript.header
-        self.problem = ""
+        self.problem, self.absent = "", False
         with self._lock:
             for _ in range(MAX_GENERATIONS):
                 parent = self._parent(header, path)
@@ -136,6 +138,7 @@ class Ancestry:
                 if original is None:
                     name = visible_line(str(reader.path))
                     self.problem = f"the parent log {name} does not have this turn"
+                    self.absent = True
                     return None
                 if original.first >= 0:
                     return reader.path, read_turn(file, original)

@@ -209,9 +209,13 @@ class Transcript:
     def abandon(self, reason: str) -> Turn | None:
         """Closes a turn in progress: the log has no writer any more.
 
-        Only for callers that know this; the log itself cannot tell. Returns the turn that was
-        left open.
+        Only for callers that know this; the log itself cannot tell. Returns the turn that is
+        another one now.
         """
+        held = self.turns[-1] if self.turns and self.turns[-1].flags & Flag.HELD else None
+        if held is not None:
+            held.flags &= ~Flag.HELD
+            held.version += 1
         turn = self.current
         if turn is not None:
             turn.status = FAILED
@@ -220,7 +224,7 @@ class Transcript:
             turn.code("end:abandoned")
             turn.version += 1
         self.hold = None
-        return turn
+        return turn or held
 
     def _turn(self, record: RecordDict, session: Any, number: Any) -> Turn | None:
         turn = self.find(session, number)

@@ -393,3 +393,21 @@ def test_every_session_says_that_it_begins_warm() -> None:
     child = fold([header(), history, seeded])
     assert [session.warm for session in child.sessions] == [("desk", 1)]
     assert fold(sample()).sessions[0].warm is None
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_nothing_is_held_any_more_where_the_engine_died(*, committed: bool) -> None:
+    transcript = Transcript()
+    at = {"session": 1, "turn": 1, "side": "provider"}
+    transcript.apply({"type": "turn.started", **at, "speaker": "provider"})
+    if committed:
+        transcript.apply({"type": "turn.committed", **at, "speaker": "provider", "text": "Hi."})
+    transcript.apply({
+        "type": "debug.held", **at, "hold": 1, "reason": "step", "stage": "response", "drafts": []
+    })  # fmt: skip
+    turn = transcript.turns[0]
+    assert turn.flags & Flag.HELD
+    version = turn.version
+    assert transcript.abandon("the engine ended here") is turn
+    assert not turn.flags & Flag.HELD
+    assert turn.version > version

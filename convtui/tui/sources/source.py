@@ -127,7 +127,8 @@ class Records:
             if parent is not None and parent[1].decided:
                 detail.parent = parent[1]
                 detail.parent.log = parent[0]
-            elif parent is None:
+            elif parent is None and not self._ancestry.absent:
+                # A turn that is new in a branch has no earlier decision.
                 detail.parent_missing = self._ancestry.problem
         return detail
 

@@ -172,7 +172,7 @@ class LineView(ScrollView, can_focus=True):
     def keep_room(self, least: int, most: int) -> None:
         """Sets the empty lines below the end, and gives up those that are too many."""
         self.end_room, self.most_room = least, most
-        if self.stick_to_end and self._room > self._most_room:
+        if self.stick_to_end and self._free_rows > self._most_room:
             self._settle(None)
 
     def load(self, count: int, estimate: int = 1) -> None:
@@ -233,10 +233,10 @@ class LineView(ScrollView, can_focus=True):
         """Empty lines to leave below the end, so that what is visible moves as little as can be."""
         if self.end_room is None:
             return 0
-        return max(min(self.end_room, self._most_room), min(self._room, self._most_room))
+        return max(min(self.end_room, self._most_room), min(self._free_rows, self._most_room))
 
     @property
-    def _room(self) -> int:
+    def _free_rows(self) -> int:
         """Empty lines below the end if no line moved."""
         return self._placed[0] + self.view_height - self.line_count
 

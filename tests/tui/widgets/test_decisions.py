@@ -180,7 +180,7 @@ def test_a_turn_without_a_decision_says_why() -> None:
 # --- beside the parent's
 
 
-def branch(folder: Path, *, altered: bool = False) -> tuple[Path, Transcript]:
+def branch(folder: Path, *, altered: bool = False, number: int = 1) -> tuple[Path, Transcript]:
     """A child log in which a decision was made again, and its fold."""
     story = opened()
     story.records[0] = {"seq": 0, "t": 0.0, **header(scenario=SCENARIO)}
@@ -193,7 +193,7 @@ def branch(folder: Path, *, altered: bool = False) -> tuple[Path, Transcript]:
     child.tell("header", id="r2", persona="Ida", provider={"name": "demo"}, scenario=SCENARIO,
                parents=[link], change={"kind": "rewind"})  # fmt: skip
     child.begin()
-    child.number = 1
+    child.number = number
     child.on("turn.started", speaker="persona")
     # Where the branch begins at the decision, that is there once more, without its call.
     decided(child, "abstain", latency=None)
@@ -218,6 +218,19 @@ async def test_the_parents_decision_stands_beside(tmp_path: Path) -> None:
     row = next(line for line in text.splitlines() if "decision " in line and "? abstain" in line)
     assert "+ reply" in row
     assert text.count("? abstain") == 1
+
+
+async def test_a_decision_that_is_new_in_a_branch_misses_none_from_before(tmp_path: Path) -> None:
+    path, fold = branch(tmp_path, number=9)
+    records = Records()
+    turn = fold.turns[-1]
+    detail = await records.detail(path, fold, turn)
+    records.close()
+    detail.calls.clear()  # As of a simulator that decides without a model.
+    text = str(build("Decision", detail, turn, Context(width=90, deciding=True)))
+    assert "+ reply" in text
+    assert "cannot be shown" not in text
+    assert "not been called yet" not in text
 
 
 async def test_a_parent_that_is_not_there_is_said(tmp_path: Path) -> None:

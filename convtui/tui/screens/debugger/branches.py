@@ -13,7 +13,7 @@ from convtui.library.families import oldest_first
 from convtui.log.reader import is_being_written
 from convtui.log.run_summary import RunSummary, header_of, summarise
 from convtui.text.boundary import visible_line
-from convtui.transcript.fold import OPEN
+from convtui.transcript.fold import OPEN, Flag
 from convtui.tui.screens.debugger.context import Attach, DebuggerContext
 from convtui.tui.screens.dialogs.branch_tree import BranchesScreen
 from convtui.tui.screens.dialogs.consent import agrees, is_question
@@ -62,7 +62,8 @@ class Branches:
 
     def _can_rewind(self) -> bool:
         turn = self._context.selected()
-        return self._conversation.run is not None and turn is not None and turn.first > 0
+        known = turn is not None and (turn.first > 0 or turn.flags & Flag.SEEDED)
+        return self._conversation.run is not None and bool(known)
 
     def _rewind_warning(self) -> str:
         turn = self._context.selected()

@@ -32,6 +32,9 @@ _OVER = (
     "app.quit", "app.help",
 )  # fmt: skip
 
+SEARCH_KEYS = (KeyItem("enter", "search", "search.open"), KeyItem("esc", "close", "app.back"))
+"""The keys of the search line, which are its own."""
+
 WAY_BACK = "view.maximise"
 """The action that shows the transcript again where the inspector is in its place."""
 IN_INSPECTOR = ("inspector.fold", "inspector.fold_all", WAY_BACK)

@@ -359,6 +359,10 @@ class DebuggerScreen(ActionScreen):
         """The footer's keys, without those that the hold bar lists."""
         items = super().footer_items()
         inside = self.take_over_input.has_focus
+        if self.focused is self.widgets.search:
+            return [*footer.SEARCH_KEYS, *items]
+        if self.selected is not None and self.selected.speaker == "provider":
+            items = [item for item in items if item.action != "inspector.decision"]
         return items if inside else footer.beside_hold_bar(items, self.conversation)
 
     def on_descendant_focus(self) -> None:

@@ -43,7 +43,7 @@ class DebuggerWidgets:
         self.take_over = TakeOverInput(
             id="take-over", keys={name: keymap.keys(name) for name in KEYS}, clock=clock
         )
-        placeholder = "text, or a filter such as ~signal or ~discard"
+        placeholder = "search: a text, or a filter such as ~signal or ~discard"
         self.search = Input(id="search", placeholder=placeholder)
         self.search.compact = True
 

@@ -160,7 +160,10 @@ def _diff(detail: TurnDetail, turn: Turn, context: Context) -> Document:
     if raw is None:
         return Document().nothing("No raw reply to compare with.")
     if shown is None:
-        return Document().nothing("The reply has not been processed yet.")
+        later = " yet" if turn.status == OPEN else ""
+        return Document().nothing(
+            f"The reply {'has not been' if later else 'was not'} processed{later}."
+        )
     if raw == shown:
         return Document().nothing("The shown text is the raw reply, unchanged.")
     doc = Document().head("draft -> sent" if detail.draft else "raw -> shown", "")

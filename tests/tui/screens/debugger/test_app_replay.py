@@ -76,6 +76,7 @@ async def test_search_lights_up_and_takes_n(app: ConvtuiApp) -> None:
         screen = shown(app)
         await until(pilot, lambda: screen.view.cursor == 6)
         await pilot.press("slash")
+        await until(pilot, lambda: footer(app)[:2] == ["search", "close"])
         await pilot.press(*"refund", "enter")
         await until(pilot, lambda: screen.view.search_count == 2)
         assert screen.contexts()[0] == "search"

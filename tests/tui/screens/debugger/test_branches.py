@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -20,8 +21,10 @@ from convtui.log.names import lock_path
 from convtui.log.notes import Notes, TurnNote
 from convtui.log.run_summary import RunSummary, summarise
 from convtui.protocol import ContinueFrom, StartSpec
+from convtui.transcript.fold import Flag, Turn
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.compare.screen import CompareScreen
+from convtui.tui.screens.debugger.branches import Branches
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.branch_tree import (
     BranchesScreen,
@@ -360,3 +363,17 @@ async def test_a_branch_shows_its_parents_marks_and_notes(tmp_path: Path) -> Non
         await until(pilot, lambda: isinstance(app.screen, NotesScreen))
         listed = str(app.screen.query_one(OptionList).get_option_at_index(0).prompt)
         assert "⚑ marked" in listed and "⁋ note in root: here" in listed
+
+
+@pytest.mark.parametrize(("first", "flags", "can"), [(4, 0, True), (-1, Flag.SEEDED, True),
+                                                     (-1, 0, False)])  # fmt: skip
+def test_a_turn_of_the_parent_log_can_be_gone_back_to(first: int, flags: int, can: bool) -> None:
+    turn = Turn(0, 1, 1, "persona", 1)
+    turn.first, turn.flags = first, flags
+    context: Any = SimpleNamespace(
+        conversation=SimpleNamespace(run=object()), selected=lambda: turn
+    )
+    nothing: Any = None
+    branches = Branches(context, nothing, attach=nothing, view_log=nothing, compare=nothing)
+    rewind = next(row for row in branches.handlers() if row.action == "branch.rewind")
+    assert bool(rewind.enabled()) is can

@@ -114,7 +114,7 @@ async def test_enter_unfolds_while_the_inspector_has_the_focus(app: ConvtuiApp) 
 
 async def test_the_keys_stay_on_the_smallest_screen(tmp_path: Path) -> None:
     live = Taken(tmp_path)
-    async with live.app.run_test(size=tuple(SMALLEST)) as pilot:
+    async with live.app.run_test(size=(SMALLEST[0], SMALLEST[1])) as pilot:
         await live.begin(pilot)
         screen, keys = live.screen, live.screen.query_one(KeyBar)
         screen.widgets.hint_line.show("a sentence that explains what happens here, on two lines")
