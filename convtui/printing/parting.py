@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import Final
@@ -41,16 +42,37 @@ def parting_lines(
     if run.damaged:
         return lines
     name = _short_name(run, usual)
-    lines += _labelled("next: ", f"convtui replay {name}", width)
+    convtui = command()
+    lines += _labelled("next: ", f"{convtui} replay {name}", width)
     if run.state in _UNFINISHED:
-        lines += _labelled("to go on: ", f"convtui debug --resume {name}", width)
+        lines += _labelled("to go on: ", f"{convtui} debug --resume {name}", width)
     return lines
+
+
+def command() -> str:
+    """How this program is called here: by its name alone only where the shell finds that."""
+    called = sys.argv[0] if sys.argv else ""
+    path = Path(called)
+    if path.name == "__main__.py" and path.parent.name == "convtui":
+        return "convtui" if shutil.which("convtui") else f"{_python()} -m convtui"
+    if path.stem != "convtui" or path.name == called:
+        return "convtui"
+    found = shutil.which("convtui")
+    same = found is not None and Path(found).resolve() == path.resolve()
+    return "convtui" if same else visible_line(shlex.quote(called))
+
+
+def _python() -> str:
+    """The interpreter that runs this, by its name where the shell finds it."""
+    found = shutil.which("python")
+    same = found is not None and Path(found).absolute() == Path(sys.executable).absolute()
+    return "python" if same else visible_line(shlex.quote(sys.executable))
 
 
 def go_on_lines(log: Path, *, width: int | None = None) -> list[str]:
     """What to type to go on with a run that failed or was interrupted."""
-    command = f"convtui run --resume {visible_line(shlex.quote(str(log)))}"
-    return _labelled("to go on: ", command, width)
+    typed = f"{command()} run --resume {visible_line(shlex.quote(str(log)))}"
+    return _labelled("to go on: ", typed, width)
 
 
 def _labelled(label: str, text: str, width: int | None) -> list[str]:

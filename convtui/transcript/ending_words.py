@@ -13,22 +13,11 @@ def kind_words(kind: object) -> str:
     return visible_line(str(kind), 40).replace("_", " ")
 
 
-def ending_words(termination: Mapping[str, Any] | None, *, nothing: str) -> str:
-    """`early termination by provider at turn 4: <reason>`; `nothing` without a termination.
+def ending_sentence(termination: Mapping[str, Any] | None, *, nothing: str) -> str:
+    """`ended early by provider at turn 4: <reason>`; `nothing` without a termination.
 
     A limit of the scenario is nobody's doing: it is not said by whom.
     """
-    if not termination:
-        return nothing
-    text = kind_words(termination.get("kind") or "")
-    by = termination.get("by")
-    if by and by != "harness":
-        text += f" by {by}"
-    return text + _where_and_why(termination)
-
-
-def ending_sentence(termination: Mapping[str, Any] | None, *, nothing: str) -> str:
-    """`ended early by provider at turn 4: <reason>`; `nothing` without a termination."""
     if not termination:
         return nothing
     phrase = ending_phrase(str(termination.get("kind") or ""), str(termination.get("by") or ""))

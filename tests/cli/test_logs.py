@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,29 @@ def test_leaving_a_run_that_never_began_says_what_failed(
     there = write_log(Path("it's mine/run.jsonl").absolute(), sample())
     (name,) = shlex.split(parting_lines(there, runs)[1].removeprefix("next: convtui replay "))
     assert name == "it's mine/run.jsonl"
+
+
+def test_what_to_type_next_can_be_typed(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / ".venv" / "bin" / "convtui"
+    script.parent.mkdir(parents=True)
+    script.write_text("")
+    script.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    log = runs / "20260301_maya_a1b2c3.jsonl"
+
+    def line(called: str, path: Path) -> str:
+        monkeypatch.setattr("sys.argv", [called])
+        monkeypatch.setenv("PATH", str(path))
+        return parting_lines(log, runs)[1]
+
+    assert line(".venv/bin/convtui", tmp_path) == "next: .venv/bin/convtui replay a1b2c3"
+    assert parting_lines(log, runs)[2] == "to go on: .venv/bin/convtui debug --resume a1b2c3"
+    assert line(str(script), script.parent).startswith("next: convtui replay")
+    module = str(tmp_path / "convtui" / "__main__.py")
+    assert line(module, script.parent).startswith("next: convtui replay")
+    assert line(module, tmp_path).startswith(f"next: {sys.executable} -m convtui replay")
 
 
 def test_a_crash_of_the_screen_says_it_too(

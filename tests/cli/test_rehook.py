@@ -80,7 +80,7 @@ def test_what_changed_is_told_with_its_diff_and_what_comes_after_is_counterfactu
     assert result.code == 1
     lines = [line.strip() for line in result.out.split("\n")]
     assert lines[1:3] == ["1:2  text", "I am {+very +}sorry."]
-    assert "2:2  no longer discarded; ends here (early termination)" in lines
+    assert "2:2  no longer discarded; ends here (ended early)" in lines
     assert any(line.startswith("2:4") and line.endswith("counterfactual") for line in lines)
     assert "run.jsonl  session 2  ended at turn 4, ends at turn 2 now: earlier" in lines
     assert lines[-2] == "3 replies of 1 log: 3 changed, 1 of them counterfactual"

@@ -72,7 +72,7 @@ def test_a_run_prints_its_turns_and_its_log(process: Run, convtui: Run, home: Pa
     code, out, err = process(*DEMO)
     assert code == 0
     assert "1:1 persona: Hi, my ferry was cancelled" in out
-    assert "conversation ended: max turns at turn" in out
+    assert "conversation ended: turn limit reached at turn" in out
     log = log_of(err)
     assert err == f"{log}\n"
     assert log.parent == home / "data" / "runs"

@@ -101,8 +101,8 @@ class Gate:
 
     `watched` says whether somebody is there to answer; without one `policy` decides. `publish` is
     called with the state and the hold's record whenever either changes. `breaks` is asked at each
-    stage for a breakpoint that fires there and answers with its text, or None. `paused` holds at
-    the first stage, or at the first from stage `not_before` on.
+    stage for a breakpoint that fires there and answers with its text, or None. `paused` and
+    `stepped` hold at the first stage, or at the first from stage `not_before` on.
     """
 
     def __init__(
@@ -114,6 +114,7 @@ class Gate:
         publish: Callable[[GateState, RecordDict | None], None] = lambda state, hold: None,
         breaks: Callable[[Point], str | None] = lambda point: None,
         paused: bool = False,
+        stepped: bool = False,
         not_before: str | None = None,
     ) -> None:
         self._journal = journal
@@ -122,7 +123,7 @@ class Gate:
         self.on_pause = on_pause
         self._publish = publish
         self._breaks = breaks
-        self._mode: RunMode = "pause" if paused else "run"
+        self._mode: RunMode = "step_stage" if stepped else "pause" if paused else "run"
         self._stepped_from: tuple[int | None, int | None, int | None] | None = None
         self._holds = 0
         self.hold: Hold | None = None

@@ -78,6 +78,8 @@ class LineView(ScrollView, can_focus=True):
         With a number, the view scrolls no further than it has to when lines are added, or when it
         gets lower or higher: what opens and closes below it moves no line. None is always the end.
         """
+        self.most_room = 0
+        """The most of such lines: more would hide what stands above for nothing."""
 
     # --- for subclasses
 
@@ -167,11 +169,19 @@ class LineView(ScrollView, can_focus=True):
         """Whether some heights are still estimates."""
         return self._timer is not None
 
+    def keep_room(self, least: int, most: int) -> None:
+        """Sets the empty lines below the end, and gives up those that are too many."""
+        self.end_room, self.most_room = least, most
+        if self.stick_to_end and self._room > self._most_room:
+            self._settle(None)
+
     def load(self, count: int, estimate: int = 1) -> None:
         """Starts over with `count` items of about `estimate` lines."""
         self.heights = Heights(count, estimate)
         self._measured_to = 0
         self._place(0)
+        # Nothing that was visible is left: no room is kept for it.
+        self._placed = (self.line_count - self.view_height, self.view_height)
         self._settle(None if self.stick_to_end else (0, 0))
         self._measure_later()
 
@@ -223,16 +233,28 @@ class LineView(ScrollView, can_focus=True):
         """Empty lines to leave below the end, so that what is visible moves as little as can be."""
         if self.end_room is None:
             return 0
-        room = self._placed[0] + self.view_height - self.line_count
-        return max(min(self.end_room, self._most_room), min(room, self._most_room))
+        return max(min(self.end_room, self._most_room), min(self._room, self._most_room))
+
+    @property
+    def _room(self) -> int:
+        """Empty lines below the end if no line moved."""
+        return self._placed[0] + self.view_height - self.line_count
 
     @property
     def _most_room(self) -> int:
-        return 0 if self.end_room is None or not self.stick_to_end else self.view_height // 2
+        if self.end_room is None or not self.stick_to_end:
+            return 0
+        return min(max(self.end_room, self.most_room), self.view_height // 2)
+
+    def _moved_by(self, lines: int) -> None:
+        """Lines above the end were found to be more or fewer than it was thought."""
+        self._placed = (self._placed[0] + lines, self._placed[1])
 
     def _exact(self, item: int) -> int:
         if not self.heights.is_exact(item):
+            before = self.heights[item]
             self.heights.put(item, self.measure(item))
+            self._moved_by(self.heights[item] - before)
         return self.heights[item]
 
     def _place(self, top: int, *, quiet: bool = False) -> None:
@@ -309,15 +331,17 @@ class LineView(ScrollView, can_focus=True):
         self._settle(anchor)
         self._measure_later()
 
+    def _forget_heights(self) -> None:
+        before = self.line_count
+        self.rewrap()
+        self.heights.invalidate()
+        self._moved_by(self.line_count - before)
+        self._measured_to = 0
+
     def remeasure(self) -> None:
         """Measures everything again: visible items at once, the rest in slices."""
         with self.holding():
             self._forget_heights()
-
-    def _forget_heights(self) -> None:
-        self.rewrap()
-        self.heights.invalidate()
-        self._measured_to = 0
 
     # --- measuring in the background
 
@@ -333,7 +357,7 @@ class LineView(ScrollView, can_focus=True):
         if not self.is_mounted:
             return
         started = time.perf_counter()
-        anchor = self._anchor()
+        anchor, before = self._anchor(), self.line_count
         item = self.heights.next_estimate(max(0, self._measured_to))
         while item >= 0:
             last = min(item + self.CHUNK, len(self.heights))
@@ -344,6 +368,7 @@ class LineView(ScrollView, can_focus=True):
         if item < 0:
             item = self.heights.next_estimate()
         self._measured_to = item
+        self._moved_by(self.line_count - before)
         now = time.perf_counter()
         if item < 0 or now - self._progress_at > _PROGRESS_EVERY:
             self._progress_at = now

@@ -270,6 +270,44 @@ async def test_the_end_stays_in_sight_while_turns_come() -> None:
         assert view.cursor == 20
 
 
+@pytest.mark.parametrize("change", ["narrower", "wider", "another conversation", "measured again"])
+async def test_no_rows_stay_empty_below_the_end_when_heights_change(change: str) -> None:
+    app = Stage(many(300))
+    async with app.run_test(size=(100, 40)) as pilot:
+        view = app.view
+        await settled(pilot, view)
+        view.keep_room(0, 2)
+        view.most_room = 20
+        if change == "another conversation":
+            view.set_transcript(many(200))
+        elif change == "measured again":
+            view.remeasure()
+        else:
+            await pilot.resize_terminal(40 if change == "narrower" else 160, 40)
+        await settled(pilot, view)
+        assert view.follow
+        assert round(view.scroll_y) + view.view_height == view.line_count
+
+
+async def test_room_below_the_end_is_given_up_when_it_is_too_much() -> None:
+    app = Stage(many(50))
+    async with app.run_test(size=(80, 30)) as pilot:
+        view = app.view
+        await settled(pilot, view)
+
+        def room() -> int:
+            return round(view.scroll_y) + view.view_height - view.line_count
+
+        view.keep_room(0, 5)
+        await pilot.resize_terminal(80, 33)
+        await until(pilot, lambda: view.view_height == 33)
+        await until(pilot, lambda: room() == 3)
+        view.keep_room(0, 2)
+        assert room() == 2
+        view.keep_room(0, 0)
+        assert room() == 0
+
+
 async def test_resizing_keeps_the_selected_turn_in_place() -> None:
     app = Stage(many(5_000))
     async with app.run_test(size=(100, 30)) as pilot:

@@ -20,6 +20,7 @@ from convtui.tui.screens.debugger.compression import Compression
 from convtui.tui.screens.debugger.copying import Copying
 from convtui.tui.screens.debugger.corrections import Corrections
 from convtui.tui.screens.debugger.empty_states import before_the_first_turn
+from convtui.tui.screens.debugger.engine_warnings import EngineWarnings
 from convtui.tui.screens.debugger.fault_injection import FaultInjection
 from convtui.tui.screens.debugger.hints import Hints
 from convtui.tui.screens.debugger.hold_answers import HoldAnswers, OtherAnswers
@@ -110,6 +111,7 @@ class DebuggerParts:
             open_log=branches.open,
         )
         self.outline_keys = OutlineKeys(context, widgets.outline, view.focus, screen.refresh_footer)
+        self.warnings = EngineWarnings(context)
         self.feed = InspectorFeed(
             context,
             inspector,

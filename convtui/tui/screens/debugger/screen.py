@@ -207,6 +207,7 @@ class DebuggerScreen(ActionScreen):
         self.parts.movement.go_to_start()
         self.parts.hold_bar.show()
         self.parts.hints.show()
+        self.parts.warnings.show()
         self.parts.status.show()
         self.parts.feed.refresh()
         self.refresh_footer()

@@ -224,7 +224,7 @@ def _tools(turn: Turn, extra: TurnExtras | None, short: bool) -> list[Span]:
 def _human(turn: Turn, extra: TurnExtras | None, short: bool) -> list[Span]:
     labels = _HUMAN.get(extra.draft if extra else "", ("human", "human"))
     spans: list[Span] = [(labels[1 if short else 0], "human")]
-    if turn.status == OPEN and turn.text:
+    if turn.status == OPEN and turn.text and turn.stage == "request":
         spans.append(("draft, not sent yet", "warning"))
     return spans
 

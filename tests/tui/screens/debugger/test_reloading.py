@@ -171,6 +171,20 @@ async def test_a_page_never_opens_over_what_somebody_reads(live: Reloading) -> N
         assert isinstance(live.app.screen, HelpScreen)
 
 
+async def test_what_an_engine_warns_of_is_told_once(live: Reloading) -> None:
+    async with live.app.run_test(size=(120, 26)) as pilot:
+        await live.begin(pilot)
+        near = "post_proces_response() is no hook; did you mean post_process_response()?"
+        live.handle.tell(
+            {"type": "warning", "code": "near_name", "message": near},
+            {"type": "warning", "code": "repeat", "message": "of a turn", "session": 1, "turn": 2},
+        )
+        await until(pilot, lambda: near in live.notices())
+        live.screen.repaint()
+        assert live.notices().count(near) == 1
+        assert "of a turn" not in live.notices(), "a mark of the turn says so"
+
+
 def saving(file: Path, done: Callable[[], bool]) -> Callable[[], bool]:
     """Saves a file until that is noticed: the watch begins a moment after the screen."""
 
