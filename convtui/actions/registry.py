@@ -475,10 +475,10 @@ def _actions() -> Iterator[Action]:
 
     group = "Move"
     lists = DEBUGGER | RUNS | COMPARE | REHOOK | PROFILE | WARM | ARMS
-    yield Action("move.up", ("up", "k"), "up", "Select the previous turn.", group, lists)
-    yield Action("move.down", ("down", "j"), "down", "Select the next turn.", group, lists)
-    yield Action("move.first", ("g", "home"), "first", "Go to the first turn.", group, lists)
-    yield Action("move.last", ("G", "end"), "last", "Go to the last turn.", group, lists)
+    yield Action("move.up", ("up", "k"), "up", "Select the turn or row above.", group, lists)
+    yield Action("move.down", ("down", "j"), "down", "Select the turn or row below.", group, lists)
+    yield Action("move.first", ("g", "home"), "first", "Go to the first turn or row.", group, lists)
+    yield Action("move.last", ("G", "end"), "last", "Go to the last turn or row.", group, lists)
     yield Action(
         "move.next_event",
         ("right_square_bracket", "full_stop"),
@@ -901,6 +901,10 @@ class Keymap:
         keys = self.shown_keys(action)
         return self.display(keys[0]) if keys else ""
 
+    def as_command(self, action: Action) -> str:
+        """What finds an action without keys: `: theme`."""
+        return f"{self.shown('app.palette')} {action.label}".strip()
+
     def shown_while_typing(self, action: str | Action) -> str:
         """The first key of an action that an input does not take, for display; else empty."""
         keys = (key for key in self.keys(action) if key not in _TAKEN_BY_INPUTS)
@@ -1000,6 +1004,7 @@ def key_table_markdown(keymap: Keymap | None = None) -> str:
             if tab and tab[1] != "1":
                 continue
             keys = " ".join(_code(keymap.display(key)) for key in keymap.keys(action))
+            keys = keys or _code(keymap.as_command(action))
             does, name = action.help, f"`{action.id}`"
             if tab:
                 last = actions()[f"inspector.tab_{TABS}"]

@@ -79,7 +79,7 @@ def test_building_answers_in_json(convtui: Run, runs: Path) -> None:
     [
         (("--source", "cron"), "no run has the source 'cron'; there are: run"),
         (("--ended", "user_exit"), "no run ended user_exit; there are: completed"),
-        (("--min-messages", "99"), "no run passed"),
+        (("--min-messages", "99"), "no run passed; "),
         (("~persona nobody",), "there are no runs"),
     ],
 )

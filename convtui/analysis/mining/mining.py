@@ -101,7 +101,8 @@ class Mined:
             kinds = " or ".join(rules.ended)
             return f"no run ended {kinds}; there are: {_names(self.endings)}"
         if not self.used:
-            return "no run passed"
+            why, number = self.left_out.most_common(1)[0] if self.left_out else ("", 0)
+            return "no run passed" + (f"; {number:,} of {self.scanned:,}: {why}" if why else "")
         if self.unreliable:
             return "every tool failed too often (--min-success-rate)"
         return "no call is known to have worked"

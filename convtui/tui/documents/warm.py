@@ -193,12 +193,11 @@ NONE: Final = (
 )
 
 
-def nothing(key: str) -> Document:
-    """Says how to make the first one."""
-    return (
-        Document()
-        .line((NONE, "text"))
-        .blank()
-        .line((key, "accent bold"), (" builds one from the runs that were marked or filtered in the"
-              " list of saved runs, else from all; so does `convtui warm build NAME`.", "text"))
-    )  # fmt: skip
+def nothing(key: str, runs: str) -> Document:
+    """Says how to make the first one, with `key` and of which `runs`."""
+    says = (
+        f" builds one from {runs}; so does `convtui warm build NAME`. To build from some of them,"
+        " mark or filter them in the library, and open the templates from there."
+    )
+    document = Document().line((NONE, "text")).blank()
+    return document.line((key, "accent bold"), (says, "text"))

@@ -89,7 +89,8 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
     def back(self) -> Awaitable[None] | None:
         """Goes back one step; the last screen stays."""
         if self.app.screen_stack[0] is self:
-            self.tell(f"Nothing to go back to: {self.keymap.shown('app.quit')} quits.")
+            key = self._shown_key(actions()["app.quit"], typing=takes_text(self.focused))
+            self.tell(f"Nothing to go back to: {key} quits.")
             return None
         return self.quit()
 
@@ -206,8 +207,11 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
         for action_id in self.footer_ids():
             action = actions()[action_id]
             key = self._shown_key(action, typing=typing)
+            label = self.label(action)
+            if label == "back" and action_id != "app.quit":
+                continue  # one key that leaves is enough
             if key and self.enabled(action_id):
-                items.append(KeyItem(key, visible_line(self.label(action), 24), action_id))
+                items.append(KeyItem(key, visible_line(label, 24), action_id))
         return items
 
     def _shown_key(self, action: Action, *, typing: bool) -> str:

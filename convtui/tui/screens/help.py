@@ -199,7 +199,7 @@ class HelpScreen(ModalScreen[None]):
     def _action_row(self, action: Action) -> tuple[str, str]:
         working = self._keys.get(action.id, self._keymap.keys(action))
         keys = [self._keymap.display(key) for key in working]
-        shown = "  ".join(keys)
+        shown = "  ".join(keys) or self._keymap.as_command(action)
         does = action.help
         if action.id.endswith("_1"):
             shown = f"{keys[0]} to 9  0" if keys else ""

@@ -150,26 +150,22 @@ class CompareScreen(ActionScreen):
             below.update(self._below(self.comparison))
 
     def _title(self) -> Content:
-        names = [visible_line(path.name, 60) for path in self._paths]
-        parts: list[tuple[str, str]] = [
-            ("A ", "bold $text-accent"),
-            (names[0], "bold"),
-            ("  B ", "bold $text-accent"),
-            (names[1], "bold"),
-            ("  ", ""),
-        ]
+        said, more = self._said()
+        logs = [path.name.removesuffix(".jsonl") for path in self._paths]
+        width = max(20, self.app.size.width - 2)
+        return title(logs, said, more, width, short=self.app.size.height < _TINY)
+
+    def _said(self) -> tuple[tuple[str, str], str]:
+        """How far it has come or which difference is selected, with its colour; and the first."""
         if self.problem:
-            parts.append(("cannot be compared", "$text-error"))
-        elif self.comparison is None:
-            parts.append(("both are being read", "$text-muted"))
-        elif self.comparison.same:
-            parts.append(("no difference", "$text-success"))
-        else:
-            at, count = self.view.difference_number()
-            first = visible_line(self.comparison.first_words(), 80)
-            parts.append((f"difference {at or '-'} of {count}", "$text-warning"))
-            parts.append((f", the first: {first}", "$text-muted"))
-        return Content.assemble(*parts)
+            return ("cannot be compared", "$text-error"), ""
+        if self.comparison is None:
+            return ("both are being read", "$text-muted"), ""
+        if self.comparison.same:
+            return ("no difference", "$text-success"), ""
+        at, count = self.view.difference_number()
+        said = f"difference {at or '-'} of {count}"
+        return (said, "$text-warning"), f", the first: {self.comparison.first_words()}"
 
     def _below(self, comparison: Comparison) -> Content:
         width = max(20, self.app.size.width - (4 if has_frames(self.app.size) else 2))
@@ -263,6 +259,33 @@ class CompareScreen(ActionScreen):
     def quit(self) -> None:
         """Back."""
         self.capp.runs.leave(self)
+
+
+def title(
+    logs: Sequence[str], said: tuple[str, str], more: str, width: int, *, short: bool
+) -> Content:
+    """The names of A and B, what is `said` of them with its style, and `more`, if there is room.
+
+    In one line or two; where it has to be `short`, in one without `more`.
+    """
+    room = width - len("A   B ") - (cell_len(said[0]) + 2 if short else 0)
+    # What a short name does not need is the other's.
+    spare = max(0, room // 2 - min(map(cell_len, logs)))
+    names = [visible_line(name, max(4, room // 2 + spare)) for name in logs]
+    both: list[tuple[str, str]] = [
+        ("A ", "bold $text-accent"),
+        (names[0], "bold"),
+        ("  B ", "bold $text-accent"),
+        (names[1], "bold"),
+    ]
+    if short:
+        return Content.assemble(said, "  ", *both)
+    used = sum(cell_len(text) for text, _ in (*both, said, (more, "")))
+    between = "  " if used + 2 <= width else "\n"
+    left = max(1, width - cell_len(said[0]))
+    return Content.assemble(
+        *both, between, said, (visible_line(more, left) if more else "", "$text-muted")
+    )
 
 
 def _has_diff(view: CompareView, index: int) -> bool:

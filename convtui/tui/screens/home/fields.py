@@ -46,7 +46,7 @@ FIELDS: Final = (
         "The model that speaks for the persona, such as openai/gpt-4o-mini.",
     ),
     Field(
-        "sessions", "sessions", "one; or several: intake, refund",
+        "sessions", "sessions", "as the provider has them; or: intake, refund",
         "Session types in their order, with commas between them.",
     ),
     Field("max_turns", "turns", "no limit", "The most turns of a session.", "20"),

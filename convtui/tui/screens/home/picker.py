@@ -23,7 +23,7 @@ from convtui.tui.screens.library import open_library
 from convtui.tui.screens.run_again import run_again
 from convtui.tui.textual_compat import is_open
 from convtui.tui.timers import call_once
-from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.widgets.keybar import KeyBar, KeyItem
 from convtui.tui.widgets.notice_line import NoticeLine
 
 if TYPE_CHECKING:
@@ -328,6 +328,15 @@ class PickerScreen(ActionScreen):
             "app.help",
         )
 
+    def footer_items(self) -> list[KeyItem]:
+        if not self._chooses():
+            return super().footer_items()
+        # The open list takes these keys itself.
+        return [
+            KeyItem("enter", "choose", ""),
+            KeyItem("esc", "close the list", ""),
+        ]
+
     def handlers(self) -> Iterable[Handler]:
         yield Handler("picker.start", self.start, self._enter_acts, self._enter_label)
         yield Handler("picker.next_field", self._next_field)
@@ -338,6 +347,12 @@ class PickerScreen(ActionScreen):
 
     def on_descendant_focus(self) -> None:
         self.refresh_footer()
+
+    def _chooses(self) -> bool:
+        """Whether the list of a field is open."""
+        from textual.widgets import Select
+
+        return any(select.expanded for select in self.query(Select))
 
     def _selected_run(self) -> RunSummary | None:
         """The selected run, while the list has the focus."""

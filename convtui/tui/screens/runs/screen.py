@@ -50,6 +50,25 @@ _REFILTER_TICKS = 10
 WIDE, LOW = 150, 20
 """Columns from which the preview is beside the list; lines below which there is none."""
 NARROW = 100
+_FOOTER = (
+    "runs.open",
+    "runs.again",
+    "runs.fold",
+    "search.open",
+    "runs.sort",
+    "runs.tag",
+    "runs.trash",
+    "runs.undo",
+    "runs.mark",
+    "runs.compare",
+    "profile.open",
+    "ab.open",
+    "warm.open",
+    "rehook.open",
+    "runs.preview",
+    "app.quit",
+    "app.help",
+)
 
 
 class RunsScreen(ActionScreen):
@@ -272,25 +291,11 @@ class RunsScreen(ActionScreen):
     # --- keys
 
     def footer_ids(self) -> Sequence[str]:
-        return (
-            "runs.open",
-            "runs.again",
-            "runs.fold",
-            "search.open",
-            "runs.sort",
-            "runs.tag",
-            "runs.trash",
-            "runs.undo",
-            "runs.mark",
-            "runs.compare",
-            "profile.open",
-            "ab.open",
-            "warm.open",
-            "rehook.open",
-            "runs.preview",
-            "app.quit",
-            "app.help",
-        )
+        if not self._listed.marked:
+            return _FOOTER
+        # What runs are marked for.
+        first = ("runs.open", "runs.mark", "runs.compare", "profile.open", "ab.open", "warm.open")
+        return tuple(dict.fromkeys((*first, *_FOOTER)))
 
     def enabled(self, action_id: str) -> bool:
         """Whether an action applies now; all do before the screen is mounted."""

@@ -16,6 +16,7 @@ from convtui.errors import ConvtuiError
 from convtui.filters.filter import parse
 from convtui.library.library import Library
 from convtui.secrets.redactor import Redactor
+from convtui.text.counts import counted
 from convtui.tui.documents.report import report_document
 from convtui.tui.screens.dialogs.questions import Choose
 from convtui.tui.screens.screen_context import ScreenContext
@@ -72,9 +73,13 @@ class TemplateBuilder:
         """Asks what of, then builds."""
         if self.running:
             return
+        self._context.open(BuildForm(self.of_what, _bad_name), self._asked)
+
+    @property
+    def of_what(self) -> str:
+        """Which runs a template is built of."""
         count = len(self._logs)
-        runs = f"{count:,} chosen run{'s' * (count != 1)}" if count else "all saved runs"
-        self._context.open(BuildForm(runs, _bad_name), self._asked)
+        return f"{counted(count, 'chosen run')}" if count else "all saved runs"
 
     def _asked(self, wishes: BuildOptions | None) -> None:
         if wishes is None:

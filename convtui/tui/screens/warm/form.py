@@ -26,10 +26,15 @@ _FIELDS: Final = (
     ("description", "what for", "", "for people"),
     ("tags", "tags", "", "words, with commas between them"),
     ("filter", "only runs", "", "a filter, such as ~provider desk & ~tool"),
-    ("min_messages", "messages", str(_RULES.min_messages), "that a run has at least"),
-    ("max_sessions", "most runs", str(_RULES.max_sessions), "that are used"),
-    ("max_error_rate", "error rate", f"{_RULES.max_error_rate:g}", "of a run at most, 0 to 1"),
-    ("min_success_rate", "success", f"{_RULES.min_success_rate:g}", "of a tool at least, 0 to 1"),
+    ("min_messages", "min messages", str(_RULES.min_messages), "that a run has at least"),
+    ("max_sessions", "max runs", str(_RULES.max_sessions), "that are used"),
+    ("max_error_rate", "max errors", f"{_RULES.max_error_rate:g}", "of a run at most, 0 to 1"),
+    (
+        "min_success_rate",
+        "min success",
+        f"{_RULES.min_success_rate:g}",
+        "of a tool at least, 0 to 1",
+    ),
     ("ended", "ended", "", "any; or kinds: completed, max_turns"),
 )
 
@@ -53,7 +58,7 @@ class BuildForm(ModalScreen[BuildOptions | None]):
     BuildForm > VerticalScroll { width: 72; max-width: 96%; height: auto; max-height: 96%;
                                  border: round $accent; background: $surface; padding: 0 1; }
     BuildForm Horizontal { height: 1; }
-    BuildForm .name { width: 12; height: 1; color: $text-muted; }
+    BuildForm .name { width: 14; height: 1; color: $text-muted; }
     BuildForm Input, BuildForm Input:focus { height: 1; border: none; padding: 0 1 0 0; width: 1fr;
                                              border-left: outer $field-edge;
                                              background: $panel; }

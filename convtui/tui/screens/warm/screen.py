@@ -118,7 +118,10 @@ class WarmScreen(PaneScreen):
         return entry is not None and entry.stored is not None
 
     def _stop_label(self) -> str:
-        return "stop" if self._builder.running else "preview" if self.differs else "back"
+        if self._builder.running:
+            return "stop"
+        shown = "preview" if self.selected is not None else "close report"
+        return shown if self.differs else "back"
 
     def compose(self) -> ComposeResult:
         """Title, progress, the list, the preview."""
@@ -192,7 +195,9 @@ class WarmScreen(PaneScreen):
     def _preview(self) -> None:
         entry = self._previewed = self.selected
         self._pane.show(
-            preview(entry) if entry is not None else nothing(self.keymap.shown("warm.build"))
+            preview(entry)
+            if entry is not None
+            else nothing(self.keymap.shown("warm.build"), self._builder.of_what)
         )
 
     # --- drawing

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from convtui.actions.registry import Keymap
 from convtui.tui.app import ConvtuiApp
-from convtui.tui.screens.compare.screen import CompareScreen
+from convtui.tui.screens.compare.screen import CompareScreen, title
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.runs.screen import RunsScreen
+from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.run_list import RunList
 from tests.builders.logs import USAGE, conversation, ending, header, session, turn, write_log
 from tests.tui.harness.sample import until
@@ -117,6 +119,21 @@ async def test_narrow_one_is_below_the_other(
         assert any("turns said 4 | 5" in line for line in lines)
 
 
+@pytest.mark.parametrize("width", [38, 58, 78, 118])
+@pytest.mark.parametrize("short", [False, True])
+@pytest.mark.parametrize("names", [("a", "b"), ("x" * 40, "b"), ("x" * 40, "y" * 40)])
+def test_the_title_names_both_and_the_difference(
+    names: tuple[str, str], width: int, short: bool
+) -> None:
+    said = ("difference 1 of 19", "")
+    lines = title(names, said, ", the first: turn 1:4, provider: text", width, short=short).plain
+    assert len(lines.splitlines()) <= (1 if short else 2)
+    assert all(cell_len(line) <= width for line in lines.splitlines())
+    assert "difference 1 of 19" in lines
+    assert f"A {names[0][:3]}" in lines
+    assert f"B {names[1][:3]}" in lines
+
+
 async def test_a_side_is_opened_at_its_turn(logs: tuple[Path, Path], tmp_path: Path) -> None:
     app = comparing(logs, tmp_path)
     async with app.run_test(size=(120, 36)) as pilot:
@@ -153,8 +170,16 @@ async def test_two_runs_are_marked_and_compared(logs: tuple[Path, Path], tmp_pat
         await pilot.press("m")
         await until(pilot, lambda: "marked A" in text(app))
         first = listed.marked[0]
+        keys = app.screen.query_one(KeyBar)
+        await until(
+            pilot,
+            lambda: (
+                [i.action for i in keys.items[1:4]] == ["runs.mark", "runs.compare", "profile.open"]
+            ),
+        )
         await pilot.press("m")
         await until(pilot, lambda: not listed.marked)
+        await until(pilot, lambda: keys.items[1].action == "runs.again")
         await pilot.press("m", "j", "C")
         await until(pilot, lambda: isinstance(app.screen, CompareScreen))
         await until(pilot, lambda: shown(app).comparison is not None)

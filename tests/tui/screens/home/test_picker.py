@@ -19,6 +19,8 @@ from convtui.tui.screens.home.picker import PickerScreen
 from convtui.tui.screens.home.recent_runs import RecentRuns
 from convtui.tui.screens.runs.screen import RunsScreen
 from convtui.tui.sources.run import WarmEngine
+from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.widgets.notice_line import NoticeLine
 from convtui.tui.widgets.run_list import RunList
 from tests.tui.harness.fake_handle import FakeHandle
 from tests.tui.harness.hands import hands_of
@@ -257,3 +259,22 @@ async def test_a_paste_into_a_field_starts_nothing(app: Picking) -> None:
         hands_of(app).rest()
         await pilot.press("enter")
         await until(pilot, lambda: app.started is not None)
+
+
+async def test_the_footer_says_the_keys_of_an_open_list_and_of_a_field(app: Picking) -> None:
+    def footer() -> dict[str, str]:
+        return {item.key: item.label for item in app.screen.query_one(KeyBar).items}
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(app, pilot)
+        select = app.screen.query_one("#persona", Select)
+        select.focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: footer() == {"enter": "choose", "esc": "close the list"})
+        await pilot.press("escape")
+        await until(pilot, lambda: not select.expanded and "tab" in footer())
+        app.screen.query_one("#provider", Input).focus()
+        await until(pilot, lambda: "^q" in footer())
+        await pilot.press("escape")
+        notices = app.screen.query_one(NoticeLine)
+        await until(pilot, lambda: "^q quits" in notices.render_line(0).text)

@@ -186,7 +186,10 @@ async def test_without_one_it_says_how_to_build_one(tmp_path: Path) -> None:
     app = screen_on(WarmStore(tmp_path / "none"), tmp_path)
     async with app.run_test(size=(60, 16)) as pilot:
         await until(pilot, lambda: "No warm template yet." in text(app))
-        assert "n builds one" in text(app)
+        assert "n builds one from all saved runs" in " ".join(text(app).split())
+        assert "q quit" in text(app)
+        assert "esc quit" not in text(app)
+        assert "esc back" not in text(app), "one key that leaves is enough"
         assert "d delete" not in text(app)
 
 
