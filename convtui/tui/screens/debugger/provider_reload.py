@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from convtui.errors import CommandRefused, ConvtuiError, EngineError
-from convtui.records.codec import RecordDict
 from convtui.text.boundary import visible_line
 from convtui.tui.drawing.palette import Palette
 from convtui.tui.screens.debugger.context import Attach, DebuggerContext
@@ -250,11 +249,11 @@ class ProviderReload:
             self._context.notify(f"Reloaded. Turn {reloaded.address}: {words}")
             return
         spec, python = run.spec, run.python
-        hold = _number(self._conversation.hold)
+        hold = self._conversation.hold
 
         def press(key: str | None) -> None:
             # What the key answers must be what was held when the page was opened.
-            if key and _number(self._conversation.hold) == hold:
+            if key and self._conversation.hold == hold:
                 self._press(key)
 
         self._context.open(
@@ -297,7 +296,3 @@ class ProviderReload:
         finally:
             self._conversation.busy_with = ""
             self._attach(run)
-
-
-def _number(hold: RecordDict | None) -> object:
-    return (hold or {}).get("hold")

@@ -73,10 +73,10 @@ def session_end(session: Session, width: int) -> list[Span]:
     parts: list[Span] = [
         (words if words.startswith("ended ") else f"ended: {words}", f"{role} bold")
     ]
-    if ending.get("signal"):
-        parts.append((f"signal {visible_line(str(ending['signal']), 40)}", "signal"))
     reason = visible_line(str(ending.get("reason") or ""), 200)
-    if reason and reason != f"signal {ending.get('signal')}":
+    if ending.get("signal") and visible_line(str(ending["signal"]), 200) not in reason:
+        parts.append((f"signal {visible_line(str(ending['signal']), 40)}", "signal"))
+    if reason:
         parts.append((reason, "muted"))
     return rule(parts, width)
 
