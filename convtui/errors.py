@@ -390,12 +390,25 @@ class ToolFailure(Exception):
 
 
 _NEAR = 0.65
+_SLIP = 0.86
+"""How alike two names are that differ by a slip of the finger only."""
 _MOST_MEANT = 6
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name most like `name`, or None when none is like it."""
     return next(iter(_meant(name, list(known))), None)
+
+
+def misspelled(name: str, known: Iterable[str]) -> str | None:
+    """The known name of which `name` is a misspelling, or None.
+
+    For names that may be right as they are, as a method beside the hooks: that something begins
+    like a known name, or is somewhat like it, is no reason to suspect it.
+    """
+    folded = {_folded(each): each for each in known}
+    close = difflib.get_close_matches(_folded(name), folded, n=1, cutoff=_SLIP)
+    return folded[close[0]] if close else None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -421,8 +434,8 @@ def _meant(name: str, known: list[str]) -> list[str]:
 
 
 def _folded(name: str) -> str:
-    # The dashes that all flags have in common make none of them alike.
-    return name.lstrip("-").casefold().replace("_", "-").replace(".", "-")
+    # What all flags, and all private names, begin with makes none of them alike.
+    return name.strip("_").lstrip("-").casefold().replace("_", "-").replace(".", "-")
 
 
 def _beginnings(name: str, length: int) -> set[str]:

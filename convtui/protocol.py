@@ -63,9 +63,11 @@ class Kind(IntEnum):
     `preview`."""
     REHOOKED = 11
     """What the new hooks make of one log: `{log, error}` for one that cannot be read, else `{log,
-    id, persona, turns, changed, counterfactual, seeded, by_hand, damaged, endings}`. `turns` are
-    the replies that went through, `[session, turn, attempt]`; `changed` those of which something
-    differs: `{session, turn, attempt, kinds, by_hand, raw, before, after, error, counterfactual}`.
+    id, persona, turns, changed, counterfactual, diverged, seeded, by_hand, damaged, endings}`.
+    `turns` are the replies that went through, `[session, turn, attempt]`; `changed` those of which
+    something differs: `{session, turn, attempt, kinds, by_hand, raw, before, after, error,
+    counterfactual}`. `diverged` has for each session with another outcome, after which it might
+    have gone otherwise, `[session, seq of the first, number of counterfactual turns]`.
     Of a preview it is `{raw, before, after, error, failed}`; see `engine.preview`.
     """
     # screen to engine
@@ -250,6 +252,8 @@ class ContinueFrom:
     """The stage at which it stood; those before it are passed without holding."""
     restored_by: str | None = None
     """How the provider was last brought to an earlier point, where the parent log may not say."""
+    stepped: bool = False
+    """Whether it stood there after a step, not because it was paused."""
     stop: bool = False
     """Whether nothing is said in the new log: it only stands where the conversation goes on."""
 
@@ -275,6 +279,8 @@ class RehookSpec:
     """Replies that have ended an engine before, `{log, reply, error}`: not tried again."""
     setup: bool = False
     """Whether `setup()` is called before, and `cleanup()` after."""
+    until: list[int | None] = field(default_factory=list)
+    """For each log the last record that counts, None for all; empty where all logs are whole."""
 
 
 @dataclass(slots=True)

@@ -136,15 +136,15 @@ class Story:
     async def found_and_fixed(self) -> None:
         """The live conversation: held, mended, loaded again, gone on with."""
         press, app = self.pilot.press, self.app
-        await self.shows("breakpoint 1: ~signal", "held here")
+        await self.shows("breakpoint 1: ~signal", "held at signals")
         app.clear_notifications()
         await self.picture("Held by a breakpoint on ~signal: “goodbye”, inside a sentence")
         for _ in range(4):
             await press("s")
             await self.pilot.pause(0.1)
-            if (app.screen.hold or {}).get("reason") == "ending":
+            if (app.screen.conversation.hold or {}).get("reason") == "ending":
                 break
-        await self.shows("HELD at 1:4 terminate")
+        await self.shows("1:4 terminate", "HELD")
         app.clear_notifications()
         await self.picture("Stepped on, stage by stage: this word would end the conversation")
         self.provider.write_text(with_the_fix(self.provider.read_text()))
@@ -155,7 +155,7 @@ class Story:
         await self.shows("OLD", "NEW", "Changed: signals")
         await self.picture("R: the same reply through the old and the new code, no model call")
         await press("escape")
-        await until(self.pilot, lambda: app.screen.hold is not None)
+        await until(self.pilot, lambda: app.screen.conversation.hold is not None)
         app.clear_notifications()
         await press("space")
         await self.shows("Great, thanks.", "You are welcome", "HELD")
@@ -172,7 +172,7 @@ class Story:
 async def play(folder: Path) -> list[tuple[str, str]]:
     """The whole story as captions and pictures."""
     from convtui.config.settings import load_config
-    from convtui.tui.app import ConvtuiApp, debugger
+    from convtui.tui.app import ConvtuiApp
     from convtui.tui.screens.rehook.screen import RehookScreen
 
     provider = folder / PROVIDER.name
@@ -186,7 +186,7 @@ async def play(folder: Path) -> list[tuple[str, str]]:
         wire="off",
         watched=True,
     )
-    app = ConvtuiApp(lambda app: debugger(app, spec), config=config)
+    app = ConvtuiApp(lambda app: app.runs.debugger(spec), config=config)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         story = Story(app, pilot, provider)
         await story.found_and_fixed()

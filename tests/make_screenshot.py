@@ -22,12 +22,12 @@ async def draw(home: Path) -> str:
     """The picture as SVG."""
     from convtui.config.settings import load_config
     from convtui.transcript.fold import Flag
-    from convtui.tui.app import ConvtuiApp, recording
+    from convtui.tui.app import ConvtuiApp
     from convtui.tui.screens.debugger.screen import DebuggerScreen
     from tests.tui.harness.sample import until
 
     config = load_config({}, {"CONVTUI_HOME": str(home)}, home)
-    app = ConvtuiApp(lambda app: recording(app, LOG), config=config)
+    app = ConvtuiApp(lambda app: app.runs.recording(LOG), config=config)
     async with app.run_test(size=SIZE) as pilot:
         screen = app.screen
         assert isinstance(screen, DebuggerScreen)

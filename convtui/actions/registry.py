@@ -3,7 +3,8 @@
 So is the key table of the manual. A context is where the keys of an action apply. `live`, `held`
 and `replay` are the three states of the debugger; `dead` is added when its engine has died;
 `take_over` is the input at its bottom, `search` a search with highlighted matches, `inspector` an
-inspector with the focus and something to unfold, `overlay` anything over a screen.
+inspector with the focus and something to unfold, `outline` an outline with the focus, `overlay`
+anything over a screen.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ ARMS = frozenset({"arms"})
 TAKE_OVER = frozenset({"take_over"})
 SEARCH = frozenset({"search"})
 INSPECTOR = frozenset({"inspector"})
+OUTLINE = frozenset({"outline"})
 OVERLAY = frozenset({"overlay"})
 SCREENS = DEBUGGER | PICKER | RUNS | COMPARE | REHOOK | PROFILE | WARM | ARMS
 PANES = DEBUGGER | REHOOK | PROFILE | WARM | ARMS
@@ -49,6 +51,7 @@ CONTEXTS = (
     "take_over",
     "search",
     "inspector",
+    "outline",
     "runs",
     "compare",
     "rehook",
@@ -64,9 +67,9 @@ _NUMBERED_CHOICE = re.compile(r"hold\.choice_\d")
 _TAB = re.compile(r"inspector\.tab_(\d+)")
 
 _SHOWS = (
-    "move.", "view.", "inspector.", "search.", "replay.", "copy.", "compare.", "context.view",
-    "picker.next", "picker.previous", "runs.fold", "runs.tree", "library.", "app.help",
-    "app.manual", "app.palette", "app.notices", "app.theme", "app.back",
+    "move.", "view.", "inspector.", "outline.", "search.", "replay.", "copy.", "compare.",
+    "context.view", "picker.next", "picker.previous", "runs.fold", "runs.tree", "library.",
+    "app.help", "app.manual", "app.palette", "app.notices", "app.theme", "app.back",
 )  # fmt: skip
 
 _TAKEN_BY_INPUTS = frozenset({"space", "left", "right", "home", "end", "delete", "backspace"})
@@ -446,7 +449,7 @@ def _actions() -> Iterator[Action]:
     yield Action("view.follow", ("F",), "follow", "Follow the newest turn.", group, DEBUGGER)
     yield Action(
         "view.outline",
-        (),
+        ("ctrl+b",),
         "outline",
         "Move in the outline of sessions and branches, or back in the transcript.",
         group,
@@ -491,6 +494,37 @@ def _actions() -> Iterator[Action]:
         "Go to the previous event of interest.",
         group,
         DEBUGGER,
+    )
+
+    group = "Outline"
+    yield Action("outline.up", ("up", "k"), "up", "Go to the row above.", group, OUTLINE)
+    yield Action("outline.down", ("down", "j"), "down", "Go to the row below.", group, OUTLINE)
+    yield Action(
+        "outline.left",
+        ("left",),
+        "turn before",
+        "Select the turn before in the session, then its heading; fold the session there.",
+        group,
+        OUTLINE,
+    )
+    yield Action(
+        "outline.right",
+        ("right",),
+        "turn after",
+        "Select the turn after in the session; unfold the session at its heading.",
+        group,
+        OUTLINE,
+    )
+    yield Action(
+        "outline.open",
+        ("enter",),
+        "open",
+        "Open the branch, fold or unfold the session, or go to the turn in the transcript.",
+        group,
+        OUTLINE,
+    )
+    yield Action(
+        "outline.leave", ("escape",), "transcript", "Go back to the transcript.", group, OUTLINE
     )
 
     group = "Search"

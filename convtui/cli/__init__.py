@@ -101,10 +101,17 @@ def commands(ctx: click.Context, theme: str | None) -> Any:
 
         return pick(theme)
     if theme is not None:
-        raise UsageError(
-            f"--theme goes behind the command: convtui {ctx.invoked_subcommand} --theme {theme}"
-        )
+        ctx.default_map = {ctx.invoked_subcommand: _with_theme(ctx, theme)}
     return None
+
+
+def _with_theme(ctx: click.Context, theme: str) -> dict[str, str]:
+    """The theme as the default of the command's own flag. Raises `UsageError` without one."""
+    name = ctx.invoked_subcommand or ""
+    command = commands.get_command(ctx, name)
+    if command is not None and all(flag.name != "theme" for flag in command.params):
+        raise UsageError(f"--theme is for the screen, and `convtui {name}` has none")
+    return {"theme": theme}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

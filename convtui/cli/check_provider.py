@@ -19,7 +19,7 @@ def check_provider(spec: str, *, quiet: bool = False) -> tuple[list[Problem], in
     """
     from convtui.client.engine_client import inspect_provider
     from convtui.protocol import StartSpec
-    from convtui.scenario.scenario import merge_flags
+    from convtui.scenario.merge import merge_flags
 
     scenario = merge_flags(None, {"provider": spec, "persona": "demo"})
     start = StartSpec(scenario=scenario.for_engine(), out_dir=".")

@@ -141,7 +141,7 @@ def _say_once(message: str) -> None:
 
 def use_color(stream: Any, setting: str = "auto", *, plain: bool = False) -> bool:
     """Whether output is coloured: by the setting, then by the terminal and NO_COLOR."""
-    from convtui.printing.printer import wants_color
+    from convtui.printing.wording import wants_color
 
     if setting == "never" or plain:
         return False
@@ -152,8 +152,8 @@ def use_color(stream: Any, setting: str = "auto", *, plain: bool = False) -> boo
 
 def report_printer(setting: str = "never", *, ascii_only: bool = False) -> ReportPrinter:
     """A printer of reports on standard output, in its width; `setting` is that of `color`."""
-    from convtui.printing.printer import terminal_width
     from convtui.printing.report_printer import ReportPrinter
+    from convtui.printing.wording import terminal_width
 
     color = use_color(sys.stdout, setting)
     return ReportPrinter(

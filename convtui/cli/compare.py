@@ -120,7 +120,7 @@ def _on_screen(log_a: str, log_b: str, theme: str | None) -> int | None:
     if not has_screen():
         no_screen("the comparison is printed")
         return None
-    from convtui.tui.app import run_compare
+    from convtui.tui.launch import run_compare
 
     return run_compare(Path(log_a), Path(log_b), config=settings(theme=theme))
 

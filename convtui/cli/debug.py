@@ -43,7 +43,7 @@ def command(scenario: str | None, paused: bool, **flags: Any) -> int:
         instead = "this runs without one, as `convtui run` does"
         return run_headless(scenario, flags, no_screen=instead)
     from convtui.cli.start import plan
-    from convtui.tui.app import run_debug
+    from convtui.tui.launch import run_debug
 
     planned = plan(scenario, flags, watched=True, paused=paused)
     return run_debug(planned.spec, config=planned.config, python=planned.python)

@@ -24,7 +24,7 @@ def command(speed: float, paused: bool, out: str | None, theme: str | None) -> i
         return run_headless(None, flags, no_screen=instead)
     from convtui.cli.common import settings
     from convtui.protocol import StartSpec
-    from convtui.tui.app import run_debug
+    from convtui.tui.launch import run_debug
 
     config = settings(out_dir=out, theme=theme)
 

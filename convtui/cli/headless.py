@@ -230,7 +230,7 @@ def summary(transcript: Transcript, log: Path | None, code: int) -> dict[str, An
 def printer(*, as_json: bool, debug: bool, color_setting: str = "auto") -> Printer:
     """A printer for a live run: turns on standard output, progress and stages on standard error."""
     from convtui.cli.common import use_color
-    from convtui.printing.printer import terminal_width
+    from convtui.printing.wording import terminal_width
 
     return Printer(
         None if as_json else sys.stdout,

@@ -310,9 +310,9 @@ def _print(listed: list[Listed], damage: list[Finding], *, as_json: bool) -> Non
 
 def _row(one: Listed) -> Iterator[str]:
     yield one.id
-    yield f"{one.created_at:%Y-%m-%d %H:%M}" if one.created_at is not None else "unknown"
+    yield f"{one.created_at:%Y-%m-%d %H:%M}" if one.created_at is not None else "-"
     yield one.source
-    yield "unknown" if one.messages is None else str(one.messages)
+    yield "-" if one.messages is None else str(one.messages)
     yield one.ended or "open"
     yield one.model
     relation = f"({one.relation} of {one.parent}) " if one.relation else ""

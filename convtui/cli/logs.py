@@ -15,7 +15,7 @@ def log_named(word: str, out: str | None = None) -> str:
     Raises `LogError`.
     """
     path = as_path(word)
-    return str(find_log(word, _folders(out)) if path is None else path)
+    return str(find_log(word, log_folders(out)) if path is None else path)
 
 
 def logs_named(words: Sequence[str], out: str | None = None) -> list[str]:
@@ -25,7 +25,7 @@ def logs_named(words: Sequence[str], out: str | None = None) -> list[str]:
 
 def log_or_filter(word: str, out: str | None = None) -> str | None:
     """The path of the log that `word` names; None for a filter. Raises `LogError`."""
-    path = names_log(word, _folders(out))
+    path = names_log(word, log_folders(out))
     return None if path is None else str(path)
 
 
@@ -37,7 +37,7 @@ def is_folder(word: str) -> bool:
         return False
 
 
-def _folders(out: str | None) -> list[Path]:
+def log_folders(out: str | None) -> list[Path]:
     """Where saved runs are looked for: in the folder that is named, then in the usual one."""
     folders = [settings(out_dir=out).runs_dir, settings().runs_dir]
     return list(dict.fromkeys(folders))

@@ -13,6 +13,6 @@ def pick(theme: str | None = None) -> int:
             "no terminal to draw the picker on; `convtui run SCENARIO` needs none,"
             " `convtui --help` lists the commands"
         )
-    from convtui.tui.app import run_picker
+    from convtui.tui.launch import run_picker
 
     return run_picker(config=settings(theme=theme))

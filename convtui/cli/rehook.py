@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     "rehook",
     epilog=example(
         "convtui rehook runs/ --provider my_provider.py:Bot",
-        "convtui rehook run.jsonl --provider my_provider.py:Bot --diff",
+        "convtui rehook last --provider my_provider.py:Bot --diff",
         "convtui rehook runs/ --provider my_provider.py:Bot --only '~signal' --junit rehook.xml",
     ),
 )
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 @click.option("--provider", metavar="SPEC", help="Whose hooks: file.py:Name, package.module:Name.")
 @click.option("--diff", is_flag=True, help="Below each change the words that differ.")
 @click.option("--only", default="", metavar="FILTER", help="Only turns that match.")
+@click.option("--own", is_flag=True, help="Without what branches have from their parents.")
 @click.option("--junit", metavar="FILE", help="A report in JUnit XML, for CI.")
 @click.option("--setup", is_flag=True, help="Call setup() before the first hook.")
 @click.option("--timeout", type=float, default=10.0, metavar="SECONDS", show_default=True,
@@ -53,6 +54,7 @@ def command(
     provider: str | None,
     diff: bool,
     only: str,
+    own: bool,
     junit: str | None,
     setup: bool,
     timeout: float,
@@ -63,10 +65,11 @@ def command(
 ) -> int:
     """Runs a provider's hooks over the raw replies of saved runs; no model is called.
 
-    LOG is a log or a folder of logs. Only the provider's replies are run again, with the rules of
-    each log's scenario; the simulated user's are not. What comes after the first change of a
-    session is marked: said after that, it might never have been. Only the code that --provider
-    names is loaded, never what a log names.
+    LOG is a log or a folder of logs. What a branch has from its parents is read in their logs, up
+    to where it continues them; each reply counts once, also where a parent is named as well. Only
+    the provider's replies are run again, with the rules of each log's scenario; the simulated
+    user's are not. What comes after the first change of a session is marked: said after that, it
+    might never have been. Only the code that --provider names is loaded, never what a log names.
 
     Exit code 0 when nothing changed, 1 when something did, 2 when it could not be found out, 130
     when ctrl+c stopped it; what was done by then is told.
@@ -82,20 +85,22 @@ def command(
         say("convtui: no logs there: nothing to rehook")
     from convtui.analysis.rehook.rehook_process import Rehooked, rehook_logs
     from convtui.analysis.rehook.report import Pace, RehookReport
+    from convtui.analysis.rehook.sources import sources_of
 
-    bar, pace = Bar(), Pace(len(paths))
-    result = Rehooked(list(paths))
+    sources = sources_of(paths, own=own)
+    bar, pace = Bar(), Pace(len(sources))
+    result = Rehooked(sources)
     interrupted = False
     try:
         asyncio.run(
             rehook_logs(
                 start,
-                paths,
+                sources,
                 only=only,
                 setup=setup,
                 timeout=timeout,
                 python=interpreter,
-                progress=lambda done, replies: bar(done, len(paths), pace(done, replies)),
+                progress=lambda done, replies: bar(done, len(sources), pace(done, replies)),
                 into=result,
             )
         )

@@ -36,7 +36,7 @@ def command(log: str, at: str | None, speed: float | None, theme: str | None) ->
         no_screen("the log is printed, as `convtui show` does")
         return show_log(log)
     from convtui.cli.common import settings
-    from convtui.tui.app import run_replay
+    from convtui.tui.launch import run_replay
 
     config = settings(speed=speed, theme=theme)
     return run_replay(Path(log), config=config, at=address, speed=config.speed)

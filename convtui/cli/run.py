@@ -136,8 +136,10 @@ def run_headless(
     sys.stdout.flush()
     if log is not None:
         if not as_json and code in (3, 130):
-            from convtui.printing.parting import go_on_with
+            from convtui.printing.parting import go_on_lines
+            from convtui.printing.wording import terminal_width
 
-            say(go_on_with(log))
+            for line in go_on_lines(log, width=terminal_width(sys.stderr)):
+                say(line)
         say(str(log))
     return worst

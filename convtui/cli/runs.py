@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     "order",
     metavar="KEY",
     help="when, written, name, persona, provider, ending, turns, sessions, discarded, duration,"
-    " tokens, cost, latency or size; with a - before it the most first.",
+    " tokens, cost, latency or size; with a - before it the most first. Else -when.",
 )
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), help="At most so many rows.")
 @click.option("--all", "every", is_flag=True, help="Branches as rows of their own.")
@@ -73,16 +74,19 @@ def command(
 ) -> int:
     """Lists saved runs, newest first; a FILTER asks about the runs and about their turns.
 
-    A run and its branches (rewound, reloaded, resumed, ...) are one row; --all and --tree show all.
-    With --tag, --untag or --trash what is found is changed; LOG names single runs.
+    They are sorted by when they began; `last` is the first. A run and its branches (rewound,
+    reloaded, resumed, ...) are one row; --all and --tree show all. With --tag, --untag or --trash
+    what is found is changed; LOG names single runs.
     """
     if every and tree:
         raise UsageError("--all and --tree exclude each other: --tree shows all runs")
-    actions = {"--tag": tags, "--untag": untags, "--trash": trash, "--trashed": trashed,
+    lists = {"--sort": order, "--limit": limit, "--all": every, "--tree": tree}
+    selects = {"--name": name, "--since": since, "--ended": ended}
+    changes = {"--tag": tags, "--untag": untags, "--trash": trash, "--trashed": trashed,
                "--restore": restore}  # fmt: skip
-    chosen = [flag for flag, given in actions.items() if given]
-    if len(chosen) > 1 and set(chosen) != {"--tag", "--untag"}:
-        raise UsageError(f"{' and '.join(chosen)} exclude each other")
+    chosen = [flag for flag, given in changes.items() if given]
+    if chosen:
+        _check(chosen, lists, selects, arguments)
     if yes and not trash:
         raise UsageError("--yes answers the question of --trash: without it, nothing is asked")
     config = settings(out_dir=out)
@@ -92,6 +96,9 @@ def command(
         if restore:
             return restore_runs(config.paths.trash_dir, arguments, as_json=as_json)
         return list_trash(config.paths.trash_dir, as_json=as_json)
+    from convtui.library.run_order import NEWEST
+
+    order = order or NEWEST
     wanted = Selection.of(config.runs_dir, arguments, name, since, ended)
     matches, everything = wanted.find(order)
     if chosen:
@@ -116,6 +123,28 @@ def command(
         return 0
     print_rows(matches, everything, order, limit, every=every, tree=tree)
     return 0
+
+
+def _check(
+    chosen: list[str],
+    lists: Mapping[str, object],
+    selects: Mapping[str, object],
+    arguments: tuple[str, ...],
+) -> None:
+    """Refuses changes that exclude each other, and flags that do nothing beside them."""
+    if len(chosen) > 1 and set(chosen) != {"--tag", "--untag"}:
+        raise UsageError(f"{' and '.join(chosen)} exclude each other")
+    change = chosen[0]
+    flags, why = dict(lists), "everything that is found is changed"
+    if change == "--trashed":
+        flags |= {**selects, "an argument": arguments}
+        why = "the whole trash is listed"
+    elif change == "--restore":
+        flags |= selects
+        why = "name the logs to put back"
+    idle = next((flag for flag, given in flags.items() if given), None)
+    if idle is not None:
+        raise UsageError(f"{idle} does nothing with {change}: {why}")
 
 
 @dataclass(slots=True)
@@ -164,21 +193,19 @@ class Selection:
         chosen = (self.expression, self.name, self.since, self.ended)
         return not self.logs and all(value is None for value in chosen)
 
-    def find(self, order: str | None) -> tuple[list[RunSummary], list[RunSummary]]:
+    def find(self, order: str) -> tuple[list[RunSummary], list[RunSummary]]:
         """The selected runs and all runs, in `order`; named logs in the order given."""
         from convtui.cli.progress import Bar
         from convtui.filters.filter import parse
-        from convtui.library.run_order import NEWEST, parse_order, sort_runs
+        from convtui.library.run_order import parse_order, sort_runs
         from convtui.log.run_summary import summarise
 
-        parse_order(order or NEWEST)
+        parse_order(order)
         filter_ = parse(self.expression) if self.expression is not None else None
         bar = Bar("reading runs")
         try:
             about_turns = filter_ is not None and filter_.about_turns
-            everything = self.library.runs(turns=about_turns, progress=bar)
-            if order is not None:
-                everything = sort_runs(everything, order)
+            everything = sort_runs(self.library.runs(turns=about_turns, progress=bar), order)
             matches = everything
             if self.logs:
                 by_path = {str(run.path.absolute()): run for run in everything}
@@ -233,8 +260,13 @@ def _since(text: str) -> datetime:
 
 
 def _kind(text: str) -> str:
-    """A kind of ending as logs have it: `max turns`, as the list says it, is `max_turns`."""
-    return text.strip().replace(" ", "_").replace("-", "_")
+    """A kind of ending as logs have it: `turn limit`, as the list says it, is `max_turns`."""
+    from convtui.records.codec import TerminationKind
+    from convtui.transcript.ending_words import short_ending
+
+    words = text.strip().casefold().replace("_", " ").replace("-", " ")
+    kinds = {short_ending(kind): kind for kind in get_args(TerminationKind)}
+    return kinds.get(words) or words.replace(" ", "_")
 
 
 def _known_ending(kind: str) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from convtui.cli.common import print_json, say, table
+from convtui.cli.common import echo, print_json, say, table
+from convtui.cli.runs_columns import RunLine, list_lines
 from convtui.errors import ConvtuiError
+from convtui.log.run_summary import short_id
 from convtui.scenario.provider_spec import parse_provider_spec
 from convtui.text.counts import counted
-from convtui.transcript.ending_words import kind_words
+from convtui.transcript.ending_words import short_ending
 
 if TYPE_CHECKING:
     from convtui.library.families import RunNode
@@ -48,20 +52,20 @@ def _elsewhere(matches: list[RunSummary], everything: list[RunSummary]) -> list[
 def print_rows(
     matches: list[RunSummary],
     everything: list[RunSummary],
-    order: str | None,
+    order: str,
     limit: int | None,
     *,
     every: bool,
     tree: bool,
 ) -> None:
     if every:
-        rows = [(run, run.name) for run in matches[:limit]]
+        rows = [_Row(run) for run in matches[:limit]]
         count = len(matches)
     else:
-        from convtui.library.families import families, only
+        from convtui.library.families import only, sorted_families
 
         paths = {run.file for run in matches}
-        shown = families([*everything, *_elsewhere(matches, everything)])
+        shown = sorted_families([*everything, *_elsewhere(matches, everything)], order)
         if len(matches) < len(everything):
             shown = only(shown, lambda run: run.file in paths)
         if tree:
@@ -75,49 +79,76 @@ def print_rows(
         say(f"{count - limit:,} more; without --limit all are listed")
 
 
-def _as_tree(shown: list[RunNode]) -> list[tuple[RunSummary, str]]:
+@dataclass(frozen=True, slots=True)
+class _Row:
+    run: RunSummary
+    notes: str = ""
+    guide: str = ""
+    newest: RunSummary | None = None
+    """The run of its family that began last, whose time a family's one row shows."""
+
+
+def _as_tree(shown: list[RunNode]) -> list[_Row]:
     from convtui.library.families import guides
 
     rows = []
     for guide, branch in guides(shown):
         how = branch.origin()
-        rows.append((branch.run, f"{guide}{branch.run.name}{f' ({how})' if how else ''}"))
+        rows.append(_Row(branch.run, f" ({how})" if how else "", guide))
     return rows
 
 
-def _folded(root: RunNode, matches: set[str]) -> tuple[RunSummary, str]:
+def _folded(root: RunNode, matches: set[str]) -> _Row:
     """The one row of a family: its root, and the number of its branches that match."""
-    name = root.run.name
     if not root.size:
-        return root.run, name
+        return _Row(root.run)
     from convtui.library.families import walk
 
     branches = sum(branch.run.file in matches for branch in walk([root])) - (
         root.run.file in matches
     )
     newest = root.newest or root.run
-    last = "" if newest is root.run else f", the newest {kind_words(newest.state)}"
-    return root.run, f"{name} ({counted(branches, 'branch', 'branches')}{last})"
+    last = "" if newest is root.run else f", the newest {short_ending(newest.state)}"
+    notes = f" ({counted(branches, 'branch', 'branches')}{last})"
+    return _Row(root.run, notes, newest=newest)
 
 
 _SHOWN_ANYWAY = ("when", "persona", "provider", "turns", "ending", "name")
 
 
-def _print(shown: list[tuple[RunSummary, str]], order: str | None) -> None:
-    key = (order or "").removeprefix("-")
+def _print(shown: list[_Row], order: str) -> None:
+    from convtui.printing.wording import terminal_width
+
+    key = order.removeprefix("-")
     extra = [key] if key and key not in _SHOWN_ANYWAY else []
-    rows: list[list[str]] = [
-        ["WHEN", "PERSONA → PROVIDER", "TURNS", "ENDING", *map(str.upper, extra), "LOG"]
-    ]
-    for run, name in shown:
-        who = f"{run.persona} → {_short_provider(run.provider)}" if run.persona else "?"
-        turns = "?" if run.turns is None else str(run.turns)
-        state = f"damaged: {run.damaged}" if run.damaged else kind_words(run.state)
-        tags = f" #{' #'.join(run.tags)}" if run.tags else ""
-        figures = [_figure(run, column) for column in extra]
-        began = when(run).strftime("%Y-%m-%d %H:%M")
-        rows.append([began, who, turns, state, *figures, name + tags])
+    titles = [name.upper() for name in extra]
+    lines = [_line(row, extra) for row in shown]
+    width = terminal_width(sys.stdout)
+    if width is not None:
+        for line in list_lines(lines, titles, width):
+            echo(line)
+        return
+    rows = [["WHEN", "PERSONA → PROVIDER", "TURNS", "ENDING", *titles, "LOG"]]
+    for run in lines:
+        began = run.began.strftime("%Y-%m-%d %H:%M")
+        log = f"{run.guide}{run.name}{run.notes}"
+        rows.append([began, run.who, run.turns, run.state, *run.figures, log])
     table(rows)
+
+
+def _line(row: _Row, extra: list[str]) -> RunLine:
+    run = row.run
+    return RunLine(
+        began=when(row.newest or run),
+        who=f"{run.persona} → {_short_provider(run.provider)}" if run.persona else "?",
+        turns="?" if run.turns is None else str(run.turns),
+        state=f"damaged: {run.damaged}" if run.damaged else short_ending(run.state),
+        name=run.name,
+        id=short_id(run.id),
+        guide=row.guide,
+        notes=row.notes + (f" #{' #'.join(run.tags)}" if run.tags else ""),
+        figures=[_figure(run, column) for column in extra],
+    )
 
 
 def _short_provider(spec: str) -> str:

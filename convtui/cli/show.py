@@ -38,7 +38,8 @@ def show_log(path: str, *, plain: bool = False, debug: bool = False, as_json: bo
     """Prints a log as `convtui show` does; returns the exit code. Raises `LogError`."""
     from convtui.log.parents import parent_problem
     from convtui.log.reader import open_log
-    from convtui.printing.printer import folded, print_findings, print_log, terminal_width
+    from convtui.printing.logs import folded, print_findings, print_log
+    from convtui.printing.wording import terminal_width
 
     with open_log(log_named(path)) as log:
         problem = parent_problem(log.transcript.header, log.path)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from convtui.cli.common import say, settings
-from convtui.cli.logs import log_named
+from convtui.cli.logs import log_folders, log_named
 from convtui.config.settings import Config
 from convtui.errors import FileError, FilterError, UsageError
+from convtui.library.recorded_provider import with_recorded
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.scenario.flags import keys_set_by
+from convtui.scenario.merge import merge_flags
 from convtui.scenario.model_names import model_problem
 from convtui.scenario.provider_spec import parse_provider_spec
-from convtui.scenario.scenario import Scenario, merge_flags
+from convtui.scenario.scenario import Scenario
 from convtui.scenario.unused_settings import takes_params
 from convtui.trust.recorded import recorded_scenario
 from convtui.trust.rules import vouched_folders, vouched_for
@@ -66,7 +68,7 @@ def plan(
         notes += _waza_choices(waza, flags, provider)
     for note in notes:
         say(f"convtui: {note}")
-    scenario = with_recorded(scenario, flags.get("out"))
+    scenario = with_recorded(scenario, log_folders(flags.get("out")))
     check_breakpoints(scenario)
     if parent is None:
         check_warm(scenario)
@@ -170,20 +172,6 @@ def _check_default(config: Config) -> None:
     problem = model_problem(config.provider) if config.provider else None
     if problem is not None and parse_provider_spec(config.provider or "").kind == "litellm":
         raise UsageError(f"{config.origin('provider')}: provider: {problem}")
-
-
-def with_recorded(scenario: Scenario, out: str | None = None) -> Scenario:
-    """The scenario with the path of a recorded provider's log, where it was named as runs are.
-
-    Raises `LogError`.
-    """
-    spec = scenario.provider.spec
-    log = Path(spec.target)
-    if spec.kind != "recorded" or log.is_file() or log.parent not in (scenario.base, Path.cwd()):
-        return scenario
-    use = str(replace(spec, target=log_named(log.name, out)))
-    provider = scenario.provider.model_copy(update={"use": use})
-    return scenario.model_copy(update={"provider": provider})
 
 
 def check_breakpoints(scenario: Scenario) -> None:

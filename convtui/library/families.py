@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from convtui.library.run_order import sort_runs
 from convtui.log.run_summary import RunSummary, list_runs, summarise
 
 _FOLDERS = 8
@@ -26,7 +27,7 @@ class RunNode:
     size: int = 0
     """How many runs go back to it."""
     newest: RunSummary | None = None
-    """The run of its family that was written last; itself, where nothing continues it."""
+    """The run of its family that began last; itself, where nothing continues it."""
 
     @property
     def orphan(self) -> bool:
@@ -68,11 +69,23 @@ def families(runs: Iterable[RunSummary]) -> list[RunNode]:
             for child in branch.children:
                 branch.size += child.size + 1
             candidates = [branch.run, *(child.newest or child.run for child in branch.children)]
-            branch.newest = max(candidates, key=lambda run: run.modified)
+            branch.newest = max(candidates, key=lambda run: (run.when, run.modified))
         for branch in walk([everything[root]]):
             for child in branch.children:
                 child.depth = branch.depth + 1
     return [everything[index] for index in sorted(roots, key=rank.__getitem__)]
+
+
+def sorted_families(runs: Iterable[RunSummary], order: str) -> list[RunNode]:
+    """The families of runs in an order of `run_order`, by what the one row of a family shows.
+
+    That is when its newest run began, and of anything else the root's value.
+    """
+    by_age = order.removeprefix("-") == "when"
+    roots = families(sort_runs(list(runs), order))
+    shown = {id((root.newest or root.run) if by_age else root.run): root for root in roots}
+    rows = [(root.newest or root.run) if by_age else root.run for root in roots]
+    return [shown[id(run)] for run in sort_runs(rows, order)]
 
 
 def family_of(path: Path) -> RunNode | None:

@@ -168,7 +168,7 @@ class Index:
         progress: Progress | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> list[RunSummary]:
-        """Every run, newest first, after the index was updated from the folder.
+        """Every run, the last written first, after the index was updated from the folder.
 
         With `turns` the turns of every run are indexed too. `progress` is called after each run
         that was read, `stop` before.

@@ -86,13 +86,15 @@ def stat_of(path: Path) -> tuple[int, int]:
 def read_run(path: Path, *, turns: bool) -> RunRows:
     """One run from its log and its notes, with or without its turns; damage raises nothing.
 
+    A log without a trailer is always read to its end: nothing else says how many turns it has.
     Size and modification time are taken before anything is read, so that whatever is written
     meanwhile makes the row outdated.
     """
     size, mtime = stat_of(path)
     summary = replace(summarise(path), size=size)
     rows = RunRows(summary, mtime, *_notes(path))
-    if not turns or summary.damaged:
+    counted = summary.closed or summary.turns is not None
+    if summary.damaged or (counted and not turns):
         rows.depth = WITH_TURNS if summary.damaged else SUMMARY_ONLY
         return rows
     if summary.running and size > LIVE_LIMIT:

@@ -19,6 +19,7 @@ from convtui.library.index import Index, Progress
 from convtui.library.index_file import remove_index
 from convtui.library.index_rows import IndexedRun, header_of
 from convtui.library.prefilter import prefilter
+from convtui.library.run_order import NEWEST, sort_runs
 from convtui.log.filter_lookup import LogLookup
 from convtui.log.notes import Notes, TurnNote
 from convtui.log.reader import Log, open_log
@@ -55,7 +56,7 @@ class Library:
         progress: Progress | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> list[RunSummary]:
-        """Every run, newest first, as the files are now.
+        """Every run, the last written first, as the files are now.
 
         With `turns` the turns of all runs are indexed, so that `search()` has to open no log.
         `progress` gets how many of how many changed logs were read; `stop` is called before each,
@@ -75,6 +76,10 @@ class Library:
             if progress is not None:
                 progress(count, len(logs))
         return runs
+
+    def newest(self) -> list[RunSummary]:
+        """Every run in the order of lists: the last that began first."""
+        return sort_runs(self.runs(), NEWEST)
 
     def search(
         self,

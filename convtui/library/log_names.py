@@ -23,8 +23,9 @@ _SHORTEST: Final = 4
 def find_log(word: str, folders: Sequence[Path]) -> Path:
     """The log that `word` names.
 
-    That is a path; `last` (the run written last) and `last~2` (two before it); `sample:NAME`; or
-    the name or id of a run in the first of `folders` that has it, or a unique start of either.
+    That is a path; `last` (the run that began last, the first of lists) and `last~2` (two before
+    it); `sample:NAME`; or the name or id of a run in the first of `folders` that has it, or a
+    unique start of either.
     What looks like a path is one, so that a name never leads out of the folders. Raises
     `LogError`, with the candidates or the nearest name.
     """
@@ -37,7 +38,7 @@ def find_log(word: str, folders: Sequence[Path]) -> Path:
         return find_sample(word.removeprefix(SAMPLE))
     last = _LAST.fullmatch(word)
     if last:
-        return _written(int(last[1] or 0), folders)
+        return _newest(int(last[1] or 0), folders[0])
     for folder in folders:
         matches = _matches(word, folder)
         if len(matches) == 1:
@@ -106,14 +107,16 @@ def _ambiguous(word: str, matches: Iterable[Path]) -> NoReturn:
     raise LogError(f"{visible_line(word, 80)} may be {shown}: write more of it")
 
 
-def _written(back: int, folders: Sequence[Path]) -> Path:
-    """The log written last in the first folder, or `back` before it."""
-    logs = _logs(folders[0])
-    if back < len(logs):
-        return logs[back]
-    if not logs:
-        raise LogError(f"there is no saved run yet ({folders[0]}); `convtui demo` makes one")
-    raise LogError(f"last~{back}: there is no such log, only {counted(len(logs), 'saved run')}")
+def _newest(back: int, folder: Path) -> Path:
+    """The log of the run that began last, or `back` before it."""
+    from convtui.library.library import Library
+
+    runs = Library(folder).newest()
+    if back < len(runs):
+        return runs[back].path
+    if not runs:
+        raise LogError(f"there is no saved run yet ({folder}); `convtui demo` makes one")
+    raise LogError(f"last~{back}: there is no such log, only {counted(len(runs), 'saved run')}")
 
 
 def _matches(word: str, folder: Path) -> list[Path]:

@@ -7,6 +7,7 @@ stages and HTTP exchanges are read from the parent, as long as its digest matche
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -39,34 +40,55 @@ def find_parent(parent: dict[str, Any], beside: Path | None = None) -> Path:
     `beside` is the child log. A log that was moved is found by its file name or its id; the digest
     must match in any case. Raises `LogError` when the parent is missing or altered.
     """
-    named = Path(parent["file"])
-    altered: Path | None = None
-    for path in _candidates(named, str(parent.get("id") or ""), beside):
-        try:
-            sha256, _ = digest_until(path, int(parent.get("seq", -1)))
-        except (LogError, OSError, ValueError, TypeError):
+    return ParentFinder().find(parent, beside)
+
+
+class ParentFinder:
+    """Finds the parents of many logs; what it has read of a file or folder is not read again."""
+
+    def __init__(self) -> None:
+        self._digests: dict[tuple[Path, int], str] = {}
+        self._ids: dict[Path, dict[str, list[Path]]] = {}
+        """The logs of a folder by the id of their run."""
+
+    def find(self, parent: dict[str, Any], beside: Path | None = None) -> Path:
+        """As `find_parent()`."""
+        named = Path(parent["file"])
+        altered: Path | None = None
+        for path in self._candidates(named, str(parent.get("id") or ""), beside):
+            try:
+                sha256 = self._digest(path, int(parent.get("seq", -1)))
+            except (LogError, OSError, ValueError, TypeError):
+                altered = altered or path
+                continue
+            if sha256 == parent.get("sha256"):
+                return path
             altered = altered or path
-            continue
-        if sha256 == parent.get("sha256"):
-            return path
-        altered = altered or path
-    if altered is not None:
-        raise LogError(f"the parent log {visible_line(str(altered))} has been altered since")
-    raise LogError(f"the parent log is not there: {visible_line(str(named))}")
+        if altered is not None:
+            raise LogError(f"the parent log {visible_line(str(altered))} has been altered since")
+        raise LogError(f"the parent log is not there: {visible_line(str(named))}")
 
+    def _digest(self, path: Path, seq: int) -> str:
+        if (path, seq) not in self._digests:
+            self._digests[path, seq], _ = digest_until(path, seq)
+        return self._digests[path, seq]
 
-def _candidates(named: Path, run_id: str, beside: Path | None) -> Iterator[Path]:
-    seen: set[Path] = set()
-    for path in (named, beside.parent / named.name if beside is not None else named):
-        if path not in seen and _is_file(path):
-            seen.add(path)
-            yield path
-    if beside is None or not run_id:
-        return
-    for entry in log_files(beside.parent):
-        path = Path(entry.path)
-        if path not in seen and path != beside and summarise(path).id == run_id:
-            yield path
+    def _candidates(self, named: Path, run_id: str, beside: Path | None) -> Iterator[Path]:
+        seen: set[Path] = set()
+        for path in (named, beside.parent / named.name if beside is not None else named):
+            if path not in seen and _is_file(path):
+                seen.add(path)
+                yield path
+        if beside is None or not run_id:
+            return
+        folder = beside.parent
+        if folder not in self._ids:
+            self._ids[folder] = defaultdict(list)
+            for entry in log_files(folder):
+                self._ids[folder][summarise(Path(entry.path)).id].append(Path(entry.path))
+        for path in self._ids[folder].get(run_id, ()):
+            if path not in seen and path != beside:
+                yield path
 
 
 def _is_file(path: Path) -> bool:

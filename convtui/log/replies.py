@@ -62,6 +62,8 @@ class RecordedReply:
     """The hook that failed, and whose result a human supplied."""
     interim: list[Interim] = field(default_factory=list)
     """Text beside tool calls, with edits."""
+    finished: int = -1
+    """The number of the record that finished the attempt."""
 
     @property
     def incomplete(self) -> str:
@@ -113,10 +115,13 @@ class RecordedReplies:
         handler = _HANDLERS.get(kind) if type(kind) is str else None
         if handler is None:
             return
+        before = len(self.replies)
         try:
             handler(self, record)
         except (LookupError, TypeError, ValueError, AttributeError):
             self.damaged += 1
+        if len(self.replies) > before and type(record.get("seq")) is int:
+            self.replies[-1].finished = record["seq"]
 
     def _header(self, record: RecordDict) -> None:
         if not self.header:
@@ -286,10 +291,11 @@ def collect_replies(records: Iterable[RecordDict]) -> RecordedReplies:
     return replies
 
 
-def read_replies(path: Path | str) -> RecordedReplies:
+def read_replies(path: Path | str, until: int | None = None) -> RecordedReplies:
     """The replies of a log; lines that they do not need (requests, the persona) are not decoded.
 
-    Raises `LogError` for a file that is no log or cannot be read; damaged lines are counted.
+    `until` is the last record that counts. Raises `LogError` for a file that is no log or cannot be
+    read; damaged lines are counted.
     """
     path = Path(path)
     replies = RecordedReplies()
@@ -299,6 +305,8 @@ def read_replies(path: Path | str) -> RecordedReplies:
             for line, record in _needed_records(file, replies):
                 if not replies.header:
                     _check_header(path, record)
+                if until is not None and _is_after(record, until):
+                    break
                 if any(fault.required for fault in fields.mend(record, line)):
                     replies.damaged += 1
                 else:
@@ -308,6 +316,11 @@ def read_replies(path: Path | str) -> RecordedReplies:
     if not replies.header:
         raise LogError(f"{path}: this is no convtui log: it has no header")
     return replies
+
+
+def _is_after(record: RecordDict, seq: int) -> bool:
+    own = record.get("seq")
+    return type(own) is int and own > seq
 
 
 def _needed_records(file: BinaryIO, replies: RecordedReplies) -> Iterator[tuple[bytes, RecordDict]]:

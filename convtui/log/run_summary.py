@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +24,8 @@ _HEAD = 1 << 16
 _HEAD_LIMIT = 4 << 20
 _TAIL = 4096
 _HUGE = 1e15
+_OWN_ID: Final = re.compile(r"[0-9a-f]{6,}")
+_SHORT_ID: Final = 6
 COMPANIONS: Final = (WIRE, NOTES, TOOLS)
 """Suffixes of files that belong to a log and also end in `.jsonl`."""
 
@@ -133,8 +136,13 @@ class RunSummary:
         return all(word in shown for word in text.lower().split())
 
 
+def short_id(run_id: str) -> str:
+    """The start of an id by which commands find its run; empty for an id from elsewhere."""
+    return run_id[:_SHORT_ID] if _OWN_ID.fullmatch(run_id) else ""
+
+
 def log_files(folder: Path) -> list[os.DirEntry[str]]:
-    """The logs of a folder, newest first; empty when there is no such folder."""
+    """The logs of a folder, the last written first; empty when there is no such folder."""
     try:
         with os.scandir(folder) as entries:
             logs = [
@@ -144,10 +152,10 @@ def log_files(folder: Path) -> list[os.DirEntry[str]]:
             ]
     except OSError:
         return []
-    return sorted(logs, key=_newest, reverse=True)
+    return sorted(logs, key=lambda entry: (-_written(entry), entry.name))
 
 
-def _newest(entry: os.DirEntry[str]) -> float:
+def _written(entry: os.DirEntry[str]) -> float:
     try:
         return entry.stat().st_mtime
     except OSError:

@@ -40,6 +40,7 @@ TOPIC_OF_CONTEXT: Final[Mapping[str, str]] = {
     "take_over": "simulated-users",
     "search": "filters",
     "inspector": "debugging",
+    "outline": "debugging",
     "runs": "library",
     "compare": "library",
     "rehook": "rehook",

@@ -13,6 +13,7 @@ from convtui.text.boundary import json_text, visible, visible_line
 
 Piece = str | tuple[str, str]
 """A text, or a text and its SGR code, such as `1;36`."""
+BOLD, DIM, RED, YELLOW, CYAN, GREEN = "1", "2", "31", "33", "36", "32"
 _CODES: Final = frozenset("0123456789;")
 _BACK: Final = "\r\x1b[K"
 """Moves to the beginning of the line and clears it."""

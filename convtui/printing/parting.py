@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import shutil
 import sys
@@ -11,32 +10,43 @@ from typing import Final
 
 from convtui.config.paths import builtin_dir
 from convtui.library.log_names import SAMPLE
-from convtui.log.run_summary import RunSummary, summarise
+from convtui.log.run_summary import RunSummary, short_id, summarise
 from convtui.printing.output import Output
+from convtui.printing.wording import terminal_width
 from convtui.text.boundary import visible_line
+from convtui.text.cells import columns
 
 _UNFINISHED: Final = ("crashed", "interrupted", "failed", "running")
-_ID: Final = re.compile(r"[0-9a-f]{6,}")
 
 
-def print_parting(log: Path | None, usual: Path | None = None) -> None:
-    """Prints it on standard error; nothing without a log. `usual` is the folder of saved runs."""
+def print_parting(log: Path | None, usual: Path | None = None, *, failure: str = "") -> None:
+    """Prints it on standard error; `usual` is the folder of saved runs.
+
+    Without a log, what failed before one was begun.
+    """
     output = Output(sys.stderr)
-    for line in parting_lines(log, usual):
+    lines = parting_lines(log, usual, width=terminal_width(sys.stderr))
+    if not lines and failure:
+        lines = [f"convtui: {visible_line(failure)}"]
+    for line in lines:
         output.line(line)
 
 
-def parting_lines(log: Path | None, usual: Path | None = None) -> list[str]:
+def parting_lines(
+    log: Path | None, usual: Path | None = None, *, width: int | None = None
+) -> list[str]:
     if log is None or not log.is_file():
         return []
-    where = f"log:  {visible_line(str(log))}"
+    lines = _labelled("log:  ", visible_line(str(log)), width)
     run = summarise(log)
     if run.damaged:
-        return [where]
+        return lines
     name = _short_name(run, usual)
     convtui = command()
-    go_on = f"; {convtui} debug --resume {name} goes on" if run.state in _UNFINISHED else ""
-    return [where, f"next: {convtui} replay {name}{go_on}"]
+    lines += _labelled("next: ", f"{convtui} replay {name}", width)
+    if run.state in _UNFINISHED:
+        lines += _labelled("to go on: ", f"{convtui} debug --resume {name}", width)
+    return lines
 
 
 def command() -> str:
@@ -59,9 +69,17 @@ def _python() -> str:
     return "python" if same else visible_line(shlex.quote(sys.executable))
 
 
-def go_on_with(log: Path) -> str:
+def go_on_lines(log: Path, *, width: int | None = None) -> list[str]:
     """What to type to go on with a run that failed or was interrupted."""
-    return f"{command()} run --resume {visible_line(shlex.quote(str(log)))} goes on"
+    typed = f"{command()} run --resume {visible_line(shlex.quote(str(log)))}"
+    return _labelled("to go on: ", typed, width)
+
+
+def _labelled(label: str, text: str, width: int | None) -> list[str]:
+    """What can be copied is whole on a line, and alone there where it would be wrapped."""
+    if width is not None and columns(label) + columns(text) > width:
+        return [label.rstrip(), text]
+    return [label + text]
 
 
 def _short_name(run: RunSummary, usual: Path | None) -> str:
@@ -70,9 +88,8 @@ def _short_name(run: RunSummary, usual: Path | None) -> str:
     if log.parent == builtin_dir("sample_runs"):
         name = f"{SAMPLE}{log.stem}"
     elif usual is None or log.parent != usual.absolute():
-        name = str(log)
-    elif _ID.fullmatch(run.id):
-        name = run.id[:6]
+        here = Path.cwd()
+        name = str(log.relative_to(here) if log.is_relative_to(here) else log)
     else:
-        name = log.stem
+        name = short_id(run.id) or log.stem
     return visible_line(shlex.quote(name))

@@ -46,7 +46,8 @@ def _response(record: RecordDict) -> str:
     if record.get("ttft") is not None:
         parts.append(f"first token {_seconds(record['ttft'])}")
     for name, word in (("prompt_tokens", "in"), ("completion_tokens", "out")):
-        parts.append(f"{usage.get(name, 'unknown')} tokens {word}")
+        if isinstance(usage.get(name), int):
+            parts.append(f"{counted(usage[name], 'token')} {word}")
     if record.get("finish_reason"):
         parts.append(str(record["finish_reason"]))
     reason = reason_of(record)

@@ -11,7 +11,7 @@ from convtui.records.codec import RecordDict
 from convtui.records.interim import Interim
 from convtui.text.boundary import one_line, span_of_time, visible, visible_line
 from convtui.text.counts import counted
-from convtui.transcript.ending_words import ending_words
+from convtui.transcript.ending_words import ending_sentence
 from convtui.transcript.fold import Flag, Totals, Turn
 
 
@@ -94,7 +94,7 @@ def wait_words(left: float, attempt: int | None, attempts: int | None, why: str)
 
 def describe(termination: Mapping[str, Any] | None) -> str:
     """A termination in one line: kind, by whom, at which turn and why."""
-    return visible_line(ending_words(termination, nothing="for a reason that is not on record"))
+    return visible_line(ending_sentence(termination, nothing="for a reason that is not on record"))
 
 
 def totals_line(totals: Mapping[str, Totals]) -> str:

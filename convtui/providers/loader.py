@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import hashlib
 import importlib
 import importlib.util
@@ -16,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from convtui.errors import ProviderLoadError, did_you_mean, listed
+from convtui.errors import ProviderLoadError, did_you_mean, listed, misspelled
 from convtui.files.near import near_file
 from convtui.models.base import ModelClients
 from convtui.providers.base import Provider
@@ -432,7 +431,7 @@ def near_names(cls: type) -> list[tuple[str, str]]:
     for name in dir(cls):
         if name.startswith("__") or name in wanted or hasattr(Provider, name):
             continue
-        close = difflib.get_close_matches(name.strip("_"), wanted, n=1, cutoff=0.86)
-        if close:
-            near.append((name, close[0]))
+        hook = misspelled(name, wanted)
+        if hook is not None:
+            near.append((name, hook))
     return near

@@ -79,7 +79,7 @@ class FlaggedScenario:
 def apply_flags(
     data: dict[str, Any], flags: Mapping[str, Any], cwd: Path, keys: Collection[str]
 ) -> FlaggedScenario:
-    """`data` of a scenario with `flags` applied; see `scenario.merge_flags`.
+    """`data` of a scenario with `flags` applied; see `merge.merge_flags`.
 
     `keys` are the dotted names that `set` knows. Raises `UsageError`.
     """

@@ -26,6 +26,13 @@ from convtui.warm.names import MAX_PATTERNS, is_path
 
 START_PROMPT = "Start the conversation based on the system prompt"
 TERMINATION_SIGNAL = "<END OF CONVERSATION>"
+BREAKPOINT_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string"},
+        # `once: ~end` without quotes.
+        {"type": "object", "maxProperties": 1, "additionalProperties": {"type": "string"}},
+    ]
+}
 
 
 class StrictModel(BaseModel):
@@ -315,6 +322,15 @@ class ToolConfig(StrictModel):
         if (self.use is None) == (self.mcp is None):
             raise ValueError("a tool is either module:function or a mapping with mcp")
         return self
+
+
+def breakpoint_text(item: Any) -> Any:
+    """`once: ~end` without quotes is a mapping to YAML, and means the text."""
+    if isinstance(item, dict) and len(item) == 1:
+        [(key, value)] = item.items()
+        if isinstance(key, str) and isinstance(value, str):
+            return f"{key}: {value}"
+    return item
 
 
 def normal_tools(value: object) -> object:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import (
-    BaseModel,
     Field,
     PrivateAttr,
     ValidationInfo,
@@ -23,8 +22,8 @@ from pydantic import (
 
 from convtui.errors import DataFileError, Problem, UsageError
 from convtui.files.yaml import Lines, line_of, load_yaml, validate
-from convtui.scenario.flags import apply_flags
 from convtui.scenario.parts import (
+    BREAKPOINT_SCHEMA,
     TERMINATION_SIGNAL,
     Budget,
     Limits,
@@ -39,6 +38,7 @@ from convtui.scenario.parts import (
     ToolConfig,
     WarmConfig,
     base_of,
+    breakpoint_text,
     check_signals,
     normal_tools,
     not_blank,
@@ -76,17 +76,9 @@ __all__ = [
     "builtin_personas",
     "load_persona",
     "load_tsv_persona",
-    "merge_flags",
     "parse_provider_spec",
 ]
 
-_BREAKPOINT: dict[str, Any] = {
-    "anyOf": [
-        {"type": "string"},
-        # `once: ~end` without quotes.
-        {"type": "object", "maxProperties": 1, "additionalProperties": {"type": "string"}},
-    ]
-}
 _MAY_BE_EMPTY = (
     "provider", "limits", "budget", "retry", "sessions", "breakpoints", "tools", "log_values",
 )  # fmt: skip
@@ -147,7 +139,7 @@ class Scenario(StrictModel):
     """Whether tool calls wait for approval: all of them, or those of the listed tools."""
     warm: WarmConfig | None = None
     """A warm-session template: its name, a path to it (.json), or a mapping with `use`."""
-    breakpoints: list[str] = Field([], json_schema_extra={"items": _BREAKPOINT})
+    breakpoints: list[str] = Field([], json_schema_extra={"items": BREAKPOINT_SCHEMA})
     """Filter expressions that pause the run."""
     log_values: list[str] = Field([])
     """Names or paths (mood, options.mood) of parameters, options, headers and variables whose
@@ -195,7 +187,7 @@ class Scenario(StrictModel):
             if key in data and data[key] is None:
                 del data[key]
         if isinstance(data.get("breakpoints"), list):
-            data["breakpoints"] = [_as_written(item) for item in data["breakpoints"]]
+            data["breakpoints"] = [breakpoint_text(item) for item in data["breakpoints"]]
         data.setdefault("persona", dict(_DEMO_PERSONA))
         if data.get("follow_up_prompts"):
             data["persona"] = with_follow_ups(data["persona"])
@@ -306,14 +298,15 @@ class Scenario(StrictModel):
             rest = [problem for problem in problems if problem.path != path]
             own = sorted([*error.problems, *own], key=lambda problem: problem.line or 0)
             raise DataFileError([*own, *rest]) from None
-        scenario = scenario._with(path, base, source)
+        scenario = scenario.at(path, base, source)
         checked = source is not None and within is None
         problems += useless_problems(scenario, lines, path, within=within, persona=not checked)
         if problems:
             raise DataFileError(problems)
         return scenario
 
-    def _with(self, path: Path | None, base: Path | None, source: str | None) -> Scenario:
+    def at(self, path: Path | None, base: Path | None, source: str | None) -> Scenario:
+        """A copy with the file it is from, the directory of its paths, and its persona's file."""
         scenario = self.model_copy(update={"persona": self.persona.with_source(source)})
         scenario._path = None if path is None else path.absolute()
         scenario._base = base
@@ -387,20 +380,11 @@ class Scenario(StrictModel):
         scenario = validate(cls, plain, what="recorded scenario")
         file, base = source.get("file"), source.get("base")
         persona = source.get("persona")
-        return scenario._with(
+        return scenario.at(
             Path(file) if isinstance(file, str) else None,
             Path(base) if isinstance(base, str) else None,
             persona if isinstance(persona, str) else None,
         )
-
-
-def _as_written(item: Any) -> Any:
-    """`once: ~end` without quotes is a mapping to YAML, and means the text."""
-    if isinstance(item, dict) and len(item) == 1:
-        [(key, value)] = item.items()
-        if isinstance(key, str) and isinstance(value, str):
-            return f"{key}: {value}"
-    return item
 
 
 def _without_redacted(value: Any) -> Any:
@@ -411,56 +395,3 @@ def _without_redacted(value: Any) -> Any:
             if not (isinstance(item, str) and REDACTED in item)
         }
     return [_without_redacted(item) for item in value] if isinstance(value, list) else value
-
-
-def merge_flags(
-    scenario: Scenario | None,
-    flags: Mapping[str, Any],
-    *,
-    cwd: Path | None = None,
-    ready: bool = True,
-    strict: bool = False,
-) -> Scenario:
-    """`scenario` (the demo when None) with the common flags of `debug` and `run` applied.
-
-    `flags` maps flag names (`max_turns` or `max-turns`) to values; None means "not given". `set`
-    is a list of `key=value`, applied last, `break` a list of filter expressions added to the
-    scenario's. Relative paths in flags are below `cwd`. With `ready`, what would keep the result
-    from running is an error too; with `strict`, flags that can never act. Raises `UsageError`, its
-    mistakes named by flag.
-    """
-    cwd = Path.cwd() if cwd is None else cwd
-    data = {} if scenario is None else scenario.model_dump(exclude_unset=True)
-    flagged = apply_flags(data, flags, cwd, _settable())
-    base = cwd if scenario is None else scenario.base
-    if scenario is None and flagged.data.get("provider", {}).get("use", "demo") == "demo":
-        # The demo fails once to show a discarded turn; it is asked again, or it would end there.
-        flagged.data.setdefault("on_discard", "retry 2")
-    try:
-        within = flagged.origin if strict else ()
-        merged = Scenario.from_data(flagged.data, base=base, within=within)
-    except DataFileError as error:
-        raise DataFileError([flagged.at_flag(problem) for problem in error.problems]) from None
-    source = merged.persona.source or flagged.persona_source
-    if source is None and scenario is not None:
-        source = scenario.persona.source
-    merged = merged._with(None if scenario is None else scenario.path, base, source)
-    if ready and merged.problems():
-        raise DataFileError(merged.problems())
-    return merged
-
-
-def _settable() -> list[str]:
-    """Every key that `--set` takes, dotted, so that `max_turns` leads to `limits.max_turns`."""
-    parts: dict[str, type[BaseModel]] = {
-        "limits": Limits,
-        "budget": Budget,
-        "retry": Retry,
-        "provider": ProviderConfig,
-        "persona": Persona,
-        "warm": WarmConfig,
-    }
-    return [
-        *Scenario.model_fields,
-        *(f"{name}.{field}" for name, part in parts.items() for field in part.model_fields),
-    ]

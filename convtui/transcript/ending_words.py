@@ -13,22 +13,27 @@ def kind_words(kind: object) -> str:
     return visible_line(str(kind), 40).replace("_", " ")
 
 
-def ending_words(termination: Mapping[str, Any] | None, *, nothing: str) -> str:
-    """`early termination by provider at turn 4: <reason>`; `nothing` without a termination.
+def ending_sentence(termination: Mapping[str, Any] | None, *, nothing: str) -> str:
+    """`ended early by provider at turn 4: <reason>`; `nothing` without a termination.
 
     A limit of the scenario is nobody's doing: it is not said by whom.
     """
     if not termination:
         return nothing
-    text = kind_words(termination.get("kind") or "")
-    by = termination.get("by")
-    if by and by != "harness":
-        text += f" by {by}"
-    if termination.get("at_turn"):
-        text += f" at turn {termination['at_turn']}"
-    if termination.get("reason"):
-        text += f": {termination['reason']}"
-    return text
+    phrase = ending_phrase(str(termination.get("kind") or ""), str(termination.get("by") or ""))
+    return phrase + _where_and_why(termination)
+
+
+_USER: Final = ("simulator", "responder")
+
+
+def _where_and_why(termination: Mapping[str, Any]) -> str:
+    at, text = termination.get("at_turn"), ""
+    if at:
+        # A simulated user ends a session in what would be the next turn, and has that number there.
+        by_user = termination.get("by") in _USER and termination.get("kind") != "failed"
+        text = f" {'after' if by_user else 'at'} turn {at}"
+    return text + (f": {termination['reason']}" if termination.get("reason") else "")
 
 
 _PHRASES: Final = {
@@ -38,6 +43,19 @@ _PHRASES: Final = {
     "cap_exhausted": "follow-ups used up",
     "budget": "budget used up",
 }
+
+
+_SHORT: Final = {
+    "max_turns": "turn limit",
+    "word_limit": "word limit",
+    "cap_exhausted": "follow-up cap",
+    "budget": "budget",
+}
+
+
+def short_ending(kind: str) -> str:
+    """An ending where there is room for a word or two: `ended early`, `turn limit`."""
+    return _SHORT.get(kind) or ending_phrase(kind)
 
 
 def ending_phrase(kind: str, by: str = "") -> str:

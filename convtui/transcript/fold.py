@@ -116,6 +116,8 @@ class Transcript:
         """Whether the log says which turns its parents dropped or skipped."""
         self.asked_before: RecordDict | None = None
         """What the parent log says of the turn that was in progress there, until it begins."""
+        self.decided_before = False
+        """Whether a responder decided something before this log began."""
         self._left: tuple[int, int, tuple[Interim, ...]] | None = None
         """What the turn in progress had said beside tool calls when the log was gone on with."""
 
@@ -313,6 +315,7 @@ class Transcript:
             _as_committed(seeded, said)
         if summary is not None:
             fill_summary(seeded, summary, self.clock.before.running)
+        self.decided_before |= bool(seeded.flags & Flag.DECISION)
 
     def _seeded_sessions(self, past: Past) -> None:
         for item in past.sessions:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.segment import Segment, Segments
+from textual.app import App
 
-from convtui.config.paths import write_private
+from convtui.config.paths import Paths, write_private
 from convtui.errors import FileError
+from convtui.text.boundary import visible
+from convtui.tui.drawing.labels import short_path
+from convtui.tui.screens.action_screen import action_screen_of
+from convtui.tui.textual_compat import drawn_lines
 
 if TYPE_CHECKING:
+    from convtui.config.settings import Config
     from convtui.secrets.redactor import Redactor
 
 Line = Sequence[Segment]
@@ -81,3 +89,18 @@ def save(lines: Sequence[Line], width: int, folder: Path, stem: str) -> Path:
         write_private(words, text, replace=False)
         return picture
     raise FileError(f"{folder / stem}.svg: there are too many pictures of this name")
+
+
+async def photograph(app: App[Any], config: Config | None) -> None:
+    """Saves a picture of the screen as it is once a palette over it is gone, and says where."""
+    drawn = asyncio.Event()
+    app.call_after_refresh(drawn.set)
+    await drawn.wait()
+    paths = config.paths if config is not None else Paths.find()
+    stem = time.strftime("screen-%Y%m%d-%H%M%S")
+    lines, width = drawn_lines(app), app.size.width
+    picture = await asyncio.to_thread(save, lines, width, paths.exports_dir, stem)
+    screen = action_screen_of(app)
+    if screen is not None:
+        where = visible(short_path(picture.with_suffix("")))
+        screen.tell(f"Saved the screen: {where}.svg and .txt")

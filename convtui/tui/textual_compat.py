@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from typing import Any, Generic, TypeVar, cast
 
@@ -63,6 +63,17 @@ def forward(widget: Widget, event: events.Key | events.Paste) -> None:
     widget._forward_event(event)
 
 
+def goes_on(app: App[Any]) -> bool:
+    """Whether an app has started and is not being left."""
+    return app.is_running and not app._exit
+
+
+def reload_css(app: App[Any]) -> None:
+    """Draws a theme whose colours have changed under the same name."""
+    app._invalidate_css()
+    app.refresh_css(animate=False)
+
+
 def write_to_terminal(app: App[Any], text: str) -> None:
     """Sends control codes between two frames; nothing where there is no terminal."""
     if app._driver is not None and not app.is_headless:
@@ -88,6 +99,19 @@ def is_open(widget: Widget) -> bool:
     look for widgets any more.
     """
     return widget.is_mounted and widget.is_attached and not widget._pruning
+
+
+def after_refresh(screen: Widget, draw: Callable[[], None]) -> None:
+    """Calls `draw` after the next refresh, unless the screen is closed by then."""
+
+    def guarded() -> None:
+        try:
+            draw()
+        except NoMatches:
+            if is_open(screen):
+                raise
+
+    screen.call_after_refresh(guarded)
 
 
 def run_while_open(

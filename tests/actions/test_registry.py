@@ -11,7 +11,7 @@ from convtui.actions.key_names import display_key, normal_key
 from convtui.actions.registry import CONTEXTS, Keymap, actions, key_table_markdown, load_keymap
 from convtui.errors import DataFileError
 
-PALETTE_ONLY = {"app.notices", "app.theme", "hints.toggle", "view.hooks", "view.outline"}
+PALETTE_ONLY = {"app.notices", "app.theme", "hints.toggle", "view.hooks"}
 
 
 def test_the_registry_is_consistent() -> None:

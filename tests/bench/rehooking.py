@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from convtui.analysis.rehook.rehook_process import rehook_logs, start_for
+from convtui.analysis.rehook.sources import sources_of
 from convtui.engine.rehook.replayed_hooks import Rehook
 from convtui.protocol import REHOOK_CURSOR, RehookSpec
 from convtui.providers.base import Provider
@@ -71,7 +72,7 @@ def rows(home: Path, times: int, logs: int = 1000, replies: int = 20) -> list[Ro
     inside: list[float] = []
     for number in range(times):
         began = time.perf_counter()
-        result = asyncio.run(rehook_logs(start, paths))
+        result = asyncio.run(rehook_logs(start, sources_of(paths)))
         whole.append(logs * replies / (time.perf_counter() - began))
         assert sum(len(outcome["turns"]) for outcome in result.outcomes) == logs * replies
         assert not any(outcome["changed"] for outcome in result.outcomes)

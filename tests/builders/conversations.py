@@ -45,7 +45,7 @@ class Bot(Provider):
     """Answers from a script; the last line is repeated. Writes down what is called and sent."""
 
     name = "Bot"
-    stateful = False
+    stateful: bool | None = False
 
     def __init__(self, *lines: Line, signals: Any = (), **more: Any) -> None:
         self.lines = list(lines) or ["fine"]

@@ -222,6 +222,7 @@ def library(home: Path) -> Path:
         (["--name", "tom bot"], "two"),
         (["--ended", "crashed"], "cut"),
         (["--ended", "early_termination"], "one"),
+        (["--ended", "ended early"], "one"),
         (["--ended", "damaged"], "bad"),
         (["--since", "2026-01-01"], "bad cut one"),
     ],

@@ -34,7 +34,7 @@ def test_a_table_of_what_differs(convtui: Run, logs: tuple[str, str]) -> None:
     assert "{+voucher+}" in out
     assert "signals: [[X]] -> none" in out
     assert "\x1b" not in out
-    assert re.search(r"session 1 +max turns at turn 2: .* +max turns", out)
+    assert re.search(r"session 1 +turn limit reached at turn 2: .* +turn limit", out)
     assert out.splitlines()[-1] == ("1 difference, the first at turn 1:2, provider: text, signals")
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from convtui.errors import did_you_mean, nearest
+from convtui.errors import UsageError, did_you_mean, misspelled, nearest
 from convtui.printing.wording import terminal_width
+from tests.builders.logs import sample, write_log
 from tests.cli.conftest import Run
 
 PROBES = ["hook_order", "hooks_odd", "hooks_same", "net_429", "cancel", "error_text"]
@@ -48,7 +49,9 @@ def test_the_dashes_of_flags_are_no_likeness() -> None:
         ("run --on-pause contine", "did you mean 'continue'?"),
         ("probe --provider demo --only net", "did you mean 'net_429', 'net_500', 'net_drop', "),
         ("demo --theme drk", "--theme: there is no theme 'drk', did you mean 'dark'?"),
-        ("--theme light demo", "--theme goes behind the command: convtui demo --theme light"),
+        ("--theme light show last", "--theme is for the screen, and `convtui show` has none"),
+        ("--theme light compare a b", "--theme is for --tui"),
+        ("--theme light shwo", "unknown command 'shwo', did you mean 'show'?"),
         ("compare a b --theme light", "--theme is for --tui"),
         ("runs --yes", "--yes answers the question of --trash"),
     ],
@@ -57,6 +60,30 @@ def test_a_mistake_on_the_command_line(convtui: Run, command: str, message: str)
     code, out, err = convtui(*command.split())
     assert (code, out) == (2, "")
     assert message in err
+
+
+@pytest.mark.parametrize(
+    ("command", "chosen"),
+    [
+        ("--theme light replay", "light"),
+        ("replay --theme light", "light"),
+        ("--theme light replay --theme mono", "mono"),
+    ],
+)
+def test_a_theme_goes_before_or_behind_the_command(
+    convtui: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str, chosen: str
+) -> None:
+    log = write_log(tmp_path / "a.jsonl", sample())
+    asked: list[str | None] = []
+
+    def settings(*, theme: str | None, **_: Any) -> None:
+        asked.append(theme)
+        raise UsageError("no screen is opened here")
+
+    monkeypatch.setattr("convtui.cli.replay.has_screen", lambda: True)
+    monkeypatch.setattr("convtui.cli.common.settings", settings)
+    convtui(*command.split(), str(log))
+    assert asked == [chosen]
 
 
 def test_themes_say_how_to_choose(convtui: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,3 +136,12 @@ def test_a_width_of_zero_is_80(monkeypatch: pytest.MonkeyPatch) -> None:
     assert terminal_width(stream) == 80
     monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((12, 5)))
     assert terminal_width(stream) == 20
+
+
+def test_a_name_that_may_be_right_as_it_is_is_only_suspected_of_a_slip() -> None:
+    hooks = ["enter_session", "_post_process_response"]
+    assert misspelled("enter_sesion", hooks) == "enter_session"
+    assert misspelled("Enter_Session", hooks) == "enter_session"
+    assert misspelled("post_process_response", hooks) == "_post_process_response"
+    # The beginning of one, and a part of one.
+    assert misspelled("enter", hooks) is misspelled("session", hooks) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from convtui.analysis.rehook.sources import Source
 from convtui.library.log_names import find_sample
-from convtui.printing.parting import parting_lines
+from convtui.printing.parting import parting_lines, print_parting
 from convtui.protocol import StartSpec
 from tests.builders.logs import header, sample, write_log
 from tests.cli.conftest import Run
@@ -54,16 +56,16 @@ def test_every_command_takes_them(
     if "--tag" in command and word.startswith("sample:"):
         pytest.skip("a tag is written beside the log")
     if command[0] == "rehook":
-        looked_at: list[list[Path]] = []
+        looked_at: list[list[Source]] = []
 
-        async def rehook(_start: Any, paths: list[Path], **_options: Any) -> None:
-            looked_at.append(paths)
+        async def rehook(_start: Any, sources: list[Source], **_options: Any) -> None:
+            looked_at.append(sources)
 
         monkeypatch.setattr("convtui.analysis.rehook.rehook_process.rehook_logs", rehook)
     code, _, err = convtui(*(word if part == "LOG" else part for part in command))
     assert (code, "no such log" in err) == (0, False), err
     if command[0] == "rehook":
-        assert [path.is_file() for [path] in looked_at] == [True]
+        assert [source.path.is_file() for [source] in looked_at] == [True]
 
 
 @pytest.mark.parametrize(
@@ -125,14 +127,30 @@ def test_show_says_how_long_a_run_took(convtui: Run) -> None:
 
 def test_leaving_a_screen_says_what_to_type_next(runs: Path) -> None:
     log = runs / "20260301_maya_a1b2c3.jsonl"
-    unfinished = "next: convtui replay a1b2c3; convtui debug --resume a1b2c3 goes on"
-    assert parting_lines(log, runs) == [f"log:  {log}", unfinished]
-    elsewhere = f"next: convtui replay {log}; convtui debug --resume {log} goes on"
-    assert parting_lines(log, None)[1] == elsewhere
+    commands = ["next: convtui replay a1b2c3", "to go on: convtui debug --resume a1b2c3"]
+    assert parting_lines(log, runs) == [f"log:  {log}", *commands]
+    elsewhere = [f"next: convtui replay {log}", f"to go on: convtui debug --resume {log}"]
+    assert parting_lines(log, None)[1:] == elsewhere
+    # A command is never wrapped behind its label.
+    assert parting_lines(log, runs, width=36) == [
+        "log:", str(log), commands[0], "to go on:", "convtui debug --resume a1b2c3"
+    ]  # fmt: skip
     ended = write_log(runs / "a b.jsonl", [header(id="short"), *sample()[1:]])
     assert parting_lines(ended, runs)[1] == "next: convtui replay 'a b'"
     assert parting_lines(find_sample("clean"))[1] == "next: convtui replay sample:clean"
     assert parting_lines(None) == parting_lines(runs / "gone.jsonl") == []
+
+
+def test_leaving_a_run_that_never_began_says_what_failed(
+    runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    print_parting(None, runs, failure="bot.py:Bot: Bot() failed\x1b[2J")
+    assert capsys.readouterr().err == "convtui: bot.py:Bot: Bot() failed␛[2J\n"
+    # A log in the working folder is named by its path from there, quoted where it has to be.
+    monkeypatch.chdir(runs.parent)
+    there = write_log(Path("it's mine/run.jsonl").absolute(), sample())
+    (name,) = shlex.split(parting_lines(there, runs)[1].removeprefix("next: convtui replay "))
+    assert name == "it's mine/run.jsonl"
 
 
 def test_what_to_type_next_can_be_typed(
@@ -150,9 +168,8 @@ def test_what_to_type_next_can_be_typed(
         monkeypatch.setenv("PATH", str(path))
         return parting_lines(log, runs)[1]
 
-    assert line(".venv/bin/convtui", tmp_path) == (
-        "next: .venv/bin/convtui replay a1b2c3; .venv/bin/convtui debug --resume a1b2c3 goes on"
-    )
+    assert line(".venv/bin/convtui", tmp_path) == "next: .venv/bin/convtui replay a1b2c3"
+    assert parting_lines(log, runs)[2] == "to go on: .venv/bin/convtui debug --resume a1b2c3"
     assert line(str(script), script.parent).startswith("next: convtui replay")
     module = str(tmp_path / "convtui" / "__main__.py")
     assert line(module, script.parent).startswith("next: convtui replay")
@@ -162,15 +179,16 @@ def test_what_to_type_next_can_be_typed(
 def test_a_crash_of_the_screen_says_it_too(
     runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from convtui.tui import app
+    from convtui.tui.app import ConvtuiApp
+    from convtui.tui.launch import run_debug
 
     log = runs / "20260301_maya_a1b2c3.jsonl"
 
-    def crash(self: app.ConvtuiApp, **_options: Any) -> None:
-        self.log_of_last = lambda: log
+    def crash(self: ConvtuiApp, **_options: Any) -> None:
+        self.runs.log_of_last = lambda: log
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(app.ConvtuiApp, "run", crash)
+    monkeypatch.setattr(ConvtuiApp, "run", crash)
     with pytest.raises(RuntimeError):
-        app.run_debug(StartSpec(scenario={}, out_dir=""))
+        run_debug(StartSpec(scenario={}, out_dir=""))
     assert str(log) in capsys.readouterr().err

@@ -14,7 +14,7 @@ import pytest
 from convtui.analysis.rehook.report import Pace
 from convtui.cli.progress import Bar
 from convtui.records.models import Record
-from tests.builders.conversations import Bot
+from tests.builders.conversations import Bot, Ran, cut_turn
 from tests.builders.conversations import run as run_inside
 from tests.builders.conversations import scenario as plain_scenario
 from tests.builders.logs import conversation, ending, sample, session, turn, write_log
@@ -80,7 +80,7 @@ def test_what_changed_is_told_with_its_diff_and_what_comes_after_is_counterfactu
     assert result.code == 1
     lines = [line.strip() for line in result.out.split("\n")]
     assert lines[1:3] == ["1:2  text", "I am {+very +}sorry."]
-    assert "2:2  no longer discarded; ends here (early termination)" in lines
+    assert "2:2  no longer discarded; ends here (ended early)" in lines
     assert any(line.startswith("2:4") and line.endswith("counterfactual") for line in lines)
     assert "run.jsonl  session 2  ended at turn 4, ends at turn 2 now: earlier" in lines
     assert lines[-2] == "3 replies of 1 log: 3 changed, 1 of them counterfactual"
@@ -212,6 +212,27 @@ def test_a_folder_a_filter_and_a_report_for_ci(
     failure = suites.find("testsuite[@name='a.jsonl']/testcase/failure")
     assert failure is not None and failure.get("type") == "text"
     assert "]]> <b>" in (failure.text or "")
+
+
+async def _branch(folder: Path) -> tuple[Ran, Ran]:
+    """A conversation, and its last turn again."""
+    then = plain_scenario(Bot("Yes.", "No."), ["One?", "Two?"])
+    parent = await run_inside(then, folder)
+    return parent, await cut_turn(parent, 4, folder, then)
+
+
+def test_a_branch_is_the_whole_conversation(convtui: Run, tmp_path: Path, bot: Path) -> None:
+    parent, child = asyncio.run(_branch(tmp_path / "runs"))
+    write(bot.parent, "def post_process_response(self, text): return text + '!'")
+    arguments = ("rehook", child.path, "--provider", f"{bot}:Bot")
+    result = convtui(*arguments)
+    name = parent.one("header")["id"]
+    assert (result.code, result.err) == (1, "")
+    assert f"{parent.path} (parent of {child.path.name})\n  1:2  text" in result.out
+    assert f"2 replies of 1 log, 1 of them from its parent {name}: 2 changed, 1" in result.out
+    result = convtui(*arguments, "--own")
+    assert "1 reply of 1 log: 1 changed" in result.out
+    assert "the replies of 1 turn that these logs began with are left out" in result.err
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_a_run_prints_its_turns_and_its_log(process: Run, convtui: Run, home: Pa
     code, out, err = process(*DEMO)
     assert code == 0
     assert "1:1 persona: Hi, my ferry was cancelled" in out
-    assert "conversation ended: max turns at turn" in out
+    assert "conversation ended: turn limit reached at turn" in out
     log = log_of(err)
     assert err == f"{log}\n"
     assert log.parent == home / "data" / "runs"
@@ -232,7 +232,7 @@ def test_a_signal_closes_the_log_and_exits_with_130(bot: Path, number: int) -> N
     out, err = process.communicate(timeout=WITHIN)
     assert process.returncode == 130
     assert "conversation ended: interrupted by human" in out
-    assert f"convtui run --resume {log_of(err)} goes on\n" in err
+    assert f"to go on: convtui run --resume {log_of(err)}\n" in err
     with open_log(log_of(err)) as log:
         assert log.findings == []
         assert log.transcript.termination is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,22 @@ def test_orders(convtui: Run, library: Path) -> None:
     assert "3 more; without --limit all are listed" in err
 
 
+def test_the_list_is_sorted_by_the_time_it_shows_and_last_is_its_first(
+    convtui: Run, home: Path
+) -> None:
+    folder = home / "data" / "runs"
+    for number, day in enumerate((5, 9, 7)):
+        created = f"2026-03-0{day}T10:00:00+00:00"
+        log = write_log(folder / f"day{day}.jsonl", [header(created_at=created), *sample()[1:]])
+        os.utime(log, (number, number))
+    assert listed(convtui) == ["day9", "day7", "day5"]
+    assert [row.split()[0] for row in convtui("runs").out.splitlines()[1:]] == [
+        "2026-03-09", "2026-03-07", "2026-03-05",
+    ]  # fmt: skip
+    assert listed(convtui, "last") == ["day9"]
+    assert listed(convtui, "last~1") == ["day7"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -69,6 +86,14 @@ def test_orders(convtui: Run, library: Path) -> None:
         (["--tag", "x"], "--tag: which runs?"),
         (["--tag", "a,b", "one"], "a tag has no #, no comma"),
         (["--trash", "--tag", "x"], "--tag and --trash exclude each other"),
+        (["--trash", "--limit", "1", "one"], "--limit does nothing with --trash: everything that"),
+        (["--tag", "x", "--tree", "one"], "--tree does nothing with --tag"),
+        (["--untag", "x", "--sort", "size", "one"], "--sort does nothing with --untag"),
+        (
+            ["--trashed", "one"],
+            "an argument does nothing with --trashed: the whole trash is listed",
+        ),
+        (["--restore", "--since", "7d", "one"], "--since does nothing with --restore: name the"),
         (["--trash", "one"], "1 run would go, and nobody can be asked: add --yes"),
         (["--restore"], "--restore: name the logs"),
         (["--restore", "one"], "one: no such run is in the trash"),

@@ -65,7 +65,7 @@ STEPS = [
         shows=["HELD", "5 persona (not asked yet)"],
         hides=["stepped here"],
     ),
-    Step(name="quit", keys=["q"], shows=["still running"]),
+    Step(name="quit", keys=["q"], shows=["is not over"]),
     Step(name="leave", keys=["enter"], exits=0),
     Step(
         # The first log: the reload, the rewind and the fork made one each.

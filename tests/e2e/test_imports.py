@@ -60,7 +60,7 @@ def test_the_screen_of_a_live_run_imports_no_engine(home: Path) -> None:
             terminal.press(key)
             terminal.quiet(0.1, timeout=1.0)
         terminal.press("q")
-        terminal.until("still running")
+        terminal.until("is not over")
         terminal.press("enter")
         assert terminal.wait() == 0
         found = modules(home, terminal.process.pid)

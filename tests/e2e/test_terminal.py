@@ -122,11 +122,11 @@ def test_quitting_asks_while_a_run_is_live(home: Path) -> None:
     with demo(home) as terminal:
         terminal.until("cancelled?")
         terminal.press("q")
-        terminal.until("still running")
+        terminal.until("is not over")
         terminal.press("escape")
-        terminal.until_gone("still running")
+        terminal.until_gone("is not over")
         terminal.press("q")
-        terminal.until("still running")
+        terminal.until("is not over")
         terminal.press("enter")
         terminal.until("next: convtui replay", "convtui debug --resume")
         assert terminal.wait() == 0

@@ -40,7 +40,7 @@ def test_keys_are_text_while_the_provider_speaks(home: Path) -> None:
         terminal.press("enter")
         terminal.until("heard: Hi, My booking")
         terminal.press("ctrl+q")
-        terminal.until("still running")
+        terminal.until("is not over")
         terminal.quiet(0.1)
         terminal.press("enter")
         assert terminal.wait() == 0

@@ -22,7 +22,6 @@ from convtui.log.notes import Notes
 from convtui.log.reader import open_log
 from convtui.log.tool_results import whole_result
 from convtui.log.wire import read_wire
-from convtui.tui import app as entry
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.documents.report import plots_document, report_document
 from convtui.tui.drawing.palette import Palette
@@ -195,7 +194,7 @@ def _screen(path: Path, folder: Path) -> None:
 
     async def look() -> None:
         state = folder / "state.json"
-        app = ConvtuiApp(lambda app: entry.recording(app, path), state_file=state)
+        app = ConvtuiApp(lambda app: app.runs.recording(path), state_file=state)
         async with app.run_test(size=(110, 34)) as pilot:
             for keys in ("g", "i", "r", "r", "right_square_bracket", "s", "1", "2", "4", "9", "G"):
                 await pilot.press(keys)

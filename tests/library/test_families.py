@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 
-from convtui.library.families import RunNode, families, guides, oldest_first, only, walk
+from convtui.library.families import (
+    RunNode,
+    families,
+    guides,
+    oldest_first,
+    only,
+    sorted_families,
+    walk,
+)
+from convtui.library.run_order import NEWEST
 from convtui.log.run_summary import RunSummary, list_runs, summarise
 from tests.builders.conversations import Bot, cut_turn, resume, run, scenario
 from tests.tui.harness.family import family
@@ -48,6 +57,19 @@ def test_children_stand_below_their_parents_the_oldest_first() -> None:
 def test_the_family_that_was_written_last_stands_first() -> None:
     runs = [made("child", "old", 9), made("new", age=5), made("old")]
     assert [root.run.id for root in families(runs)] == ["old", "new"]
+
+
+def test_families_are_sorted_by_what_their_one_row_shows() -> None:
+    runs = [made("old", tokens=1), made("new", age=5, tokens=2), made("child", "old", 9, tokens=3)]
+
+    def order(by: str) -> list[str]:
+        return [root.run.id for root in sorted_families(runs, by)]
+
+    # When the newest run of a family began, and the tokens of its root.
+    assert (order(NEWEST), order("when")) == (["old", "new"], ["new", "old"])
+    assert (order("-tokens"), order("tokens")) == (["new", "old"], ["old", "new"])
+    same = [made(name, modified=float(n)) for n, name in enumerate("abc")]
+    assert [root.run.id for root in sorted_families(same, NEWEST)] == ["a", "b", "c"]
 
 
 def test_a_run_whose_parent_is_not_there_is_a_root_that_says_so() -> None:

@@ -24,9 +24,10 @@ from convtui.library.index_file import FILE
 from convtui.library.index_rows import MAX_OUTPUT, fold_text
 from convtui.library.index_summary import from_row, to_row
 from convtui.library.library import Library, matches_log
+from convtui.library.newest import NewestRuns
 from convtui.log.notes import Notes
 from convtui.log.reader import digest_until
-from convtui.log.run_summary import RunSummary, list_runs
+from convtui.log.run_summary import RunSummary, list_runs, summarise
 from convtui.log.writer import LogWriter
 from convtui.records.codec import encode
 from convtui.records.models import (
@@ -286,7 +287,7 @@ def shown(runs: list[RunSummary]) -> list[tuple[Any, ...]]:
 def test_the_list_is_that_of_the_logs(library: Library, tmp_path: Path) -> None:
     for path in library.folder.glob("*.jsonl"):
         shutil.copy2(path, tmp_path)
-    from_logs = sorted(map(repr, shown(list(list_runs(tmp_path)))))
+    from_logs = sorted(map(repr, shown(NewestRuns().completed(list(list_runs(tmp_path))))))
     fresh = Library(tmp_path)
     assert sorted(map(repr, shown(fresh.runs()))) == from_logs
     assert sorted(map(repr, shown(fresh.runs()))) == from_logs
@@ -323,6 +324,31 @@ def test_only_what_has_changed_is_read_again(runs: Path) -> None:
     assert told[-1] == (2, 2)
     assert names(library, "~mark") == ["a"]
     assert names(library, "~persona zoe & ~discard") == ["c"]
+
+
+def test_the_turns_of_a_crashed_run_are_counted_however_it_is_listed(tmp_path: Path) -> None:
+    crashed = write_log(tmp_path / "crashed.jsonl", sample()[:-3], close=False)
+    assert summarise(crashed).turns is None, "its last lines are those of the second session"
+    newest = NewestRuns()
+    listings = [
+        newest.completed(newest.listed(tmp_path, 5)),
+        newest.listed(tmp_path, 5),
+        Library(tmp_path).runs(),
+        Library(tmp_path).runs(turns=True),
+    ]
+    for (run,) in listings:
+        assert (run.state, run.turns) == ("crashed", 5)
+
+
+def test_a_log_among_the_newest_is_read_again_once_it_has_changed(tmp_path: Path) -> None:
+    path = write_log(tmp_path / "a.jsonl", sample()[:-3], close=False)
+    newest = NewestRuns()
+    (before,) = newest.completed(newest.listed(tmp_path, 5))
+    assert newest.completed(newest.listed(tmp_path, 5)) == [before]
+    with path.open("ab") as file:
+        file.write(b'{"cut')
+    (after,) = newest.completed(newest.listed(tmp_path, 5))
+    assert (after.turns, after.size) == (before.turns, before.size + 5)
 
 
 def test_a_run_that_is_being_written_is_found_as_it_grows(tmp_path: Path) -> None:

@@ -16,13 +16,19 @@ DAY = "20260301T10"
 
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Three runs, the last one written first, and the files beside one; the folder is not here."""
+    """Three runs, one a day, and the files beside one; the folder is not here.
+
+    The run that began last is the one written first.
+    """
     folder = tmp_path / "runs"
     names = {f"{DAY}00_maya_desk_aa11": "aa1122", f"{DAY}05_maya_desk_aa12": "aa1233",
              f"{DAY}30_tom_desk_bb11": "bb1144"}  # fmt: skip
     for age, (name, id_) in enumerate(names.items()):
-        log = write_log(folder / f"{name}.jsonl", [header(id=id_), *sample()[1:]])
-        os.utime(log, (1000 - age, 1000 - age))
+        log = write_log(
+            folder / f"{name}.jsonl",
+            [header(id=id_, created_at=f"2026-03-0{3 - age}T10:00:00+00:00"), *sample()[1:]],
+        )
+        os.utime(log, (1000 + age, 1000 + age))
     (folder / f"{DAY}00_maya_desk_aa11.jsonl.notes.jsonl").write_text("")
     work = tmp_path / "work"
     work.mkdir()
@@ -51,7 +57,7 @@ def test_a_run_by_name_by_id_and_by_the_start_of_either(runs: Path, word: str, n
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        (DAY, f"may be {DAY}00_maya_desk_aa11, {DAY}05_maya_desk_aa12 or {DAY}30_tom_desk_bb11:"),
+        (DAY, f"may be {DAY}30_tom_desk_bb11, {DAY}05_maya_desk_aa12 or {DAY}00_maya_desk_aa11:"),
         ("aa1", "may be"),
         (f"{DAY}05_mya_desk_aa12", f"no such log, did you mean '{DAY}05_maya_desk_aa12'?"),
         ("zzz", "zzz: there is no such log; `convtui runs` lists saved ones"),

@@ -11,7 +11,9 @@ import pytest
 
 from convtui.log.notes import Notes
 from convtui.log.reader import open_log
-from convtui.printing.printer import Printer, describe, folded, print_log, totals_line, wants_color
+from convtui.printing.logs import folded, print_log
+from convtui.printing.printer import Printer
+from convtui.printing.wording import describe, totals_line, wants_color
 from convtui.records.models import (
     BudgetCrossed,
     BudgetRaised,
@@ -83,7 +85,7 @@ def test_the_whole_sample() -> None:
         "session 1 of 2: intake (persona first, up to 20 turns)\n"
         "1:1 persona: Hello, my ferry was cancelled.\n"
         "1:2 provider: I am sorry.\n"
-        "session 1 intake ended: max turns at turn 2: the reason of max_turns\n"
+        "session 1 intake ended: turn limit reached at turn 2: the reason of max_turns\n"
         "\n"
         "session 2 of 2: refund (persona first, up to 20 turns)\n"
         "2:1 persona: I want my money back.\n"
@@ -96,10 +98,10 @@ def test_the_whole_sample() -> None:
         "2:4 provider: Of course.\n"
         "    raw differs from shown\n"
         "    signal [[DONE]] 28-36\n"
-        "session 2 refund ended: early termination by provider at turn 4:"
+        "session 2 refund ended: ended early by provider at turn 4:"
         " the reason of early_termination\n"
         "\n"
-        "conversation ended: early termination by provider at turn 4:"
+        "conversation ended: ended early by provider at turn 4:"
         " the reason of early_termination\n"
         "totals: provider 3 calls, 264 tokens, $0.0012, 1.5 s\n"
     )

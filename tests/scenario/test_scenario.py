@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from convtui.errors import DataFileError, FileError, ProviderLoadError, UsageError
+from convtui.scenario.merge import merge_flags
 from convtui.scenario.persona_table import fill_template, read_persona_table
 from convtui.scenario.scenario import (
     OnDiscard,
@@ -17,7 +18,6 @@ from convtui.scenario.scenario import (
     builtin_personas,
     load_persona,
     load_tsv_persona,
-    merge_flags,
     parse_provider_spec,
 )
 from convtui.secrets.redactor import Redactor

@@ -9,8 +9,9 @@ import pytest
 
 from convtui.cli.start import plan
 from convtui.errors import DataFileError, UsageError
+from convtui.scenario.merge import merge_flags
 from convtui.scenario.persona import Persona, builtin_personas
-from convtui.scenario.scenario import Scenario, merge_flags
+from convtui.scenario.scenario import Scenario
 
 BOT = """\
 def bot(messages):

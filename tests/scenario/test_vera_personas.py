@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from convtui.errors import DataFileError, UsageError
+from convtui.scenario.merge import merge_flags
 from convtui.scenario.persona import load_persona
-from convtui.scenario.scenario import Scenario, merge_flags
+from convtui.scenario.scenario import Scenario
 from convtui.scenario.starter import write_starter
 from tests.builders.conversations import FakeModels, run
 

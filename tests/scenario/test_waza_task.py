@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from convtui.errors import DataFileError, FileError, UsageError
 from convtui.files.yaml import parse_yaml
-from convtui.scenario.scenario import Scenario, merge_flags
+from convtui.scenario.merge import merge_flags
+from convtui.scenario.scenario import Scenario
 from convtui.scenario.waza_keys import (
     ConfigKeys,
     EvalKeys,

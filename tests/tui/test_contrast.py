@@ -11,7 +11,7 @@ from rich.style import Style
 from textual.screen import Screen
 
 from convtui.config.settings import load_config
-from convtui.tui.app import ConvtuiApp, recording
+from convtui.tui.app import ConvtuiApp
 from convtui.tui.drawing.theming import builtin_theme
 from convtui.tui.screens.home.picker import PickerScreen
 from convtui.tui.screens.runs.screen import RunsScreen
@@ -43,7 +43,7 @@ def weak(app: ConvtuiApp, needed: float) -> Weak:
 async def weak_in_any_theme(app: ConvtuiApp, pilot: Any) -> Weak:
     found: Weak = {}
     for name in BUILT_IN:
-        app._apply_theme(builtin_theme(name), [])
+        app.themes.show(builtin_theme(name))
         for screen in app.screen_stack:
             restyle: Callable[[], None] | None = getattr(screen, "restyle", None)
             if restyle is not None:
@@ -65,7 +65,7 @@ def drawn(app: ConvtuiApp) -> str:
 @pytest.mark.parametrize("keys", [(), ("slash", "u", "p", "enter"), ("2",)])
 async def test_a_recording(keys: tuple[str, ...], tmp_path: Path) -> None:
     log = write_log(tmp_path / "a.jsonl", refund())
-    app = opened(tmp_path, lambda app: recording(app, log, at=(2, 2)))
+    app = opened(tmp_path, lambda app: app.runs.recording(log, at=(2, 2)))
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: "discarded" in drawn(app))
         await pilot.press(*keys)
@@ -77,7 +77,7 @@ async def test_home_and_saved_runs(tmp_path: Path) -> None:
     runs.mkdir(parents=True)
     write_log(runs / "a.jsonl", refund())
     app = opened(tmp_path, lambda app: PickerScreen(app.keymap, cwd=tmp_path))
-    app.warm_up = lambda: None  # type: ignore[method-assign]
+    app.runs.warm_up = lambda: None  # type: ignore[method-assign]
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: "ready" in drawn(app))
         assert not await weak_in_any_theme(app, pilot)

@@ -9,7 +9,6 @@ from rich.segment import Segment
 from rich.style import Style
 
 from convtui.config.settings import load_config
-from convtui.tui import app as entry
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.photograph import masked, pictures, save
 from tests.tui.harness.sample import refund, until, write_log
@@ -59,7 +58,7 @@ async def test_the_key_saves_what_is_on_the_screen(
     monkeypatch.setenv("CONVTUI_HOME", str(tmp_path / "home"))
     log = write_log(tmp_path / "a.jsonl", refund())
     config = load_config()
-    app = ConvtuiApp(lambda app: entry.recording(app, log), config=config)
+    app = ConvtuiApp(lambda app: app.runs.recording(log), config=config)
     folder = config.paths.exports_dir
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "Bot" in str(app.screen.query_one("#top").render_line(0).text))

@@ -14,7 +14,7 @@ from convtui.analysis.profile.plots import plots_of
 from convtui.analysis.profile.profile import Profile
 from convtui.analysis.profile.reading import Reading, read_runs
 from convtui.analysis.profile.reading_report import reading_report
-from convtui.tui.app import ConvtuiApp, recording
+from convtui.tui.app import ConvtuiApp
 from convtui.tui.documents.report import plots_document, report_document
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.profile.screen import ProfileRuns, ProfileScreen
@@ -174,7 +174,7 @@ async def test_marked_runs_are_profiled_sorted_opened_and_reported(tmp_path: Pat
 
 async def test_a_recording_is_profiled_in_the_smallest_terminal(tmp_path: Path) -> None:
     log = tool_log(tmp_path / "a.jsonl", [F, T], persona="[bold]Ida\x1b[31m")
-    app = ConvtuiApp(lambda app: recording(app, log), state_file=tmp_path / "state.json")
+    app = ConvtuiApp(lambda app: app.runs.recording(log), state_file=tmp_path / "state.json")
     async with app.run_test(size=(60, 16)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
         await pilot.press("p")

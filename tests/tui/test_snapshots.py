@@ -19,7 +19,7 @@ from convtui.client.engine_client import EngineHandle, EngineState
 from convtui.config.settings import Config, load_config
 from convtui.log.reader import open_log
 from convtui.protocol import StartSpec
-from convtui.tui.app import ConvtuiApp, recording
+from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.debugger.status_feed import StatusFeed
 from convtui.tui.screens.dialogs.provider_error import ErrorPane
@@ -93,7 +93,7 @@ def replayed(tmp_path: Path) -> Callable[..., tuple[ConvtuiApp, Before]]:
 
     def make(*keys: str, theme: str = "dark") -> tuple[ConvtuiApp, Before]:
         app = ConvtuiApp(
-            lambda app: recording(app, log, at=(2, 2)), config=settings(tmp_path, theme)
+            lambda app: app.runs.recording(log, at=(2, 2)), config=settings(tmp_path, theme)
         )
 
         async def before(pilot: Pilot[Any]) -> None:
@@ -164,7 +164,7 @@ class Held:
             lambda app: DebuggerScreen(app.keymap, LiveSource(self.run.handle), self.run),
             state_file=folder / "state.json",
         )
-        self.app.run_in_progress = self.run
+        self.app.runs.current = self.run
 
     @property
     def screen(self) -> DebuggerScreen:
@@ -268,7 +268,7 @@ def test_decisions(size: tuple[int, int], tmp_path: Path, snap_compare: Compare)
         *turn(4, "provider", "Money, or another crossing?"),
         *gave_up(5),
     ])  # fmt: skip
-    app = ConvtuiApp(lambda app: recording(app, log, at=(1, 3)), config=settings(tmp_path))
+    app = ConvtuiApp(lambda app: app.runs.recording(log, at=(1, 3)), config=settings(tmp_path))
 
     async def before(pilot: Pilot[Any]) -> None:
         screen = cast(DebuggerScreen, app.screen)
@@ -318,16 +318,10 @@ def test_an_error_of_the_provider(
     assert snap_compare(app, terminal_size=USUAL, run_before=before)
 
 
-class Picking(ConvtuiApp):
-    """Starts no engine."""
-
-    def warm_up(self) -> None:
-        """Nothing to do."""
-
-
 @pytest.mark.parametrize("size", [WIDE, SMALL], ids=["wide", "small"])
 def test_home_without_any_run(size: tuple[int, int], tmp_path: Path, snap_compare: Compare) -> None:
-    app = Picking(lambda app: PickerScreen(app.keymap, cwd=tmp_path), config=settings(tmp_path))
+    app = ConvtuiApp(lambda app: PickerScreen(app.keymap, cwd=tmp_path), config=settings(tmp_path))
+    app.runs.warm_up = lambda: None  # type: ignore[method-assign]
 
     async def before(pilot: Pilot[Any]) -> None:
         screen = cast(PickerScreen, app.screen)

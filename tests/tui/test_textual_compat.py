@@ -11,7 +11,13 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 from textual.worker import WorkerFailed
 
-from convtui.tui.textual_compat import ToastlessApp, forward, is_open, run_while_open
+from convtui.tui.textual_compat import (
+    ToastlessApp,
+    after_refresh,
+    forward,
+    is_open,
+    run_while_open,
+)
 from tests.tui.harness.sample import until
 
 
@@ -72,6 +78,29 @@ async def test_work_that_outlives_its_screen_ends_quietly() -> None:
         await until(pilot, lambda: worker.is_finished)
         assert looked == ["in vain"]
         assert worker.error is None
+        screen._pruning = False
+
+
+async def test_a_screen_that_is_closed_before_the_next_refresh_is_left_alone() -> None:
+    app: App[None] = App()
+    async with app.run_test() as pilot:
+        screen = Above()
+        await app.push_screen(screen)
+        drawn: list[str] = []
+
+        def draw() -> None:
+            drawn.append("begun")
+            screen.query_one("#inside")
+            drawn.append("done")
+
+        after_refresh(screen, draw)
+        await until(pilot, lambda: drawn == ["begun", "done"])
+        await screen.query_one("#inside").remove()
+        screen._pruning = True
+        after_refresh(screen, draw)
+        await until(pilot, lambda: len(drawn) == 3)
+        await pilot.pause()
+        assert drawn[-1] == "begun"
         screen._pruning = False
 
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convtui.errors import DataFileError, FileError, UsageError
-from convtui.scenario.scenario import Scenario, merge_flags
+from convtui.scenario.merge import merge_flags
+from convtui.scenario.scenario import Scenario
 from convtui.warm.store import WarmStore, chosen_context
 from convtui.warm.templates import (
     WarmContext,

@@ -11,6 +11,7 @@ from convtui.analysis.report.intervals import Spread
 from convtui.analysis.report.plots import figure
 from convtui.analysis.report.report import Report, Section, Sentence, Sides, Tone
 from convtui.analysis.report.report import Verdict as ReportVerdict
+from convtui.transcript.ending_words import short_ending
 
 _TONES: Final[dict[Verdict, Tone]] = {
     "warm": "good", "cold": "bad", "tie": "doubtful", "none": "doubtful",
@@ -66,7 +67,7 @@ def rows(comparison: AbComparison) -> list[tuple[str, str, str]]:
     table.append(("cost", _cost(a.cost), _cost(b.cost)))
     for ending in dict.fromkeys((*a.endings, *b.endings)):
         shown = (f"{a.endings[ending]:,}", f"{b.endings[ending]:,}")
-        table.append((f"ended: {ending.replace('_', ' ')}", *shown))
+        table.append((f"ended: {short_ending(ending)}", *shown))
     return [(name, one, other) for name, one, other in table if (one, other) != (NO_RATE, NO_RATE)]
 
 

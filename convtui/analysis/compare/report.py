@@ -20,11 +20,12 @@ from convtui.analysis.report.report import (
 )
 from convtui.text.boundary import one_line
 from convtui.text.counts import counted
-from convtui.transcript.ending_words import ending_words
+from convtui.transcript.ending_words import ending_sentence
 from convtui.transcript.fold import Totals
 from convtui.transcript.usage import whole_totals
 
-UNKNOWN: Final = "unknown"
+NOTHING: Final = "-"
+"""Where only the other run has a figure."""
 _ALONE: Final = 400
 """Characters of a turn without a counterpart that are shown."""
 
@@ -139,7 +140,7 @@ def about_rows(comparison: Comparison) -> list[Row]:
     """Persona, provider, model and origin of both runs, without what is unknown of both."""
     a, b = about(comparison.a), about(comparison.b)
     return [
-        (name, str(a[name] or UNKNOWN), str(b[name] or UNKNOWN)) for name in a if a[name] or b[name]
+        (name, str(a[name] or NOTHING), str(b[name] or NOTHING)) for name in a if a[name] or b[name]
     ]
 
 
@@ -161,11 +162,14 @@ def ending_rows(comparison: Comparison) -> list[Row]:
 
 def ending(termination: dict[str, Any] | None) -> str:
     """How a run or a session ended, in words."""
-    return ending_words(termination, nothing="no ending on record")
+    return ending_sentence(termination, nothing="no ending on record")
 
 
 def usage_rows(comparison: Comparison) -> list[Row]:
-    """Turns and latency, then calls, tokens, cost and time of each side."""
+    """Turns and latency, then calls, tokens, cost and time of each side.
+
+    Without what is unknown of both runs.
+    """
     figures_a, figures_b = figures(comparison.a), figures(comparison.b)
     rows: list[Row] = [("turns said", _turns(figures_a), _turns(figures_b))]
     for name in ("discarded", "signals", "errors"):
@@ -177,7 +181,7 @@ def usage_rows(comparison: Comparison) -> list[Row]:
         used_a, used_b = totals_a.get(side), totals_b.get(side)
         for name in ("calls", "tokens", "cost", "time"):
             rows.append((f"{side} {name}", _used(used_a, name), _used(used_b, name)))
-    return rows
+    return [row for row in rows if row[1:] != (NOTHING, NOTHING)]
 
 
 def _turns(run: dict[str, Any]) -> str:
@@ -187,15 +191,15 @@ def _turns(run: dict[str, Any]) -> str:
 
 def _used(totals: Totals | None, name: str) -> str:
     if totals is None:
-        return "none"
+        return "0" if name == "calls" else NOTHING
     if name == "calls":
         return f"{totals.calls:,}"
     if name == "tokens":
-        return UNKNOWN if totals.tokens is None else f"{totals.tokens:,}"
+        return NOTHING if totals.tokens is None else f"{totals.tokens:,}"
     if name == "cost":
-        return UNKNOWN if totals.cost is None else f"${totals.cost:.4f}"
+        return NOTHING if totals.cost is None else f"${totals.cost:.4f}"
     return _seconds(totals.seconds)
 
 
 def _seconds(value: float | None) -> str:
-    return UNKNOWN if value is None else f"{value:.2f} s"
+    return NOTHING if value is None else f"{value:.2f} s"

@@ -19,8 +19,9 @@ def mined_report(mined: Mined, verdict: Verdict | None = None) -> Report:
             for name, number in mined.unreliable.most_common()
         ),
         ("patterns", f"{len(mined.patterns)}, of {mined.successful_calls} successful calls"),
-        ("mean gain", "unknown" if gain is None else f"{gain:+.3f} (below 0 is an improvement)"),
     ]
+    if gain is not None:
+        rows.append(("mean gain", f"{gain:+.3f} (below 0 is an improvement)"))
     return Report([Section("", [Table((), rows)])], verdict=verdict)
 
 

@@ -16,8 +16,8 @@ from convtui.analysis.tool_calls.gains import MIN_CALLS, Gain, Tally
 from convtui.analysis.tool_calls.outcomes import RULES
 from convtui.text.counts import counted
 from convtui.transcript.corrections import FLAG_WORDS
+from convtui.transcript.ending_words import ending_phrase, short_ending
 
-UNKNOWN: Final = "unknown"
 NO_RATE: Final = "-"
 MOST_RUNS: Final = 200
 """Runs that get a row at most."""
@@ -99,7 +99,7 @@ def _section(title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]])
 
 
 def _kind(title: str, name: str) -> str:
-    return name.replace("_", " ") if title.endswith("ended") else name
+    return short_ending(name) if title.endswith("ended") else name
 
 
 def _about(profile: Profile) -> list[tuple[str, ...]]:
@@ -109,12 +109,13 @@ def _about(profile: Profile) -> list[tuple[str, ...]]:
         rows += [
             ("log", run.path.name),
             ("who", f"{run.persona or '?'} → {run.provider or '?'}"),
-            ("ended", run.ending.replace("_", " ")),
+            ("ended", ending_phrase(run.ending)),
         ]
     else:
         rows.append(("runs", f"{len(profile.runs):,}"))
     taken = f" and {profile.inherited:,} from before it" if profile.inherited else ""
-    rows.append(("turns", f"{profile.committed_turns:,}{taken}, sessions {profile.sessions:,}"))
+    sessions = counted(profile.sessions, "session")
+    rows.append(("turns", f"{profile.committed_turns:,}{taken}, in {sessions}"))
     for name, count in (
         ("discarded", profile.discarded),
         ("turns with errors", profile.errors),
@@ -132,7 +133,7 @@ def _about(profile: Profile) -> list[tuple[str, ...]]:
             ("tool calls", _calls_words(tally)),
             ("error rate", rate(tally)),
             ("early and late", gain_words(profile.gain)),
-            ("mostly", profile.dominant_type or UNKNOWN),
+            ("mostly", profile.dominant_type or "-"),
         ]
     else:
         rows.append(("tool calls", "none"))
@@ -203,7 +204,7 @@ def run_row(run: RunProfile) -> tuple[str, ...]:
         _short(run.tally),
         _short(run.early),
         _short(run.late),
-        run.ending.replace("_", " "),
+        short_ending(run.ending),
     )
 
 

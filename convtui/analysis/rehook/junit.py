@@ -7,7 +7,8 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any, Final
 
-from convtui.analysis.rehook.report import Changed, RehookReport
+from convtui.analysis.rehook.changed import Changed
+from convtui.analysis.rehook.report import RehookReport
 from convtui.errors import FileError
 from convtui.text.boundary import visible
 

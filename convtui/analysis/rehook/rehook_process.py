@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from convtui.analysis.rehook.sources import Source, carry_over
 from convtui.client.engine_client import EngineHandle, EngineState, crash_frames
 from convtui.errors import EngineError, FileError, UsageError
 from convtui.protocol import REHOOK_CURSOR, RehookSpec, StartSpec
@@ -39,11 +40,12 @@ Progress = Callable[[int, int], None]
 class Rehooked:
     """The results of a provider's hooks for recorded replies."""
 
-    logs: list[Path]
+    sources: list[Source] = field(default_factory=list)
+    """The logs that are read."""
     provider: dict[str, Any] = field(default_factory=dict)
     """`{identity, hooks}`."""
     outcomes: list[dict[str, Any]] = field(default_factory=list)
-    """One per finished log, as `protocol.Kind.REHOOKED` describes; `log` indexes `logs`."""
+    """One per finished log, as `protocol.Kind.REHOOKED` describes; `log` indexes `sources`."""
     output: str = ""
     """What the provider's code printed, truncated to 64 kB."""
     stopped: str = ""
@@ -51,7 +53,7 @@ class Rehooked:
 
     def interrupted(self) -> None:
         """Records that the user stopped it before the last log."""
-        self.stopped = f"stopped by hand after {len(self.outcomes):,} of {len(self.logs):,} logs"
+        self.stopped = f"stopped by hand after {len(self.outcomes):,} of {len(self.sources):,} logs"
 
 
 def start_for(
@@ -66,8 +68,8 @@ def start_for(
     Raises `UsageError` for an invalid SPEC or `--set key=value`, `FileError` for a file that does
     not exist.
     """
+    from convtui.scenario.merge import merge_flags
     from convtui.scenario.provider_spec import absolute
-    from convtui.scenario.scenario import merge_flags
 
     flags = {"provider": provider, "persona": "demo", "set": list(set_)}
     scenario = merge_flags(None, flags, ready=False, cwd=cwd)
@@ -83,7 +85,7 @@ def start_for(
 
 async def rehook_logs(
     start: StartSpec,
-    logs: Sequence[Path],
+    sources: Sequence[Source],
     *,
     only: str = "",
     setup: bool = False,
@@ -98,22 +100,28 @@ async def rehook_logs(
     reply; the rest continues in a new engine. Raises `EngineError` when the provider cannot be
     loaded. `into` receives the results so far even if this is cancelled or fails.
     """
-    result = into if into is not None else Rehooked([])
-    result.logs = list(logs)
+    result = into if into is not None else Rehooked()
+    result.sources = list(sources)
     # After setup() a provider may hold a resource that only one process can have.
-    engines = 1 if setup else max(1, min(len(logs) // LOGS_PER_ENGINE, MOST_ENGINES, _cores()))
-    share = -(-len(logs) // engines)
+    engines = 1 if setup else max(1, min(len(sources) // LOGS_PER_ENGINE, MOST_ENGINES, _cores()))
+    share = -(-len(sources) // engines)
     with tempfile.TemporaryDirectory(prefix="convtui-rehook-") as folder:
         runs: list[_Run] = []
 
         def report_progress() -> None:
             progress(sum(len(run.outcomes) for run in runs), sum(run.replies for run in runs))
 
-        for first in range(0, len(logs), max(1, share)):
+        for first in range(0, len(sources), max(1, share)):
             cursor = Path(folder) / f"cursor{first}"
             cursor.write_bytes(_CURSOR.pack(-1, -1))
-            some = [str(path.absolute()) for path in logs[first : first + share]]
-            spec = RehookSpec(some, str(cursor), only=only, setup=setup)
+            some = sources[first : first + share]
+            spec = RehookSpec(
+                [str(source.path.absolute()) for source in some],
+                str(cursor),
+                only=only,
+                setup=setup,
+                until=[source.until for source in some],
+            )
             runs.append(
                 _Run(
                     start,
@@ -133,6 +141,7 @@ async def rehook_logs(
             await asyncio.gather(*tasks, return_exceptions=True)
             for run in runs:
                 run.add_to(result)
+            carry_over(result.sources, result.outcomes)
     return result
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -10,123 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from convtui.analysis.rehook.changed import Changed, changes_of
 from convtui.analysis.rehook.rehook_process import Rehooked
+from convtui.analysis.rehook.sources import Source
 from convtui.analysis.report.diffs import clipped
 from convtui.analysis.report.report import Diff, Listing, Report, Section, Sentence, Tone, Verdict
+from convtui.errors import listed
 from convtui.text.counts import counted
-from convtui.text.word_diff import Op, word_diff
-from convtui.text_checks.incomplete import in_words
 
-_LOCATION: Final = re.compile(r"""(?P<file>[^"'\s]+\.py)(?:",\ line\ |:)(?P<line>\d+)""")
-"""File and line of a traceback's frame."""
-
-
-@dataclass(slots=True, frozen=True)
-class Changed:
-    """A reply for which the results of the hooks have changed."""
-
-    log: Path
-    session: int
-    turn: int
-    attempt: int
-    kinds: tuple[str, ...]
-    """text, signals, discard, ending, error (a hook fails now), mended (a hook failed then)."""
-    counterfactual: bool
-    """Whether an earlier turn of its session changed, so that the model might have replied
-    differently."""
-    raw: str
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
-    error: dict[str, Any] | None
-    by_hand: tuple[str, ...] = ()
-    """What a human had changed: raw, text, discard, ending."""
-    incomplete: str = ""
-    """Why the reply was incomplete; see `convtui.text_checks.incomplete`."""
-
-    @property
-    def address(self) -> str:
-        """`session:turn`, with the attempt if it is not the first."""
-        attempt = f" (attempt {self.attempt})" if self.attempt > 1 else ""
-        return f"{self.session}:{self.turn}{attempt}"
-
-    @property
-    def location(self) -> str:
-        """`file:line` in the developer's code where a hook fails; empty where unknown."""
-        for frame in reversed((self.error or {}).get("frames") or ()):
-            match = _LOCATION.search(str(frame))
-            if match is not None:
-                return f"{Path(match['file']).name}:{match['line']}"
-        return ""
-
-    def words(self) -> list[str]:
-        """The differences, one phrase each."""
-        before, after = self.before or {}, self.after or {}
-        phrases: list[str] = []
-        for kind in self.kinds:
-            if kind == "error":
-                phrases.append(f"hook failed: {(self.error or {}).get('message', '')}")
-            elif kind == "mended":
-                phrases.append("a hook failed then, none does now")
-            elif kind == "text":
-                phrases.append("text")
-            elif kind == "signals":
-                phrases.append(f"signals {_signals(before, after)}")
-            elif kind == "discard":
-                phrases.append("discarded" if after.get("discarded") else "no longer discarded")
-            elif kind == "ending":
-                phrases.append(_ending(before.get("ends"), after.get("ends")))
-        if self.incomplete:
-            phrases.append(f"the reply is incomplete: {in_words(self.incomplete)}")
-        return phrases
-
-    def hand(self) -> str:
-        """What a human had changed, and how that affects the comparison; empty for nothing."""
-        done = [text for what, text in _BY_HAND.items() if what in self.by_hand]
-        if not done:
-            return ""
-        basis = "that reply" if "raw" in self.by_hand else "it"
-        return f"{', '.join(done)} by hand then: compared with what the hooks made of {basis}"
-
-    def diff(self) -> list[tuple[Op, str]]:
-        """The word diff of the old and the new text; empty where they are equal."""
-        if self.before is None or self.after is None or "text" not in self.kinds:
-            return []
-        return word_diff(str(self.before["text"]), str(self.after["text"]))
-
-
-_BY_HAND: Final = {
-    "raw": "raw reply edited",
-    "text": "text edited",
-    "discard": "discard overridden",
-    "ending": "ending overridden",
-}
-
-
-def _signals(before: dict[str, Any], after: dict[str, Any]) -> str:
-    old, new = before.get("signals") or [], after.get("signals") or []
-    gone = [f"-{name}" for name in _names(old, new)]
-    come = [f"+{name}" for name in _names(new, old)]
-    return " ".join([*gone, *come]) or "elsewhere"
-
-
-def _names(these: list[dict[str, Any]], those: list[dict[str, Any]]) -> list[str]:
-    known = [match.get("signal") for match in those]
-    return list(
-        dict.fromkeys(
-            f"{match['signal']} at {match['start']}-{match['end']}"
-            if match.get("signal") in known
-            else str(match.get("signal"))
-            for match in these
-            if match not in those
-        )
-    )
-
-
-def _ending(before: str | None, after: str | None) -> str:
-    if after is None:
-        return "no longer ends here"
-    kind = after.replace("_", " ")
-    return f"ends here ({kind})" if before is None else f"ends here otherwise ({kind})"
+_NAMED_PARENTS: Final = 3
+"""Parents that the summary names; more are counted."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -134,19 +26,23 @@ class Counts:
     """The numbers of a rehook."""
 
     logs: int
-    """Logs that were read."""
+    """Logs that were named, and read."""
+    parents: int
+    """Logs that were read because branches continue them."""
     empty: int
     """Logs without raw replies: nothing to rehook."""
     unreadable: int
     turns: int
     """Replies on which the hooks ran."""
+    inherited: int
+    """Those of them that are from `parents`."""
     changed: int
     errors: int
     """Replies on which a hook fails."""
     counterfactual: int
     """Replies after the first changed outcome of their session, changed or not."""
     seeded: int
-    """Turns whose raw replies are in a parent log."""
+    """Turns whose raw replies are in a parent log that was not read."""
     by_hand: int
     """Replies that a human changed; they are compared with the results of the hooks."""
     incomplete: int
@@ -158,17 +54,25 @@ class RehookReport:
 
     def __init__(self, result: Rehooked) -> None:
         self.result = result
-        self.changes = list(_changes(result))
+        self.changes = list(changes_of(result))
         outcomes = result.outcomes
+        read = [(s, outcome) for s, outcome in self.sources() if "error" not in outcome]
+        parents = [outcome for source, outcome in read if not source.named]
+        self._parent_ids = [str(outcome["id"]) for outcome in parents if outcome["turns"]]
         self.counts = Counts(
-            logs=sum("error" not in outcome for outcome in outcomes),
-            empty=sum("error" not in outcome and not outcome["turns"] for outcome in outcomes),
+            logs=len(read) - len(parents),
+            parents=len(parents),
+            empty=sum(
+                source.named and source.parent is None and not outcome["turns"]
+                for source, outcome in read
+            ),
             unreadable=sum("error" in outcome for outcome in outcomes),
             turns=sum(len(outcome.get("turns", ())) for outcome in outcomes),
+            inherited=sum(len(outcome["turns"]) for outcome in parents),
             changed=len(self.changes),
             errors=sum("error" in change.kinds for change in self.changes),
             counterfactual=sum(outcome.get("counterfactual", 0) for outcome in outcomes),
-            seeded=sum(outcome.get("seeded", 0) for outcome in outcomes),
+            seeded=sum(outcome["seeded"] for source, outcome in read if source.parent is None),
             by_hand=sum(outcome.get("by_hand", 0) for outcome in outcomes),
             incomplete=sum(len(outcome.get("incomplete", ())) for outcome in outcomes),
         )
@@ -204,15 +108,27 @@ class RehookReport:
                 endings.append((path, int(ending["session"]), text))
         return endings
 
-    def logs(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+    def sources(self) -> Iterator[tuple[Source, dict[str, Any]]]:
         """Each finished log with its outcome."""
         for outcome in self.result.outcomes:
-            yield self.result.logs[outcome["log"]], outcome
+            yield self.result.sources[outcome["log"]], outcome
+
+    def logs(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """The path of each finished log with its outcome."""
+        for source, outcome in self.sources():
+            yield source.path, outcome
+
+    def children(self) -> dict[Path, str]:
+        """The logs that were read as parents, each with the name of the branch."""
+        return {s.path: s.child.path.name for s in self.result.sources if s.child is not None}
 
     def summary(self) -> str:
         """One line: how many replies were rehooked, how many changed."""
         counts = self.counts
-        text = f"{counted(counts.turns, 'reply', 'replies')} of {counted(counts.logs, 'log')}: "
+        text = f"{counted(counts.turns, 'reply', 'replies')} of {counted(counts.logs, 'log')}"
+        if counts.inherited:
+            text += f", {counts.inherited:,} of them from {self._parents()}"
+        text += ": "
         if not counts.turns:
             text += "nothing went through the hooks"
         elif not counts.changed:
@@ -230,6 +146,28 @@ class RehookReport:
             text += f"; {self.result.stopped}"
         return text
 
+    def _parents(self) -> str:
+        ids = self._parent_ids
+        if len(ids) > _NAMED_PARENTS:
+            return f"{len(ids):,} parents"
+        whose = "its" if self.counts.logs == 1 else "the"
+        return f"{whose} parent{'s' * (len(ids) > 1)} {listed(ids)}"
+
+    def _not_read(self) -> Iterator[str]:
+        """Why replies of the past were left out."""
+        missing = [(s, outcome) for s, outcome in self.sources() if s.missing]
+        turns = sum(outcome.get("seeded", 0) for _, outcome in missing)
+        if missing:
+            source, _ = missing[0]
+            where = source.path.name if len(missing) == 1 else counted(len(missing), "log")
+            yield (
+                f"{source.missing}{' (and others)' * (len(missing) > 1)}; the replies of"
+                f" {counted(turns, 'turn')} that {where} began with are left out"
+            )
+        if self.counts.seeded > turns:
+            rest = counted(self.counts.seeded - turns, "turn")
+            yield f"the replies of {rest} that these logs began with are left out"
+
     def notes(self) -> list[str]:
         """Remarks beside the results, one line each: unreadable logs, damage, manual changes."""
         result, counts = self.result, self.counts
@@ -239,11 +177,7 @@ class RehookReport:
             notes.append(
                 f"{damaged} damaged lines were passed over; `convtui check LOG` names them"
             )
-        if counts.seeded:
-            notes.append(
-                f"the raw replies of {counted(counts.seeded, 'turn')} stand in the logs that these"
-                " go on from: name those, too"
-            )
+        notes += self._not_read()
         if counts.by_hand:
             notes.append(
                 f"{counts.by_hand} replies were changed by hand then; they are compared with what"
@@ -271,7 +205,14 @@ class RehookReport:
         by_log: dict[Path, list[Sentence]] = {}
         for change in self.changes:
             by_log.setdefault(change.log, []).append(_sentence(change, diff=diff))
-        sections = [Section(str(log), [Listing(changes)]) for log, changes in by_log.items()]
+        children = self.children()
+        sections = [
+            Section(
+                f"{log} (parent of {children[log]})" if log in children else str(log),
+                [Listing(changes)],
+            )
+            for log, changes in by_log.items()
+        ]
         endings = [
             Sentence(f"session {session}  {text}", path.name)
             for path, session, text in self.endings()
@@ -292,14 +233,17 @@ class RehookReport:
             "counts": {name: getattr(counts, name) for name in Counts.__slots__},
             "stopped": self.result.stopped or None,
             "output": self.result.output or None,
-            "logs": [self._log(path, outcome) for path, outcome in self.logs()],
+            "logs": [self._log(source, outcome) for source, outcome in self.sources()],
         }
 
-    def _log(self, path: Path, outcome: dict[str, Any]) -> dict[str, Any]:
+    def _log(self, source: Source, outcome: dict[str, Any]) -> dict[str, Any]:
         if "error" in outcome:
-            return {"log": str(path), "error": outcome["error"]}
+            return {"log": str(source.path), "error": outcome["error"]}
         return {
-            "log": str(path),
+            "log": str(source.path),
+            "named": source.named,
+            "parent": str(source.parent.path) if source.parent is not None else None,
+            "missing": source.missing or None,
             "id": outcome["id"],
             "replies": len(outcome["turns"]),
             "counterfactual": outcome["counterfactual"],
@@ -314,28 +258,6 @@ class RehookReport:
                 for change in outcome["changed"]
             ],
         }
-
-
-def _changes(result: Rehooked) -> Iterator[Changed]:
-    for outcome in result.outcomes:
-        incomplete = {tuple(row[:3]): str(row[3]) for row in outcome.get("incomplete", ())}
-        for change in outcome.get("changed", ()):
-            yield Changed(
-                log=result.logs[outcome["log"]],
-                session=change["session"],
-                turn=change["turn"],
-                attempt=change["attempt"],
-                kinds=tuple(change["kinds"]),
-                counterfactual=change["counterfactual"],
-                raw=change["raw"],
-                before=change["before"],
-                after=change["after"],
-                error=change["error"],
-                by_hand=tuple(change["by_hand"]),
-                incomplete=incomplete.get(
-                    (change["session"], change["turn"], change["attempt"]), ""
-                ),
-            )
 
 
 def _sentence(change: Changed, *, diff: bool) -> Sentence:

@@ -88,9 +88,7 @@ class CommandHandler:
         if human.speaks_for(side):
             raise CommandRefused(f"you speak for the {side} already; t hands back")
         human.take_over(side)
-        hold = self._gate.hold
-        # Held just before this side speaks: the human speaks at once.
-        if hold is not None and hold.point.stage == "request" and hold.point.side == side:
+        if self._gate.hold is not None and human.next == side:
             self._gate.go("run")
 
     def _hand_back(self, arguments: dict[str, Any]) -> None:

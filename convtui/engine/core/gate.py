@@ -77,6 +77,8 @@ class Release:
     choice: str
     edits: dict[str, Any] = field(default_factory=dict)
     by: Literal["human", "policy"] = "human"
+    held: tuple[HoldReason, str] | None = None
+    """The reason and the detail of the hold that it answers; None where nothing was held."""
 
 
 PASSED = Release("go", by="policy")
@@ -99,8 +101,9 @@ class Gate:
 
     `watched` says whether somebody is there to answer; without one `policy` decides. `publish` is
     called with the state and the hold's record whenever either changes. `breaks` is asked at each
-    stage for a breakpoint that fires there and answers with its text, or None. `paused` holds at
-    the first stage, or at the first from stage `not_before` on; `paused_because` is said there.
+    stage for a breakpoint that fires there and answers with its text, or None. `paused` and
+    `stepped` hold at the first stage, or at the first from stage `not_before` on;
+    `paused_because` is said there.
     """
 
     def __init__(
@@ -113,6 +116,7 @@ class Gate:
         breaks: Callable[[Point], str | None] = lambda point: None,
         paused: bool = False,
         paused_because: str = "",
+        stepped: bool = False,
         not_before: str | None = None,
     ) -> None:
         self._journal = journal
@@ -121,7 +125,7 @@ class Gate:
         self.on_pause = on_pause
         self._publish = publish
         self._breaks = breaks
-        self._mode: RunMode = "pause" if paused else "run"
+        self._mode: RunMode = "step_stage" if stepped else "pause" if paused else "run"
         self._paused_because = paused_because
         self._stepped_from: tuple[int | None, int | None, int | None] | None = None
         self._holds = 0
@@ -160,6 +164,10 @@ class Gate:
                 self._mode = "run"
             self._stepped_from = point.of_turn
         return broke
+
+    def hold_next(self) -> None:
+        """Holds at the next stage, as a step does."""
+        self._mode = "step_stage"
 
     def _wants_hold(self, point: Point) -> tuple[HoldReason | None, str]:
         broke = self._breaks(point)
@@ -222,6 +230,7 @@ class Gate:
             release = self._with_secrets(release, drafts)
         else:
             release = unattended or Release(choices[0].id, by="policy")
+        release = replace(release, held=(reason, detail))
         self._journal.emit(
             DebugReleased(
                 session=point.session,

@@ -159,15 +159,16 @@ class Rehook:
     def _one(self, index: int, cursor: mmap.mmap) -> dict[str, Any]:
         path = Path(self._spec.logs[index])
         try:
-            recorded = read_replies(path)
+            recorded = read_replies(path, self._spec.until[index] if self._spec.until else None)
             wanted = _matching(path, self._spec.only)
             of_reply = rules_of(recorded)
         except ConvtuiError as error:
             return {"error": str(error)}
         turns: list[list[int]] = []
         changed: list[dict[str, Any]] = []
-        diverged: set[int] = set()
-        counterfactual = seeded = by_hand = 0
+        diverged: dict[int, list[int]] = {}
+        """By session: the record of the first other outcome, and what is counterfactual for it."""
+        seeded = by_hand = 0
         ends: dict[int, list[int | None]] = {}
         for number, reply in enumerate(recorded.replies):
             if reply.seeded:
@@ -188,12 +189,13 @@ class Rehook:
                     pair[side] = reply.turn if pair[side] is None else pair[side]
             if shown:
                 turns.append([reply.session, reply.turn, reply.attempt])
-                counterfactual += after
+                if after:
+                    diverged[reply.session][1] += 1
                 by_hand += bool(reply.by_hand or reply.supplied)
             if difference is None:
                 continue
             if difference.pop("diverges"):
-                diverged.add(reply.session)
+                diverged.setdefault(reply.session, [reply.finished, 0])
             if shown:
                 changed.append({**difference, "counterfactual": after})
         return {
@@ -201,7 +203,8 @@ class Rehook:
             "persona": str(recorded.header.get("persona", "")),
             "turns": turns,
             "changed": changed,
-            "counterfactual": counterfactual,
+            "counterfactual": sum(count for _, count in diverged.values()),
+            "diverged": [[session, *first] for session, first in diverged.items()],
             "seeded": seeded,
             "by_hand": by_hand,
             "damaged": recorded.damaged,

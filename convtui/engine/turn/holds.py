@@ -55,6 +55,10 @@ class Holds:
         """Counts a stage as the stop of a pause or a step; see `Gate.stop_for_human()`."""
         return self._gate.stop_for_human(self._point(stage))
 
+    def hold_next(self) -> None:
+        """Holds at the next stage, as a step does."""
+        self._gate.hold_next()
+
     async def wait(
         self,
         reason: HoldReason,

@@ -52,6 +52,8 @@ class HumanTurn:
         self._terminate_stage = terminate_stage
         self._own = own
         self._sides: set[Speaker] = set()
+        self.next: Speaker | None = None
+        """The side that is held before it is asked: a human can speak for it at once."""
         if persona.simulator.kind == HUMAN:
             self._sides.add("persona")
 

@@ -58,32 +58,56 @@ class UtteranceSource:
             return await self._or_by_hand(attempt, pending)
         if self.human.speaks_for(attempt.speaker):
             return await self._by_human(attempt)
-        release = await self._context.holds.pass_through(
-            "request",
-            drafts=lambda: (
-                self._provider.request_drafts(attempt.session)
-                if attempt.speaker == "provider"
-                else []
-            ),
-            choices=(GO, SKIP, *self._terminate_stage.choices),
-        )
-        if release.choice == UNDO.id:
-            return self._terminate_stage.undo()
-        outcome = given_up(release)
-        if outcome is not None:
-            return outcome
-        if self.human.speaks_for(attempt.speaker):
-            # Taken over while it was held.
-            return await self._by_human(attempt)
-        self._terminate_stage.seal()
-        return await self._or_by_hand(attempt, None)
+        held: tuple[HoldReason, str] | None = None
+        while True:
+            release = await self._held_before(attempt, held)
+            if release.choice == UNDO.id:
+                return self._terminate_stage.undo()
+            outcome = given_up(release)
+            if outcome is not None:
+                return outcome
+            if not self.human.speaks_for(attempt.speaker):
+                self._terminate_stage.seal()
+                return await self._or_by_hand(attempt, None)
+            # Taken over while it was held: handing back restores the hold.
+            contribution = await self.human.speak(attempt)
+            handed_back = not self.human.speaks_for(attempt.speaker)
+            if contribution is not None or not handed_back:
+                if handed_back:
+                    self._context.holds.hold_next()
+                return await self._heard(attempt, contribution)
+            held = release.held
+
+    async def _held_before(self, attempt: Attempt, held: tuple[HoldReason, str] | None) -> Release:
+        """Holds before a side is asked, where that is due; `held` holds there again."""
+        because, detail = held or (None, "")
+        self.human.next = attempt.speaker
+        try:
+            return await self._context.holds.pass_through(
+                "request",
+                drafts=lambda: (
+                    self._provider.request_drafts(attempt.session)
+                    if attempt.speaker == "provider"
+                    else []
+                ),
+                choices=(GO, SKIP, *self._terminate_stage.choices),
+                because=because,
+                detail=detail,
+            )
+        finally:
+            self.human.next = None
 
     async def _by_human(self, attempt: Attempt) -> Contribution | GivenUp | Ended:
         """What the human says; the side speaks for itself if the human wants it to.
 
         The human is asked at once: there is no other hold at `request`.
         """
-        contribution = await self.human.speak(attempt)
+        return await self._heard(attempt, await self.human.speak(attempt))
+
+    async def _heard(
+        self, attempt: Attempt, contribution: Contribution | GivenUp | Ended | None
+    ) -> Contribution | GivenUp | Ended:
+        """What the human said; None lets the side speak for itself."""
         if contribution is None:
             return await self._or_by_hand(attempt, None)
         if not isinstance(contribution, (GivenUp, Ended)):

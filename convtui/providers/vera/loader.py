@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import inspect
 import sys
 from collections.abc import Callable, Sequence
@@ -11,7 +10,7 @@ from enum import Enum
 from types import MethodType
 from typing import Any, Final
 
-from convtui.errors import ProviderLoadError
+from convtui.errors import ProviderLoadError, misspelled
 from convtui.providers.base import Provider
 from convtui.providers.call_shape import CallShape, read_call_shape
 from convtui.providers.construct import Accepted, Construction
@@ -47,15 +46,14 @@ def _takes_text(cls: type) -> bool:
 def near_names(cls: type) -> list[tuple[str, str]]:
     """Names of a class that are almost a hook's, and never called: `(theirs, hook)`."""
     base = base_of(cls) or interface.LLMInterface
-    plain = {hook.strip("_"): hook for hook in NAMES}
     near: list[tuple[str, str]] = []
     for name in dir(cls):
         known = name in (*NAMES, *SIGNALS, RESTORE.name) or hasattr(base, name)
         if known or name.startswith("__"):
             continue
-        close = difflib.get_close_matches(name.strip("_"), plain, n=1, cutoff=0.86)
-        if close:
-            near.append((name, plain[close[0]]))
+        hook = misspelled(name, NAMES)
+        if hook is not None:
+            near.append((name, hook))
     return near
 
 

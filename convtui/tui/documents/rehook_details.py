@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from convtui.analysis.rehook.report import Changed
+from convtui.analysis.rehook.changed import Changed
+from convtui.transcript.ending_words import ending_phrase
 from convtui.tui.drawing.palette import Span
 from convtui.tui.drawing.word_diff import diff_spans, legend_spans
 from convtui.tui.widgets.text_pane import Document
@@ -87,4 +88,4 @@ def _yes(made: dict[str, Any]) -> str:
 
 
 def _ends(made: dict[str, Any]) -> str:
-    return str(made.get("ends") or "goes on").replace("_", " ")
+    return ending_phrase(str(made["ends"])) if made.get("ends") else "goes on"

@@ -23,6 +23,7 @@ HELD: Final[Mapping[Moment, str]] = {
     "held.breakpoint": "a breakpoint stopped it: {break.list} lists all, {run.continue} continues",
     "held.setup": "the provider could not be set up: fix it and save, it is loaded again",
     "held.error": "a call or hook failed: fix the code, then {provider.reload} reloads it",
+    "held.injected": "the fault that you put in: {hold.first} asks again, without it",
     "held.budget": "the budget is used up: raise it here, nothing is lost",
     "held.empty": "an empty reply: {hold.ask_again} asks again; what you choose is in the log",
     "held.error_text": "the reply is the text of an error: keep it, drop it or ask again",
@@ -61,6 +62,9 @@ def hold_moment(hold: Mapping[str, object]) -> Moment | None:
     """The moment of a hold; None if there is nothing to say about it."""
     reason = str(hold.get("reason"))
     of_stage = reason in ("pause", "step") or hold.get("stage") == "setup"
+    error = hold.get("error")
+    if isinstance(error, Mapping) and str(error.get("message")).startswith("injected:"):
+        return "held.injected"
     moment = f"held.{hold.get('stage') if of_stage else reason}"
     return moment if moment in HELD else None
 
@@ -81,7 +85,8 @@ class TurnMoments:
             self._next = sum(1 for turn in transcript.turns if turn.flags & Flag.SEEDED)
             self._sessions = 0
         moments = set(self._of_turns(transcript))
-        ended = sum(session.termination is not None for session in transcript.sessions)
+        # A session that a branch takes over has no time of its ending.
+        ended = sum(session.ended_at is not None for session in transcript.sessions)
         if ended > self._sessions and transcript.termination is None:
             moments.add("session_ended")
         self._sessions = ended

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from textual import events, on
 from textual.actions import SkipAction
+from textual.app import App
 from textual.screen import Screen
 
 from convtui.actions.registry import Action, Keymap, actions
@@ -142,13 +143,9 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
         yield Handler("app.help", self._help)
         yield Handler("app.manual", partial(self._help, manual=True))
         yield Handler("app.palette", self._open_palette)
-        yield Handler("app.notices", self.capp.board.open_log)
-        yield Handler("app.theme", self.capp.choose_theme)
         yield Handler("app.quit", self.quit, label=self._quit_label)
         yield Handler("app.back", self.back)
-        yield Handler("app.interrupt", self.capp.action_interrupt)
-        yield Handler("app.photograph", self.capp.photograph)
-        yield Handler("app.suspend", self.app.action_suspend_process, lambda: self.capp.can_suspend)
+        yield from self.capp.handlers()
 
     def _quit_label(self) -> str:
         return "quit" if self.app.screen_stack[0] is self else "back"
@@ -301,3 +298,8 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
                 monochrome=self.capp.palette.monochrome,
             )
         )
+
+
+def action_screen_of(app: App[Any]) -> ActionScreen | None:
+    """The topmost screen with actions: the current one, or that below a dialog."""
+    return next((s for s in reversed(app.screen_stack) if isinstance(s, ActionScreen)), None)

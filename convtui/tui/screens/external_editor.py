@@ -10,6 +10,7 @@ from typing import Final
 
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.dialogs.questions import edit_outside, editor_command
+from convtui.tui.textual_compat import can_suspend
 
 _AT_LINE: Final[dict[str, str]] = {
     name: shape
@@ -33,7 +34,7 @@ def at_line(command: Sequence[str], path: Path, line: int) -> list[str]:
 def has_editor(screen: ActionScreen) -> bool:
     """Whether an editor is set, and may have the terminal."""
     config = screen.capp.config
-    return screen.capp.can_suspend and bool(editor_command(config.editor if config else None))
+    return can_suspend(screen.app) and bool(editor_command(config.editor if config else None))
 
 
 def _run(command: Sequence[str]) -> None:

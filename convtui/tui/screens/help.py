@@ -12,16 +12,22 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.geometry import Size
 from textual.screen import ModalScreen, Screen
+from textual.strip import Strip
+from textual.widget import Widget
 from textual.widgets import Static
 
-from convtui.actions.registry import TABS, Action, Keymap
+from convtui.actions.registry import DEBUGGER, TABS, Action, Keymap
 from convtui.errors import FileError
 from convtui.manual.layout import Style, lay_out
 from convtui.manual.pages import TOPICS, page, topic_of
 from convtui.text.boundary import visible
 from convtui.tui.drawing.key_table import Group, key_table
-from convtui.tui.textual_compat import is_open
+from convtui.tui.drawing.palette import Span, palette_of
+from convtui.tui.drawing.strips import strip_of
+from convtui.tui.textual_compat import after_refresh, is_open
+from convtui.tui.widgets.transcript.legend import SIGNS, legend_rows
 
 if TYPE_CHECKING:
     from convtui.tui.screens.action_screen import ActionScreen
@@ -30,6 +36,7 @@ _NUMBERED = re.compile(r".*_([2-9]|\d\d)")
 _GROUPS: Final = {
     "take_over": "Take over",
     "inspector": "Look",
+    "outline": "Outline",
     "search": "Search",
     "held": "Held",
     "replay": "Replay",
@@ -67,6 +74,25 @@ def table_content(groups: Sequence[Group], width: int) -> Content:
         parts += [(text, _KINDS[kind]) for text, kind in line]
         parts.append(("\n", ""))
     return Content.assemble(*parts)
+
+
+class Legend(Widget):
+    """What the glyphs of turns mean, in their colours."""
+
+    DEFAULT_CSS = "Legend { height: auto; width: 1fr; }"
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return 1 + len(self._rows(width))
+
+    def render_line(self, y: int) -> Strip:
+        width, base = self.size.width, self.rich_style
+        rows: list[list[Span]] = [[("Turns", "accent bold")], *self._rows(width)]
+        strip = strip_of(rows[y] if y < len(rows) else [], palette_of(self.app))
+        return strip.apply_style(base).crop_extend(0, width, base)
+
+    @staticmethod
+    def _rows(width: int) -> list[list[Span]]:
+        return [[("  ", "text"), *row] for row in legend_rows(SIGNS, max(1, width - 2))]
 
 
 class ManualPage(Static):
@@ -142,6 +168,7 @@ class HelpScreen(ModalScreen[None]):
         self._keymap = keymap
         self._actions = list(actions)
         self._keys = keys or {}
+        self._contexts = contexts
         self._first = [_GROUPS[context] for context in contexts if context in _GROUPS]
         self._dialog = list(dialog)
         self._monochrome = monochrome
@@ -154,6 +181,8 @@ class HelpScreen(ModalScreen[None]):
         box.border_subtitle = Content("tab manual  ← → its pages  esc close")
         with box:
             yield KeyTable(list(self._groups()), id="help-keys")
+            if not DEBUGGER.isdisjoint(self._contexts):
+                yield Legend(id="help-legend")
             yield Static(markup=False, id="help-topic")
             yield ManualPage(id="help-page")
 
@@ -201,14 +230,14 @@ class HelpScreen(ModalScreen[None]):
             self.query_one(ManualPage).show(text, ticks=self._monochrome)
             if self._manual:
                 self._manual = False
-                self.call_after_refresh(self._go_to_manual)
+                after_refresh(self, self._go_to_manual)
 
     async def action_turn_page(self, by: int) -> None:
         """Shows another page from its start."""
         names = list(TOPICS)
         self.topic = names[(names.index(self.topic) + by) % len(names)]
         await self._show_page()
-        self.call_after_refresh(self._go_to_manual)
+        after_refresh(self, self._go_to_manual)
 
     def action_switch(self) -> None:
         """Switches between the keys and the manual."""

@@ -15,7 +15,7 @@ def open_library(app: ConvtuiApp, *, recording: bool = False) -> None:
 
     below = app.screen_stack[-2] if len(app.screen_stack) > 1 else None
     if recording and isinstance(below, RunsScreen):
-        app.leave(app.screen)
+        app.runs.leave(app.screen)
         return
     folder = app.config.runs_dir if app.config is not None else Paths.find().runs_dir
     app.push_screen(RunsScreen(app.keymap, folder))

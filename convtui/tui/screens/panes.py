@@ -60,7 +60,7 @@ class PaneScreen(ActionScreen):
     def quit(self) -> None:
         """Goes back; closing the screen stops what it still reads."""
         if len(self.app.screen_stack) > 1:
-            # Not `app.leave()`: a live run below continues.
+            # Not `app.runs.leave()`: a live run below continues.
             self.app.pop_screen()
         else:
             self.app.exit(0)

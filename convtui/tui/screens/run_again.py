@@ -33,6 +33,6 @@ async def run_again(app: ConvtuiApp, path: Path) -> None:
         )
         if not yes:
             return
-    await app.start_run(spec, python=app.config.python if app.config is not None else None)
+    await app.runs.start(spec, python=app.config.python if app.config is not None else None)
     if notes:
         app.notify("\n".join(visible(note) for note in notes), severity="warning")

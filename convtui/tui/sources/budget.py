@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from convtui.transcript.fold import Transcript
+from convtui.transcript.fold import Transcript, Turn
 from convtui.transcript.usage import FIGURES, used_by_side
 
 _SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -28,6 +29,44 @@ def used_of(what: str, used: Mapping[str, Mapping[str, Any]], scope: str) -> flo
         if isinstance(value := used.get(side, {}).get(name), (int, float))
     ]
     return sum(known) if known else None
+
+
+class UsedUpTo:
+    """What a conversation had used by each of its turns."""
+
+    def __init__(self, transcript: Transcript) -> None:
+        self.transcript = transcript
+        self._sums = {name: array("d") for name in ("tokens", "cost")}
+        """What the turns up to each have used."""
+
+    def at(self, what: str, index: int, partial: Turn | None = None) -> float | None:
+        """Tokens or US dollars up to a turn, or as far into it as `partial` is; None if unknown.
+
+        What was used later is taken off the whole: the whole has what parent logs used, too.
+        """
+        turns = self.transcript.turns
+        whole = used_of(what, used_by_side(self.transcript), "conversation")
+        if whole is None or not 0 <= index < len(turns):
+            return None
+        sums = self._sums[what]
+        # Only the last turn can still change.
+        while len(sums) < len(turns) - 1:
+            sums.append((sums[-1] if sums else 0.0) + (_used(what, turns[len(sums)]) or 0.0))
+        last = (sums[-1] if sums else 0.0) + (_used(what, turns[-1]) or 0.0)
+        if not last:
+            return None  # Only the whole was reported.
+        upto = last if index >= len(sums) else sums[index]
+        if partial is not None:
+            upto -= (_used(what, turns[index]) or 0.0) - (_used(what, partial) or 0.0)
+        return max(0.0, whole - (last - upto))
+
+
+def _used(what: str, turn: Turn) -> float | None:
+    if what == "cost":
+        return turn.cost
+    if turn.prompt_tokens is None and turn.completion_tokens is None:
+        return None
+    return (turn.prompt_tokens or 0) + (turn.completion_tokens or 0)
 
 
 @dataclass(slots=True, frozen=True)

@@ -100,3 +100,18 @@ class Heights:
             rest -= height
             item += 1
         return item, rest
+
+
+def row_to_show(start: int, size: int, top: int, height: int) -> int | None:
+    """The row of the view where an item is shown after scrolling as little as needed.
+
+    The item has `size` lines from line `start` on; the view shows `height` lines from line `top`
+    on. None if all of it is visible; a distant item goes to the upper third.
+    """
+    if start >= top and start + size <= top + height:
+        return None
+    if size >= height or top - height < start < top:
+        return 0
+    if start < top or start > top + height + height // 2:
+        return min(height // 3, height - size)
+    return height - size

@@ -9,9 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
-from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.geometry import Region, Size
@@ -21,24 +20,17 @@ from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
-from convtui.text.boundary import harmless
 from convtui.tui.drawing.clusters import anchored, separated
 from convtui.tui.drawing.palette import Palette, palette_of
+from convtui.tui.drawing.strips import restyled
 from convtui.tui.timers import call_once
-from convtui.tui.widgets.heights import Heights
+from convtui.tui.widgets.copy_rows import CopyRow, copied
+from convtui.tui.widgets.heights import Heights, row_to_show
 
 _SLICE = 0.004
 _PROGRESS_EVERY = 0.05
 """Seconds between updates of the scroll bar while heights are measured."""
 MAX_COPY_LINES = 100_000
-
-
-class CopyRow(NamedTuple):
-    """A row for the clipboard: its text, where the content starts, what joins it to the next."""
-
-    text: str
-    indent: int = 0
-    glue: str = "\n"
 
 
 class LineView(ScrollView, can_focus=True):
@@ -86,6 +78,8 @@ class LineView(ScrollView, can_focus=True):
         With a number, the view scrolls no further than it has to when lines are added, or when it
         gets lower or higher: what opens and closes below it moves no line. None is always the end.
         """
+        self.most_room = 0
+        """The most of such lines: more would hide what stands above for nothing."""
 
     # --- for subclasses
 
@@ -110,7 +104,7 @@ class LineView(ScrollView, can_focus=True):
 
     def all_text(self) -> str:
         """Everything, for the clipboard."""
-        return self._copy_lines(0, MAX_COPY_LINES, Selection(None, None))
+        return self._copied(Selection(None, None))
 
     def restyle(self) -> None:
         """Drops cached drawings when colours or highlights change."""
@@ -175,11 +169,19 @@ class LineView(ScrollView, can_focus=True):
         """Whether some heights are still estimates."""
         return self._timer is not None
 
+    def keep_room(self, least: int, most: int) -> None:
+        """Sets the empty lines below the end, and gives up those that are too many."""
+        self.end_room, self.most_room = least, most
+        if self.stick_to_end and self._room > self._most_room:
+            self._settle(None)
+
     def load(self, count: int, estimate: int = 1) -> None:
         """Starts over with `count` items of about `estimate` lines."""
         self.heights = Heights(count, estimate)
         self._measured_to = 0
         self._place(0)
+        # Nothing that was visible is left: no room is kept for it.
+        self._placed = (self.line_count - self.view_height, self.view_height)
         self._settle(None if self.stick_to_end else (0, 0))
         self._measure_later()
 
@@ -214,38 +216,46 @@ class LineView(ScrollView, can_focus=True):
         height = self.view_height
         if anchor is None:
             item = items - 1
-            self._ensure_exact(item)
-            row = height - self.heights[item] - self._room_below()
+            row = height - self._exact(item) - self._room_below()
         else:
             item, row = min(anchor[0], items - 1), anchor[1]
-        line = row
-        below = item
+        line, below = row, item
         while line < height and below < items:
-            self._ensure_exact(below)
-            line += self.heights[below]
+            line += self._exact(below)
             below += 1
-        line = row
-        above = item
+        line, above = row, item
         while line > 0 and above > 0:
             above -= 1
-            self._ensure_exact(above)
-            line -= self.heights[above]
+            line -= self._exact(above)
         self._place(self.heights.start(item) - row)
 
     def _room_below(self) -> int:
         """Empty lines to leave below the end, so that what is visible moves as little as can be."""
         if self.end_room is None:
             return 0
-        room = self._placed[0] + self.view_height - self.line_count
-        return max(min(self.end_room, self._most_room), min(room, self._most_room))
+        return max(min(self.end_room, self._most_room), min(self._room, self._most_room))
+
+    @property
+    def _room(self) -> int:
+        """Empty lines below the end if no line moved."""
+        return self._placed[0] + self.view_height - self.line_count
 
     @property
     def _most_room(self) -> int:
-        return 0 if self.end_room is None or not self.stick_to_end else self.view_height // 2
+        if self.end_room is None or not self.stick_to_end:
+            return 0
+        return min(max(self.end_room, self.most_room), self.view_height // 2)
 
-    def _ensure_exact(self, item: int) -> None:
+    def _moved_by(self, lines: int) -> None:
+        """Lines above the end were found to be more or fewer than it was thought."""
+        self._placed = (self._placed[0] + lines, self._placed[1])
+
+    def _exact(self, item: int) -> int:
         if not self.heights.is_exact(item):
+            before = self.heights[item]
             self.heights.put(item, self.measure(item))
+            self._moved_by(self.heights[item] - before)
+        return self.heights[item]
 
     def _place(self, top: int, *, quiet: bool = False) -> None:
         """Scrolls to a line; `quiet` if the visible lines stay the same."""
@@ -303,19 +313,10 @@ class LineView(ScrollView, can_focus=True):
         """Scrolls as little as needed to show an item; a distant one goes to the upper third."""
         if not self._width or not 0 <= item < self.shown_items:
             return
-        self._ensure_exact(item)
-        top, height = round(self.scroll_y), self.view_height
-        start = self.heights.start(item)
-        end = start + self.heights[item]
-        if start >= top and end <= top + height:
-            return
-        if self.heights[item] >= height or (start < top and start > top - height):
-            anchor = (item, 0)
-        elif start < top or start > top + height + height // 2:
-            anchor = (item, min(height // 3, height - self.heights[item]))
-        else:
-            anchor = (item, height - self.heights[item])
-        self._settle(anchor)
+        start, size = self.heights.start(item), self._exact(item)
+        row = row_to_show(start, size, round(self.scroll_y), self.view_height)
+        if row is not None:
+            self._settle((item, row))
 
     def needs_rewrap(self) -> bool:
         """Whether a changed view height affects the heights of items."""
@@ -326,20 +327,21 @@ class LineView(ScrollView, can_focus=True):
         anchor = self._anchor() if self._width else None if self.stick_to_end else (0, 0)
         if width != self._width or self.needs_rewrap():
             self._width = width
-            self.rewrap()
-            self.heights.invalidate()
-            self._measured_to = 0
+            self._forget_heights()
         self._settle(anchor)
         self._measure_later()
 
-    def remeasure(self) -> None:
-        """Measures everything again: visible items at once, the rest in slices."""
-        anchor = self._anchor()
+    def _forget_heights(self) -> None:
+        before = self.line_count
         self.rewrap()
         self.heights.invalidate()
+        self._moved_by(self.line_count - before)
         self._measured_to = 0
-        self._settle(anchor)
-        self._measure_later()
+
+    def remeasure(self) -> None:
+        """Measures everything again: visible items at once, the rest in slices."""
+        with self.holding():
+            self._forget_heights()
 
     # --- measuring in the background
 
@@ -355,7 +357,7 @@ class LineView(ScrollView, can_focus=True):
         if not self.is_mounted:
             return
         started = time.perf_counter()
-        anchor = self._anchor()
+        anchor, before = self._anchor(), self.line_count
         item = self.heights.next_estimate(max(0, self._measured_to))
         while item >= 0:
             last = min(item + self.CHUNK, len(self.heights))
@@ -366,6 +368,7 @@ class LineView(ScrollView, can_focus=True):
         if item < 0:
             item = self.heights.next_estimate()
         self._measured_to = item
+        self._moved_by(self.line_count - before)
         now = time.perf_counter()
         if item < 0 or now - self._progress_at > _PROGRESS_EVERY:
             self._progress_at = now
@@ -384,6 +387,8 @@ class LineView(ScrollView, can_focus=True):
         if base is None:
             base = self._base = self.rich_style
         width = self.scrollable_content_region.width
+        if not self._width:
+            return Strip.blank(width, base)  # drawn before it was told its size
         line = round(self.scroll_y) + y
         if line >= self.line_count:
             strip = self.empty_row(y)
@@ -392,7 +397,7 @@ class LineView(ScrollView, can_focus=True):
         strip = separated(self.row(item, row))
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(line)) is not None:
-            strip = _selected(strip, *span, self.palette.style("mark:accent"))
+            strip = restyled(strip, *span, self.palette.style("mark:accent"))
         under = self.row_style(item, row)
         if under is not None:
             base += under
@@ -409,46 +414,13 @@ class LineView(ScrollView, can_focus=True):
         self.refresh()
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """The selected text, with soft line breaks joined and without the margin."""
-        if selection.start is None and selection.end is None:
-            return self.all_text(), "\n"
+        """Called by Textual: the selected text, as `copied()` has it."""
+        everything = selection.start is None and selection.end is None
+        return self.all_text() if everything else self._copied(selection), "\n"
+
+    def _copied(self, selection: Selection) -> str:
         first = selection.start.y if selection.start is not None else 0
         last = selection.end.y if selection.end is not None else self.line_count
-        return self._copy_lines(first, last, selection), "\n"
-
-    def _copy_lines(self, first: int, last: int, selection: Selection) -> str:
-        parts: list[str] = []
         last = min(last, self.line_count - 1, first + MAX_COPY_LINES)
-        for line in range(first, last + 1):
-            text, indent, glue = self.copy_row(*self.heights.find(line))
-            begin, end = selection.get_span(line) or (0, -1)
-            parts.append(text[max(begin, indent) : len(text) if end < 0 else end])
-            if line < last:
-                parts.append(glue)
-        return "".join(parts)
-
-
-def _selected(strip: Strip, start: int, end: int, style: Style) -> Strip:
-    """The strip with the characters from `start` to `end` (-1: to its end) in `style`."""
-    segments: list[Segment] = []
-    position = 0
-    for text, own, _ in strip:
-        low = min(max(start - position, 0), len(text))
-        high = len(text) if end < 0 else min(max(end - position, 0), len(text))
-        high = max(low, high)
-        if low:
-            segments.append(Segment(text[:low], own))
-        if high > low:
-            segments.append(Segment(text[low:high], own + style if own else style))
-        if high < len(text):
-            segments.append(Segment(text[high:], own))
-        position += len(text)
-    return Strip(segments, strip.cell_length)
-
-
-def strip_of(spans: Sequence[tuple[str, str]], palette: Palette) -> Strip:
-    """A line of text pieces with roles.
-
-    The last check before the terminal: text that bypassed `visible()` is sanitised here too.
-    """
-    return Strip([Segment(harmless(text), palette.style(role)) for text, role in spans if text])
+        rows = (self.copy_row(*self.heights.find(line)) for line in range(first, last + 1))
+        return copied(rows, first, selection)

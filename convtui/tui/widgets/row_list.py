@@ -14,7 +14,9 @@ from textual.strip import Strip
 
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, Span
-from convtui.tui.widgets.line_view import CopyRow, LineView, strip_of
+from convtui.tui.drawing.strips import strip_of
+from convtui.tui.widgets.copy_rows import CopyRow
+from convtui.tui.widgets.line_view import LineView
 from convtui.tui.widgets.transcript.marks import fit
 
 Item = TypeVar("Item")

@@ -12,6 +12,7 @@ from rich.cells import cell_len
 from convtui.library.families import RunNode
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import span_of_time, visible_line
+from convtui.transcript.ending_words import short_ending
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.labels import age, ending_role
 from convtui.tui.drawing.palette import Span
@@ -28,12 +29,11 @@ _LOG_MORE: Final = 16
 _NOTES_LEAST: Final = 20
 _TURNS_FROM: Final = 64
 """Cells from which there is room for the number of turns."""
-_STATES: Final = {"early_termination": "ended early", "max_turns": "turn limit"}
 
 
 def state_label(run: RunSummary) -> str:
     """How a run ended, in a word or two."""
-    return _STATES.get(run.state, visible_line(run.state, 40).replace("_", " "))
+    return short_ending(run.state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +189,9 @@ def _cell(row: RunRow, name: str, now: datetime) -> list[Span]:
     if name == "notes":
         notes = [span for note in _notes(row) for span in (("  ", "text"), note)]
         return notes[1:]
+    if name == "when" and not row.opened:
+        # Closed, a family is one row: it is where its newest run is in the order.
+        run = row.branch.newest or run
     text = _TEXTS[name](run, now)
     return [(text, "muted")]
 
@@ -211,7 +214,7 @@ def _notes(row: RunRow) -> list[Span]:
         count = f"{branch.size} branch{'es' if branch.size != 1 else ''}"
         newest = branch.newest or run
         if not row.opened and newest is not run:
-            count += f", the newest {state_label(newest)}"
+            count += f", newest {state_label(newest)}"
         notes.append((count, "accent"))
     origin = branch.origin()
     if origin:

@@ -21,7 +21,9 @@ from convtui.text.boundary import visible_line
 from convtui.text.counts import counted
 from convtui.tui.drawing.labels import age, ending_role
 from convtui.tui.drawing.palette import Span, plain
-from convtui.tui.widgets.line_view import CopyRow, LineView, strip_of
+from convtui.tui.drawing.strips import strip_of
+from convtui.tui.widgets.copy_rows import CopyRow
+from convtui.tui.widgets.line_view import LineView
 from convtui.tui.widgets.run_columns import (
     Column,
     RunRow,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -217,17 +218,22 @@ def figures(
     now: float | None = None,
     notes: Sequence[str] = (),
     first: Sequence[str] = (),
+    used_up_to: Callable[[str], float | None] | None = None,
 ) -> Figures:
-    """The figures of the bottom line, as of `now` on the log's clock, or of its last record."""
+    """The figures of the bottom line, as of `now` on the log's clock, or of its last record.
+
+    `used_up_to` gives the tokens or the cost at `position`; only the whole is known by side.
+    """
     turns = transcript.turns
     index = len(turns) - 1 if position is None else min(position, len(turns) - 1)
     turn = turns[index] if index >= 0 else None
     session = transcript.session(turn.session) if turn is not None else None
     time = elapsed(transcript, now)
-    used = used_by_side(transcript)
+    if used_up_to is None:
+        used_up_to = partial(used_of, used=used_by_side(transcript), scope="conversation")
+    tokens, cost = used_up_to("tokens"), used_up_to("cost")
     limits = current_limits(transcript, scenario)
     own = {limit.what: limit.limit for limit in limits if limit.scope == "conversation"}
-    tokens = used_of("tokens", used, "conversation")
     count = len(transcript.prepared) or len(transcript.sessions)
     responder = responder_of(scenario)
     answers = followups.at(index) if followups is not None and responder is not None else None
@@ -240,12 +246,12 @@ def figures(
         max_followups=_number((responder or {}).get("max_followups"), int),
         tokens=None if tokens is None else int(tokens),
         max_tokens=_number(own.get("tokens"), int),
-        cost=used_of("cost", used, "conversation"),
+        cost=cost,
         max_cost=own.get("cost"),
         sides=[
             SideBudget(limit.scope, limit.what, limit.used, limit.limit)
             for limit in limits
-            if limit.scope != "conversation"
+            if limit.scope != "conversation" and position is None
         ],
         elapsed=time.running,
         held=time.held,

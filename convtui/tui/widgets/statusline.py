@@ -15,7 +15,7 @@ from convtui.transcript.clock import Elapsed, elapsed_words
 from convtui.transcript.ending_words import ending_phrase
 from convtui.tui.drawing.labels import ending_role
 from convtui.tui.drawing.palette import Palette, Span, palette_of
-from convtui.tui.widgets.line_view import strip_of
+from convtui.tui.drawing.strips import strip_of
 from convtui.tui.widgets.transcript.marks import fit
 
 State = Literal[

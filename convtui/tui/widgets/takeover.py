@@ -39,9 +39,9 @@ class TakeOverInput(SafeTextArea):
 
     DEFAULT_CSS = """
     TakeOverInput { height: auto; min-height: 3; max-height: 7; display: none;
-                    border: tall $border; background: $surface; }
-    TakeOverInput.-persona:focus { border: tall $persona; border-title-color: $persona; }
-    TakeOverInput.-provider:focus { border: tall $secondary; border-title-color: $secondary; }
+                    border: round $border; background: $surface; }
+    TakeOverInput.-persona:focus { border: round $persona; border-title-color: $persona; }
+    TakeOverInput.-provider:focus { border: round $secondary; border-title-color: $secondary; }
     TakeOverInput.-shown { display: block; }
     """
 

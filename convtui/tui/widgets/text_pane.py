@@ -15,7 +15,8 @@ from convtui.tui.drawing.glyphs import FOLDED, UNFOLDED
 from convtui.tui.drawing.palette import Palette, Span, plain
 from convtui.tui.drawing.word_diff import without_signs
 from convtui.tui.drawing.wrap import Wrapped, count_lines, paint
-from convtui.tui.widgets.line_view import CopyRow, LineView
+from convtui.tui.widgets.copy_rows import CopyRow
+from convtui.tui.widgets.line_view import LineView
 
 _BLOCK_CHARS = 4_096
 _KEPT = 200
@@ -290,7 +291,7 @@ class TextPane(LineView):
         self._wrapped.clear()
         self._drawn.clear()
 
-    def _room(self, piece: Block) -> int:
+    def _columns_for(self, piece: Block) -> int:
         return max(4, self.view_width - piece.room_taken - 1)
 
     def _piece(self, item: int) -> Block:
@@ -306,7 +307,7 @@ class TextPane(LineView):
                 # Colours tell what the signs of a diff say.
                 text, marks = without_signs(piece.text, piece.marks)
                 drawn = replace(piece, text=text, marks=marks)
-            room = self._room(drawn)
+            room = self._columns_for(drawn)
             if piece.gives_way and room < _CRAMPED and cell_len(visible(drawn.text)) > room:
                 drawn = drawn.below_label()
             self._drawn[item] = drawn
@@ -314,7 +315,7 @@ class TextPane(LineView):
 
     def measure(self, item: int) -> int:
         piece = self._piece(item)
-        return count_lines(piece.text, self._room(piece))
+        return count_lines(piece.text, self._columns_for(piece))
 
     def _wrap(self, item: int) -> Wrapped:
         wrapped = self._wrapped.get(item)
@@ -322,7 +323,7 @@ class TextPane(LineView):
             if len(self._wrapped) > _KEPT:
                 self._wrapped.clear()
             piece = self._piece(item)
-            wrapped = self._wrapped[item] = Wrapped(piece.text, self._room(piece))
+            wrapped = self._wrapped[item] = Wrapped(piece.text, self._columns_for(piece))
         return wrapped
 
     def sign_role(self, item: int) -> str:

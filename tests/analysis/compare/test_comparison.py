@@ -57,7 +57,8 @@ def test_equal_runs_are_the_same_whatever_they_took(write: Write) -> None:
     assert comparison.first_words() == ""
     rows = {name: (one, other) for name, one, other in usage_rows(comparison)}
     assert rows["provider tokens"] == ("88", "999")
-    assert rows["provider cost"] == ("$0.0004", "unknown")
+    assert rows["provider cost"] == ("$0.0004", "-")
+    assert ("-", "-") not in rows.values()
 
 
 def test_the_first_divergence_is_named(write: Write) -> None:
@@ -139,7 +140,7 @@ def test_endings_differ_by_kind_and_by_whom(write: Write) -> None:
     comparison = compare_logs(write("a", HELLO, SORRY), write("b", HELLO, SORRY, end=early))
     assert comparison.first_words() == "session 1: ending"
     assert comparison.count == 1, "the conversation ended as its session did: told once"
-    assert ending_rows(comparison)[0][2].startswith("early termination by provider at turn 2")
+    assert ending_rows(comparison)[0][2].startswith("ended early by provider at turn 2")
 
 
 def test_a_session_that_only_one_has(tmp_path: Path, write: Write) -> None:

@@ -15,7 +15,7 @@ from convtui.analysis.probe.probes import make_probes
 from convtui.analysis.probe.report import PROBES, Finding, ProbeReport, ProbeSession, chosen
 from convtui.errors import EngineError, UsageError
 from convtui.log.reader import open_log
-from convtui.scenario.scenario import merge_flags
+from convtui.scenario.merge import merge_flags
 from convtui.text_checks.error_texts import error_in
 from tests.fakes.openai_server import OpenAIServer
 

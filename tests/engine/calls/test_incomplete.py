@@ -12,7 +12,7 @@ import pytest
 from convtui.engine.calls.finish import FinishJudge
 from convtui.log.reader import open_log
 from convtui.models.base import Delta, Reply
-from convtui.printing.printer import print_log
+from convtui.printing.logs import print_log
 from convtui.transcript.fault_rules import faults_of
 from convtui.transcript.turns import Flag
 from tests.builders.conversations import Bot, FakeModels, Line, Ran, resume, run, scenario

@@ -287,6 +287,64 @@ async def test_a_human_speaks_for_the_provider(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("stepped", [True, False])
+async def test_a_new_engine_is_held_for_the_reason_of_the_old_one(
+    tmp_path: Path, *, stepped: bool
+) -> None:
+    ran = await run(scenario(Bot(), ["a", "b"]), tmp_path)
+    first = ran.of("turn.committed")[0]["seq"]
+    parent = ContinueFrom(
+        str(ran.path), seq=first, kind="reload", held=True, stage="request", stepped=stepped
+    )
+    child = await run(scenario(Bot(), ["a", "b"]), tmp_path, continue_from=parent, plan=["go"])
+    assert child.driver.where[0] == ("step" if stepped else "pause", "request")
+    assert len(child.driver.where) == 2, "and then it runs"
+
+
+@pytest.mark.parametrize(
+    ("side", "before"), [("persona", []), ("provider", ["step_turn"])], ids=["persona", "provider"]
+)
+async def test_taking_over_and_handing_back_keeps_the_hold(
+    tmp_path: Path, side: str, before: list[Answer]
+) -> None:
+    bot = Bot()
+    asked: list[int] = []
+
+    def still(desk: CommandHandler, hold: RecordDict) -> None:
+        asked.append(len(bot.requests))
+        desk.carry_out("step_turn", {})
+
+    again = [take_over(side), "hand_back"]
+    ran = await run(
+        scenario(bot, ["a"]), tmp_path, paused=True, plan=[*before, *again, *again, still]
+    )
+    reason = "step" if before else "pause"
+    first = len(before)
+    holds = [(reason, "request"), ("human", "request")]
+    assert ran.driver.where[first : first + 5] == [*holds, *holds, (reason, "request")]
+    assert asked == [0]
+    assert ran.said == ["a", "fine"]
+
+
+async def test_a_breakpoint_holds_again_after_a_hand_back(tmp_path: Path) -> None:
+    ran = await run(
+        scenario(Bot(), ["a"], breakpoints=["~speaker provider"]), tmp_path,
+        plan=[take_over("provider"), "hand_back", "go"],
+    )  # fmt: skip
+    assert ran.driver.where[:3] == [
+        ("breakpoint", "request"), ("human", "request"), ("breakpoint", "request"),
+    ]  # fmt: skip
+    assert ran.driver.holds[2]["detail"] == "breakpoint 1: ~speaker provider"
+
+
+async def test_a_draft_that_was_handed_back_is_held_at_the_next_stage(tmp_path: Path) -> None:
+    ran = await run(
+        scenario(Bot(), ["a"]), tmp_path, paused=True,
+        plan=["step_turn", take_over("provider"), "draft", "hand_back", "go"],
+    )  # fmt: skip
+    assert ran.driver.where[3:5] == [("human", "request"), ("step", "signals")]
+
+
 async def test_a_step_onto_a_side_of_a_human_asks_the_human_at_once(tmp_path: Path) -> None:
     what = scenario(Bot(), persona={"name": "Me", "simulator": "human"}, max_turns=4)
     say = ("say", {"text": "mine"})

@@ -13,7 +13,7 @@ from convtui.log.inherited import inherited_notes
 from convtui.log.notes import Notes
 from convtui.log.parents import Ancestry
 from convtui.log.reader import open_log
-from convtui.printing.printer import print_log
+from convtui.printing.logs import print_log
 from convtui.transcript.clock import elapsed
 from convtui.transcript.fold import GONE, Flag, Transcript, Turn
 from convtui.transcript.usage import used_by_side, whole_totals

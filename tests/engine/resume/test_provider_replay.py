@@ -14,7 +14,7 @@ from convtui.errors import ProviderError
 from convtui.log.reader import open_log
 from convtui.log.replies import read_replies
 from convtui.models.base import Delta, Reply
-from convtui.printing.printer import print_log
+from convtui.printing.logs import print_log
 from convtui.protocol import ContinueFrom
 from convtui.providers.base import Request
 from convtui.providers.pieces import delta_of

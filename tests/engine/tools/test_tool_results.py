@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from convtui.engine.conversation.commands import CommandHandler
 from tests.builders.conversations import Bot, calls, resume, run, scenario
 
 
@@ -67,3 +68,19 @@ async def test_without_a_hold_nothing_is_in_the_way(tmp_path: Path) -> None:
     ran = await run(scenario(bot, ["hi"]), tmp_path)
     assert not ran.driver.holds
     assert ran.said == ["hi", "done"]
+
+
+async def test_taking_over_between_two_rounds_does_not_let_the_tools_go_on(
+    tmp_path: Path,
+) -> None:
+    asked: list[int] = []
+    bot = Desk()
+
+    def take_over(desk: CommandHandler, hold: Any) -> None:
+        desk.carry_out("take_over", {"side": "provider"})
+        asked.append(len(bot.requests))
+        assert desk._gate.hold is not None and not desk._gate.hold.answer.done()
+        desk.carry_out("run", {})
+
+    await run(scenario(bot, ["hi"], breakpoints=["~toolerror"]), tmp_path, plan=[take_over])
+    assert asked == [1]

@@ -12,7 +12,7 @@ from convtui.filters.filter import decide, parse
 from convtui.log.filter_lookup import LogLookup
 from convtui.log.reader import open_log
 from convtui.log.transcript_json import turn_detail
-from convtui.printing.printer import print_log
+from convtui.printing.logs import print_log
 from convtui.records.interim import Interim
 from convtui.transcript.turns import Flag
 from tests.builders.conversations import (

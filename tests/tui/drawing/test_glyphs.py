@@ -11,7 +11,7 @@ from rich.segment import Segment
 from textual.color import Color
 
 from convtui.config.settings import load_config
-from convtui.tui.app import ConvtuiApp, recording
+from convtui.tui.app import ConvtuiApp
 from convtui.tui.drawing import glyphs
 from tests.tui.harness.sample import refund, until, write_log
 
@@ -52,7 +52,7 @@ def test_texts_keep_what_is_no_glyph() -> None:
 async def test_a_whole_screen_in_ascii(tmp_path: Path) -> None:
     log = write_log(tmp_path / "a.jsonl", refund())
     config = load_config({"glyphs": "ascii"}, {"CONVTUI_HOME": str(tmp_path)}, tmp_path)
-    app = ConvtuiApp(lambda app: recording(app, log, at=(2, 2)), config=config)
+    app = ConvtuiApp(lambda app: app.runs.recording(log, at=(2, 2)), config=config)
 
     def drawn() -> str:
         lines = app.screen._compositor.render_strips()

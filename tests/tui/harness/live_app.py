@@ -42,7 +42,7 @@ class LiveApp:
             lambda app: DebuggerScreen(app.keymap, LiveSource(run.handle), run),
             state_file=folder / "state.json",
         )
-        self.app.run_in_progress = run
+        self.app.runs.current = run
 
     @property
     def screen(self) -> DebuggerScreen:

@@ -11,6 +11,7 @@ from textual.widgets import Static
 from convtui.actions.registry import Keymap
 from convtui.config.paths import read_state, write_state
 from convtui.records.codec import STAGES, HoldReason
+from convtui.transcript.fold import Transcript
 from convtui.tui.hints.guide import FIRST_RUNS, GONE, READ, STALE, Guide
 from convtui.tui.hints.table import HELD, MOMENTS, TurnMoments, hold_moment, sentence
 from tests.tui.harness.live_app import LiveApp
@@ -39,6 +40,24 @@ def test_every_hold_is_explained() -> None:
             assert hold_moment({"reason": reason, "stage": stage}) in HELD, (reason, stage)
     assert hold_moment({"reason": "new", "stage": "request"}) is None
     assert hold_moment({"reason": "step", "stage": "\x1b]0;"}) is None
+
+
+def test_a_fault_that_was_put_in_asks_for_no_mended_code() -> None:
+    hold = {"reason": "error", "stage": "response", "error": {"message": "injected: 429, too many"}}
+    assert hold_moment(hold) == "held.injected"
+    assert hold_moment({**hold, "error": {"message": "too many requests"}}) == "held.error"
+
+
+def test_a_session_that_ended_before_a_branch_is_no_news() -> None:
+    transcript = Transcript()
+    transcript.apply({
+        "type": "history.seeded", "counters": {}, "sessions": ["a", "b"], "current": 2,
+        "turns": [{"session": 1, "turn": 1, "speaker": "persona", "text": "Hi."}],
+        "ended": [{"session": 1, "session_type": "a", "termination": {"kind": "max_turns"}}],
+    })  # fmt: skip
+    moments = TurnMoments()
+    assert transcript.sessions[0].termination
+    assert "session_ended" not in moments.of(transcript)
 
 
 def test_a_turn_that_shows_much_gives_every_moment_once_it_happens() -> None:

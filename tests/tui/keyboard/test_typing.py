@@ -85,9 +85,9 @@ async def test_an_enter_that_is_held_lets_nobody_speak(taken: Taken) -> None:
 
 async def test_the_input_is_there_before_the_engine_is(tmp_path: Path) -> None:
     taken = Taken(tmp_path)
-    assert taken.app.run_in_progress is not None
+    assert taken.app.runs.current is not None
     persona = {"name": "Ida", "simulator": "human"}
-    taken.app.run_in_progress.spec.scenario["persona"] = persona
+    taken.app.runs.current.spec.scenario["persona"] = persona
     waits = asyncio.Event()
     start = taken.handle.start
 
@@ -175,7 +175,7 @@ def _theme(taken: Taken) -> None:
 
 
 def _another_engine(taken: Taken) -> None:
-    run = taken.app.run_in_progress
+    run = taken.app.runs.current
     assert run is not None
     taken.handle = FakeHandle(taken.handle.log_path)
     run.handle = cast(EngineHandle, taken.handle)

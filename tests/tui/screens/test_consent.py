@@ -21,7 +21,7 @@ from convtui.log.reader import open_log
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.scenario.scenario import Scenario
 from convtui.trust.rules import Question
-from convtui.tui.app import ConvtuiApp, debugger, recording
+from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.consent import Consent
 from convtui.tui.sources.run import LiveRun
@@ -77,7 +77,7 @@ class Live:
         self.run = LiveRun(spec, make_handle=self._handle)
         self.below = below
         self.app = ConvtuiApp(self._first, state_file=folder / "state.json")
-        self.app.run_in_progress = self.run
+        self.app.runs.current = self.run
 
     def _handle(self) -> EngineHandle:
         self.made.append(Asking(self.log))
@@ -87,7 +87,7 @@ class Live:
         return DebuggerScreen(self.app.keymap, LiveSource(self.run.handle), self.run)
 
     def _first(self, app: ConvtuiApp) -> Any:
-        return recording(app, self.log) if self.below else self.debuggers(app)
+        return app.runs.recording(self.log) if self.below else self.debuggers(app)
 
     def debuggers(self, app: ConvtuiApp) -> DebuggerScreen:
         return DebuggerScreen(app.keymap, LiveSource(self.run.handle), self.run)
@@ -146,7 +146,7 @@ async def test_no_leads_back_to_the_screen_below(tmp_path: Path) -> None:
         await consent_asked(pilot, live.app)
         await pilot.press("escape")
         await until(pilot, lambda: live.app.screen is below)
-        assert live.app.failed_with is None and live.app.last_failure == ""
+        assert live.app.failed_with is None and live.app.runs.last_failure == ""
 
 
 # --- with engines
@@ -233,14 +233,14 @@ async def test_a_log_of_somebody_elses_in_the_debugger(own: EngineHandle, tmp_pa
     marker = tmp_path / "bot.py.marker"
     marker.unlink()
     log = changed(own.log_path, name="altered")
-    app = ConvtuiApp(lambda app: debugger(app, resuming(log, tmp_path)))
+    app = ConvtuiApp(lambda app: app.runs.debugger(resuming(log, tmp_path)))
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await consent_asked(pilot, app)
         text = "\n".join(str(line.content) for line in screen.query(Static))
         assert f"run the code of {tmp_path / 'bot.py'}" in text
         assert not marker.exists()
         await pilot.press("down", "enter")
-        run = app.run_in_progress
+        run = app.runs.current
         assert run is not None
         await until(pilot, lambda: run.handle.hold is not None)
         assert marker.exists()
@@ -262,7 +262,7 @@ def opened(folder: Path) -> ConvtuiApp:
     """An app that was started there, on a recording."""
     log = write_log(folder.parent / "a.jsonl", refund())
     config = load_config({}, {"CONVTUI_HOME": str(folder.parent / "home")}, folder)
-    return ConvtuiApp(lambda app: recording(app, log), config=config)
+    return ConvtuiApp(lambda app: app.runs.recording(log), config=config)
 
 
 @pytest.mark.parametrize("size", SIZES)

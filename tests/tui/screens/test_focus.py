@@ -47,7 +47,7 @@ async def test_the_focus_is_seen_on_every_widget(tmp_path: Path, kind: str, them
         ),
         config=config,
     )
-    app.warm_up = lambda: None  # type: ignore[method-assign]
+    app.runs.warm_up = lambda: None  # type: ignore[method-assign]
     async with app.run_test(size=(120, 40)) as pilot:
         screen = app.screen
         await until(pilot, lambda: screen.query(RunList) and screen.query_one(RunList).runs)

@@ -53,8 +53,8 @@ def live(app: ConvtuiApp, _: Path) -> ActionScreen:
 
 
 SCREENS: dict[tuple[str, ...], Make] = {
-    ("inspector", "search", "dead", "held", "live", "take_over"): live,
-    ("inspector", "search", "replay"): lambda app, log: DebuggerScreen(
+    ("inspector", "outline", "search", "dead", "held", "live", "take_over"): live,
+    ("inspector", "outline", "search", "replay"): lambda app, log: DebuggerScreen(
         app.keymap, ReplaySource(log)
     ),
     ("picker",): lambda app, _: PickerScreen(app.keymap),
@@ -96,7 +96,7 @@ async def test_a_screen_does_just_what_is_heard_on_it(
         if isinstance(screen, DebuggerScreen):
             # Both debuggers have all but what a recording, or a run, has alone.
             heard |= heard_in(
-                ("inspector", "search", "dead", "held", "live", "replay", "take_over")
+                ("inspector", "outline", "search", "dead", "held", "live", "replay", "take_over")
             )
         assert set(table) <= heard, f"no key for {sorted(set(table) - heard)}"
         for handler in table.values():

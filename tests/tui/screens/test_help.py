@@ -13,15 +13,15 @@ from convtui.actions.registry import Keymap, actions
 from convtui.config.settings import load_config
 from convtui.manual.layout import lay_out, plain_text
 from convtui.manual.pages import TOPICS, page, page_file, topic_of
-from convtui.tui import app as entry
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.breakpoints import BreakpointsScreen
 from convtui.tui.screens.dialogs.questions import Ask
-from convtui.tui.screens.help import HelpScreen, ManualPage, page_content
+from convtui.tui.screens.help import HelpScreen, Legend, ManualPage, page_content
 from convtui.tui.screens.home.picker import PickerScreen
 from convtui.tui.screens.rehook.screen import RehookScreen
 from convtui.tui.screens.runs.screen import RunsScreen
+from convtui.tui.widgets.transcript.legend import LEGEND
 from tests.tui.harness.sample import refund, until, write_log
 from tests.tui.harness.taken import Taken
 
@@ -35,7 +35,7 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def app(log: Path) -> ConvtuiApp:
-    return ConvtuiApp(lambda app: entry.recording(app, log))
+    return ConvtuiApp(lambda app: app.runs.recording(log))
 
 
 def title(app: ConvtuiApp) -> str:
@@ -72,6 +72,18 @@ async def test_the_page_of_the_debugger_is_below_its_keys(app: ConvtuiApp) -> No
         assert [line.rstrip() for line in manual(app).splitlines()] == lines
         await pilot.press("f1")
         await until(pilot, lambda: app.screen is not screen)
+
+
+async def test_the_debugger_explains_the_glyphs_of_turns(app: ConvtuiApp) -> None:
+    async with app.run_test(size=(80, 60)) as pilot:
+        await pilot.press("question_mark")
+        await until(pilot, lambda: app.screen.query(Legend))
+        legend = app.screen.query_one(Legend)
+        await until(pilot, lambda: legend.size.height > 1)
+        drawn = "\n".join(legend.render_line(y).text for y in range(legend.size.height))
+        for sign, _, words in LEGEND:
+            assert f"{sign} {words}" in drawn
+        assert app.screen.query_one("#help-keys").region.bottom <= legend.region.y
 
 
 async def test_tab_goes_to_the_manual_and_back(app: ConvtuiApp) -> None:
@@ -161,7 +173,7 @@ def test_the_rehook_screen_has_its_page() -> None:
 
 
 async def test_comparing(log: Path) -> None:
-    app = ConvtuiApp(lambda app: entry._comparing(app, log, log))
+    app = ConvtuiApp(lambda app: app.runs.comparison(log, log))
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.press("question_mark")
         await opened(app, pilot, "library")
@@ -220,7 +232,7 @@ async def test_in_the_input_of_a_take_over(tmp_path: Path) -> None:
 
 async def test_your_own_keys_are_on_the_keys_page(log: Path) -> None:
     keymap = Keymap({"run.toggle": ("z",)})
-    app = ConvtuiApp(lambda app: entry.recording(app, log), keymap=keymap)
+    app = ConvtuiApp(lambda app: app.runs.recording(log), keymap=keymap)
     async with app.run_test(size=(120, 36)) as pilot:
         app.push_screen(HelpScreen(keymap, [actions()["run.toggle"]], "keys"))
         await opened(app, pilot, "keys")
@@ -254,7 +266,7 @@ async def test_a_small_screen(app: ConvtuiApp) -> None:
 
 async def test_code_is_told_without_colour(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    app = ConvtuiApp(lambda app: entry.recording(app, log))
+    app = ConvtuiApp(lambda app: app.runs.recording(log))
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.press("f1")
         await opened(app, pilot, "debugging")

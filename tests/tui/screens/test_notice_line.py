@@ -43,9 +43,8 @@ async def test_a_notice_is_above_the_keys_and_moves_nothing(
     log = write_log(tmp_path / "a.jsonl", refund())
 
     def make(app: ConvtuiApp) -> Screen[Any]:
-        from convtui.tui.app import recording
 
-        return RunsScreen(app.keymap, tmp_path) if kind == "library" else recording(app, log)
+        return RunsScreen(app.keymap, tmp_path) if kind == "library" else app.runs.recording(log)
 
     app = ConvtuiApp(make, state_file=tmp_path / "state.json")
     async with app.run_test(size=size) as pilot:

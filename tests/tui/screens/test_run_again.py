@@ -12,9 +12,9 @@ from convtui.client.engine_client import EngineState
 from convtui.config.settings import Config, load_config
 from convtui.errors import UsageError
 from convtui.protocol import StartSpec
-from convtui.scenario.scenario import merge_flags
+from convtui.scenario.merge import merge_flags
 from convtui.trust.rules import make_seal
-from convtui.tui.app import ConvtuiApp, recording
+from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.consent import Consent
 from convtui.tui.screens.runs.screen import RunsScreen
@@ -46,9 +46,12 @@ def log_of(config: Config, provider: str, *, sealed: bool = False) -> Path:
 class Starting(ConvtuiApp):
     """Keeps what would have been started."""
 
-    started: StartSpec | None = None
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.started: StartSpec | None = None
+        self.runs.start = self._start  # type: ignore[method-assign]
 
-    async def start_run(self, spec: StartSpec, **_: Any) -> None:
+    async def _start(self, spec: StartSpec, **_: Any) -> None:
         self.started = spec
 
 
@@ -98,14 +101,14 @@ async def test_the_library_over_a_live_run_leaves_it_alive(tmp_path: Path) -> No
     live = LiveApp(tmp_path, refund()[:9], {})
     async with live.app.run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: live.handle.state is EngineState.RUNNING)
-        run = live.app.run_in_progress
+        run = live.app.runs.current
         await pilot.press("O")
         await until(pilot, lambda: isinstance(live.app.screen, RunsScreen))
         with pytest.raises(UsageError, match="still live"):
-            await live.app.start_run(StartSpec(scenario={}, out_dir=str(tmp_path)))
+            await live.app.runs.start(StartSpec(scenario={}, out_dir=str(tmp_path)))
         await pilot.press("q")
         await until(pilot, lambda: isinstance(live.app.screen, DebuggerScreen))
-        assert live.app.run_in_progress is run
+        assert live.app.runs.current is run
         assert not live.handle.killed
 
 
@@ -116,7 +119,7 @@ async def test_an_ended_run_offers_both_and_starts_its_own_scenario_again(tmp_pa
     async def start(spec: StartSpec, **_: Any) -> None:
         started.append(spec)
 
-    live.app.start_run = start  # type: ignore[method-assign]
+    live.app.runs.start = start  # type: ignore[method-assign]
     async with live.app.run_test(size=(120, 30)) as pilot:
         await until(pilot, lambda: live.handle.state is EngineState.RUNNING)
         await pilot.press("ctrl+n")
@@ -141,7 +144,7 @@ async def test_from_a_recording_the_library_is_one_step_back(config: Config) -> 
     log = log_of(config, "demo")
     app = ConvtuiApp(lambda app: RunsScreen(app.keymap, config.runs_dir), config=config)
     async with app.run_test(size=(100, 30)) as pilot:
-        app.push_screen(recording(app, log))
+        app.push_screen(app.runs.recording(log))
         await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
         await pilot.press("O")
         await until(pilot, lambda: isinstance(app.screen, RunsScreen))

@@ -154,7 +154,7 @@ async def test_escape_goes_back_one_step_and_never_leaves_a_live_run(live: LiveA
 @pytest.fixture
 def in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second ctrl+c comes in time, however slow the machine is."""
-    monkeypatch.setattr("convtui.tui.app.INTERRUPT_AGAIN", 600.0)
+    monkeypatch.setattr("convtui.tui.interrupt.INTERRUPT_AGAIN", 600.0)
 
 
 @pytest.mark.usefixtures("in_time")

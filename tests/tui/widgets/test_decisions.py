@@ -10,7 +10,7 @@ import pytest
 from convtui.actions.registry import Keymap
 from convtui.log.detail import TurnDetail
 from convtui.log.reader import digest_until
-from convtui.transcript.fold import Transcript, Turn
+from convtui.transcript.fold import Flag, Transcript, Turn
 from convtui.tui.drawing.palette import Palette, plain
 from convtui.tui.screens.debugger.hold_bar_feed import choice_items
 from convtui.tui.sources.source import Records
@@ -478,3 +478,13 @@ async def test_no_control_character_of_a_decision_reaches_the_screen() -> None:
                     assert not FORBIDDEN.search(strip.text), (tab, strip.text)
         for part in bar.children:
             assert not FORBIDDEN.search(str(part.render()).replace("\n", ""))
+
+
+def test_a_branch_of_a_conversation_with_decisions_has_them() -> None:
+    transcript = Transcript()
+    said = {"session": 1, "turn": 1, "speaker": "persona", "text": "Hi."}
+    transcript.apply({
+        "type": "history.seeded", "counters": {}, "sessions": ["a"], "current": 1, "turns": [said],
+        "past": {"turns": [{"session": 1, "turn": 1, "marks": [Flag.DECISION.name.lower()]}]},
+    })  # fmt: skip
+    assert transcript.decided_before

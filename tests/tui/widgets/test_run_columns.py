@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from rich.cells import cell_len
+from textual.app import App, ComposeResult
 
 from convtui.library.families import RunNode
 from convtui.library.run_order import NEWEST, ORDERS, sort_runs
@@ -19,6 +20,8 @@ from convtui.tui.widgets.run_columns import (
     next_order,
     row_spans,
 )
+from convtui.tui.widgets.run_list import RunList
+from tests.tui.harness.sample import until
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -76,8 +79,34 @@ def test_a_click_on_a_title_sorts_by_it_then_the_other_way() -> None:
     assert column_at(columns, 0) is None
 
 
+def test_a_closed_family_says_when_its_newest_run_began() -> None:
+    child = run(file="/runs/child.jsonl", created_at=NOW - timedelta(minutes=5))
+    family = RunNode(run(), [RunNode(child, depth=1)], size=1, newest=child)
+
+    def shown(*, opened: bool) -> str:
+        return plain(row_spans(RunRow(family, opened=opened), columns_for(118), NOW)).strip()
+
+    assert shown(opened=False).startswith("5 min ago")
+    assert shown(opened=True).startswith("2 h ago")
+
+
 def test_the_usual_order_is_that_of_the_column_it_shows() -> None:
     old = run(file="/runs/old.jsonl", created_at=NOW - timedelta(days=9), modified=9e9)
     new = run(file="/runs/new.jsonl", modified=1.0)
     assert sort_runs([old, new], NEWEST) == [new, old]
     assert "when ↓" in titles(60)
+
+
+async def test_nothing_is_drawn_before_the_list_knows_its_width() -> None:
+    class Lists(App[None]):
+        def compose(self) -> ComposeResult:
+            yield RunList()
+
+    app = Lists()
+    async with app.run_test(size=(80, 10)) as pilot:
+        listed = app.query_one(RunList)
+        listed.show_rows([("", RunNode(run()))], None)
+        await until(pilot, lambda: listed.view_width)
+        assert "maya" in listed.render_line(0).text
+        listed._width = 0
+        assert not listed.render_line(0).text.strip()

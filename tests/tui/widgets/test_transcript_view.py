@@ -14,7 +14,9 @@ from textual.pilot import Pilot
 from textual.selection import Selection
 
 from convtui.transcript.fold import Flag, Session, Transcript
+from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, plain
+from convtui.tui.sources.break_marks import BreakMark
 from convtui.tui.widgets.transcript.calls import call_spans
 from convtui.tui.widgets.transcript.marks import (
     TurnExtras,
@@ -234,9 +236,9 @@ async def test_moving_following_and_opening() -> None:
         await until(pilot, lambda: app.opened == [299])
         assert app.selected[-1] == 299
         view.go_to(10)
-        assert view.next_interesting()
-        assert view.cursor == 49
-        assert view.next_interesting(-1) is False
+        assert view.find_interesting() == 49
+        view.go_to(49)
+        assert view.find_interesting(-1) is None
         for row in (0, 5):
             view.go_to(150)
             view.scroll_to(y=view.heights.start(150) - row, animate=False)
@@ -266,6 +268,44 @@ async def test_the_end_stays_in_sight_while_turns_come() -> None:
         await pilot.pause()
         assert screen(view) == top
         assert view.cursor == 20
+
+
+@pytest.mark.parametrize("change", ["narrower", "wider", "another conversation", "measured again"])
+async def test_no_rows_stay_empty_below_the_end_when_heights_change(change: str) -> None:
+    app = Stage(many(300))
+    async with app.run_test(size=(100, 40)) as pilot:
+        view = app.view
+        await settled(pilot, view)
+        view.keep_room(0, 2)
+        view.most_room = 20
+        if change == "another conversation":
+            view.set_transcript(many(200))
+        elif change == "measured again":
+            view.remeasure()
+        else:
+            await pilot.resize_terminal(40 if change == "narrower" else 160, 40)
+        await settled(pilot, view)
+        assert view.follow
+        assert round(view.scroll_y) + view.view_height == view.line_count
+
+
+async def test_room_below_the_end_is_given_up_when_it_is_too_much() -> None:
+    app = Stage(many(50))
+    async with app.run_test(size=(80, 30)) as pilot:
+        view = app.view
+        await settled(pilot, view)
+
+        def room() -> int:
+            return round(view.scroll_y) + view.view_height - view.line_count
+
+        view.keep_room(0, 5)
+        await pilot.resize_terminal(80, 33)
+        await until(pilot, lambda: view.view_height == 33)
+        await until(pilot, lambda: room() == 3)
+        view.keep_room(0, 2)
+        assert room() == 2
+        view.keep_room(0, 0)
+        assert room() == 0
 
 
 async def test_resizing_keeps_the_selected_turn_in_place() -> None:
@@ -343,18 +383,17 @@ async def test_search() -> None:
         view.search("500 ")
         await until(pilot, lambda: bool(app.found) and app.found[-1][1])
         assert view.search_count == 1
-        assert view.next_match()
-        assert view.cursor == 500
+        assert view.find_match() == 500
+        view.go_to(500)
         assert view.search_position == 1
         view.search(lambda turn: bool(turn.flags & Flag.EDITED))
         await until(pilot, lambda: app.found[-1] == (20, True))
-        assert view.next_match(-1)
-        assert view.cursor == 499
+        assert view.find_match(-1) == 499
         view.search(re.compile("lor.m"))
         await until(pilot, lambda: app.found[-1][1] and app.found[-1][0] > 900)
         view.search(None)
         assert view.search_count == 0
-        assert not view.next_match()
+        assert view.find_match() is None
 
 
 async def test_streaming_draws_the_tail() -> None:
@@ -378,6 +417,25 @@ async def test_streaming_draws_the_tail() -> None:
         view.refresh_turns({0, 1})
         await settled(pilot, view)
         consistent(view)
+
+
+def test_the_signs_of_a_turn_that_streams_change_with_its_state() -> None:
+    story = Story()
+    story.begin()
+    story.open()
+    turn = story.transcript.turns[0]
+    story.transcript.stream(1, 1, "several words that need more than one line " * 4)
+    lines = TurnLines(Geometry(60, 2, 1), Palette())
+
+    def head(extra: TurnExtras | None = None) -> str:
+        lines.update(turn, Frame(), extra, None, None)
+        return lines.strip(0).text[:2]
+
+    assert head() == f"{glyphs.WORKING} "
+    turn.flags |= Flag.HELD
+    assert head() == f"{glyphs.HELD} "
+    mark = BreakMark(1)
+    assert head(TurnExtras(breakpoint=mark)) == f"{glyphs.HELD}{mark.sign[0]}"
 
 
 async def test_a_huge_line_is_cut_and_says_so() -> None:
@@ -437,3 +495,19 @@ def test_the_head_of_a_warm_session_says_so() -> None:
     assert "· + warm desk␛[31m, 8 messages ─" in plain(session_head(session, 76))
     seeded = {"type": "context.seeded", "template": "desk", "messages": [{}] * 8}
     assert plain(call_spans(seeded)) == "+ warm desk (8)"
+
+
+async def test_a_long_reason_of_an_ending_folds() -> None:
+    story = ferry()
+    reason = "the responder has what it came for, and " * 4 + "nothing is left to ask"
+    story.begin("last")
+    story.reply("Bye.", speaker="persona")
+    story.end("stopped", "responder", reason=reason)
+    app = Stage(story.transcript)
+    async with app.run_test(size=(60, 30)) as pilot:
+        await settled(pilot, app.view)
+        rows = [line.strip() for line in screen(app.view)]
+        start = next(n for n, row in enumerate(rows) if row.startswith("── ended by responder ─"))
+        assert " ".join(rows[start + 1 : start + 5]).strip().startswith(reason)
+        assert not any("…" in row for row in rows[start:])
+        consistent(app.view)

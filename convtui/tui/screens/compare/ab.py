@@ -340,7 +340,7 @@ class ArmsScreen(PaneScreen):
     def _open_run(self) -> None:
         run = self.query_one(ArmList).selected
         if run is not None:
-            self.capp.replay(run.path)
+            self.capp.runs.replay(run.path)
 
     def on_row_list_chosen(self) -> None:
         """The selected run was clicked."""

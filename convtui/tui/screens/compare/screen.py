@@ -255,14 +255,14 @@ class CompareScreen(ActionScreen):
         pair = item.pair if item is not None else None
         turn = (pair.b if side else pair.a) if pair is not None else None
         at = (turn.session, turn.number) if turn is not None else None
-        self.capp.replay(self._paths[side], at=at)
+        self.capp.runs.replay(self._paths[side], at=at)
 
     def _move(self, by: int) -> None:
         self.view.go_to(self.view.cursor + by)
 
     def quit(self) -> None:
         """Back."""
-        self.capp.leave(self)
+        self.capp.runs.leave(self)
 
 
 def _has_diff(view: CompareView, index: int) -> bool:

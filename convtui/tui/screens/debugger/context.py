@@ -110,8 +110,10 @@ class ShownConversation:
     @property
     def deciding(self) -> bool:
         """Whether a responder decides in this conversation."""
-        return status.responder_of(self.scenario) is not None or (
-            "user.decided" in self.transcript.counts
+        return (
+            status.responder_of(self.scenario) is not None
+            or "user.decided" in self.transcript.counts
+            or self.transcript.decided_before
         )
 
 

@@ -32,8 +32,12 @@ _OVER = (
     "app.quit", "app.help",
 )  # fmt: skip
 
-INSIDE = ("inspector.fold", "inspector.fold_all", "view.maximise")
-"""The actions that come first while the inspector has the focus."""
+IN_INSPECTOR = ("inspector.fold", "inspector.fold_all", "view.maximise")
+IN_OUTLINE = (
+    "outline.up", "outline.down", "outline.left", "outline.right", "outline.open",
+    "outline.leave",
+)  # fmt: skip
+"""The actions that come first while a pane has the focus."""
 
 
 def footer_ids(conversation: ShownConversation, *, searching: bool) -> Sequence[str]:

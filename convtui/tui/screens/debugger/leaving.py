@@ -67,7 +67,7 @@ class Leaving:
     async def _confirmed(self) -> bool:
         answer = await self._context.ask(
             Choose(
-                "The conversation is still running",
+                "The conversation is not over",
                 [("end", "End it and save"), ("stay", "Stay")],
                 f"It is in the log: {self._go_on()} goes on with it.",
                 on_interrupt="end",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 from convtui.transcript.fold import Transcript
 from convtui.tui.screens.debugger.context import DebuggerContext
-from convtui.tui.screens.handlers import Handler
 from convtui.tui.sources.branches import branches_beside
 from convtui.tui.sources.lineage import (
     Parent,
@@ -29,35 +28,15 @@ class Lineage:
         refresh_inspector: Callable[[], None],
         *,
         open_log: Callable[[Path], Coroutine[Any, Any, None]],
-        leave: Callable[[], object],
     ) -> None:
-        """`open_log` opens another log of the family, `leave` takes the focus from the outline."""
+        """`open_log` opens another log of the family."""
         outline.open_log = lambda path: context.spawn(open_log(path))
-        outline.leave = leave
-        self._leave = leave
         self._context = context
         self._outline = outline
         self._refresh_inspector = refresh_inspector
         self._parent: Parent | None = None
         """The parent of the shown log; None for an independent run."""
         self._checked: Transcript | None = None
-
-    def handlers(self) -> Iterator[Handler]:
-        yield Handler("view.outline", self._go_to_outline, self._outline_shown)
-        yield Handler("view.hooks", self._toggle_hooks, self._outline_shown)
-
-    def _outline_shown(self) -> bool:
-        return bool(self._outline.display)
-
-    def _go_to_outline(self) -> None:
-        if self._outline.has_focus:
-            self._leave()
-        else:
-            self._outline.focus()
-
-    def _toggle_hooks(self) -> None:
-        which = "every hook" if self._outline.toggle_hooks() else "slow and failed hooks"
-        self._context.notify(f"The outline lists {which}.")
 
     def refresh(self) -> None:
         """Shows the origin of the log and, in a thread, checks whether its parent is there."""

@@ -34,8 +34,8 @@ class Movement:
         yield Handler("move.down", partial(self._view.move, 1), enabled)
         yield Handler("move.first", partial(self._view.go_to, 0), enabled)
         yield Handler("move.last", self._go_to_last, enabled)
-        yield Handler("move.next_event", self._next_event, enabled)
-        yield Handler("move.previous_event", self._previous_event, enabled)
+        yield Handler("move.next_event", partial(self._go_to_event, 1), enabled)
+        yield Handler("move.previous_event", partial(self._go_to_event, -1), enabled)
         yield Handler("view.follow", self._toggle_follow, enabled)
         yield Handler("view.cycle", self._cycle, enabled)
 
@@ -63,16 +63,16 @@ class Movement:
             self._context.notify(f"There is no turn {session}:{number} in this log.", "warning")
             self._at = None
 
-    def _go_to_last(self) -> None:
-        self._view.go_to(self._view.shown_items - 1)
+    async def _go_to_last(self) -> None:
+        await self.jump(len(self._conversation.transcript.turns) - 1)
 
-    def _next_event(self) -> None:
-        if not self._view.next_interesting(1):
-            self._context.notify("No later event of interest.")
-
-    def _previous_event(self) -> None:
-        if not self._view.next_interesting(-1):
-            self._context.notify("No earlier event of interest.")
+    async def _go_to_event(self, direction: int) -> None:
+        index = self._view.find_interesting(direction)
+        if index is not None:
+            await self.jump(index)
+        else:
+            which = "later" if direction > 0 else "earlier"
+            self._context.notify(f"No {which} event of interest.")
 
     def _toggle_follow(self) -> None:
         self._view.follow = not self._view.follow

@@ -36,6 +36,7 @@ from convtui.tui.screens.debugger.log_evaluation import LogEvaluation
 from convtui.tui.screens.debugger.movement import Movement
 from convtui.tui.screens.debugger.next_run import NextRun
 from convtui.tui.screens.debugger.notes import Notes
+from convtui.tui.screens.debugger.outline_keys import OutlineKeys
 from convtui.tui.screens.debugger.provider_reload import ProviderReload
 from convtui.tui.screens.debugger.run_control import RunControl
 from convtui.tui.screens.debugger.search import Search
@@ -76,7 +77,9 @@ class DebuggerParts:
         break_marks = BreakMarks(context.conversation)
         self.movement = Movement(context, view, at)
         jump = self.movement.jump
-        self.search = Search(context, view, widgets.search, self.notes, screen.refresh_footer)
+        self.search = Search(
+            context, view, widgets.search, self.notes, jump=jump, refresh_keys=screen.refresh_footer
+        )
         self.inspector_keys = InspectorKeys(
             context, inspector, show=screen.show_inspector, shown=lambda: screen.inspecting
         )
@@ -85,8 +88,8 @@ class DebuggerParts:
             screen,
             widgets,
             Maximise(screen, ("Outline", "TranscriptView", "Inspector")),
-            recall=screen.capp.recall,
-            remember=screen.capp.remember,
+            recall=screen.capp.saved_state.recall,
+            remember=screen.capp.saved_state.remember,
         )
         self.whole_results = WholeResults(
             context,
@@ -98,16 +101,16 @@ class DebuggerParts:
             context,
             view,
             attach=screen.attach,
-            view_log=screen.capp.replay,
-            compare=screen.capp.compare,
+            view_log=screen.capp.runs.replay,
+            compare=screen.capp.runs.compare,
         )
         self.lineage = Lineage(
             context,
             widgets.outline,
             self._refresh_inspector,
             open_log=branches.open,
-            leave=view.focus,
         )
+        self.outline_keys = OutlineKeys(context, widgets.outline, view.focus, screen.refresh_footer)
         self.warnings = EngineWarnings(context)
         self.feed = InspectorFeed(
             context,
@@ -129,17 +132,6 @@ class DebuggerParts:
             busy_for=lambda: screen.capp.typed.busy_for,
             write_outside=outside,
         )
-        others = OtherAnswers(
-            answers=(
-                self.take_over.answer,
-                self.tools.answer,
-                BudgetRaise(context, reply).answer,
-            ),
-            write=self.take_over.write,
-            can_write=lambda: bool(self.take_over.sides),
-        )
-        drafts = HoldDrafts(context, reply, outside, self.tools.edit)
-        self.holds = HoldAnswers(context, reply, drafts, others)
         self.provider = ProviderReload(
             context,
             attach=screen.attach,
@@ -151,10 +143,22 @@ class DebuggerParts:
             ),
             acts=lambda key: screen.action_of(key) is not None,
             press=screen.press,
-            leave=lambda: screen.capp.leave(screen),
+            leave=lambda: screen.capp.runs.leave(screen),
             fail=screen.capp.fail,
             declined=partial(_declined, screen),
         )
+        others = OtherAnswers(
+            answers=(
+                self.provider.retry.answer,
+                self.take_over.answer,
+                self.tools.answer,
+                BudgetRaise(context, reply).answer,
+            ),
+            write=self.take_over.write,
+            can_write=lambda: bool(self.take_over.sides),
+        )
+        drafts = HoldDrafts(context, reply, outside, self.tools.edit)
+        self.holds = HoldAnswers(context, reply, drafts, others)
         self.compression = Compression(context, view, screen.attach)
         self.briefs = BriefEditing(
             context,
@@ -163,20 +167,20 @@ class DebuggerParts:
             attach=screen.attach,
             show_decision=screen.show_decision,
             config=lambda: screen.capp.config,
-            start_run=lambda spec, brief, turn: screen.capp.start_run(spec, again=(brief, turn)),
+            start_run=lambda spec, brief, turn: screen.capp.runs.start(spec, again=(brief, turn)),
         )
         self.leaving = Leaving(
             context,
             asks=lambda: screen.capp.config is None or screen.capp.config.confirm_quit,
-            leave=lambda ended: screen.capp.leave(screen, ended=ended),
+            leave=lambda ended: screen.capp.runs.leave(screen, ended=ended),
         )
         self.faults = FaultInjection(context)
         self.hints = Hints(
             context,
             widgets.hint_line,
             wanted=lambda: screen.capp.config is None or screen.capp.config.hints,
-            recall=screen.capp.recall,
-            remember=lambda state: screen.capp.remember(hints=state),
+            recall=screen.capp.saved_state.recall,
+            remember=lambda state: screen.capp.saved_state.remember(hints=state),
         )
         breaks = Breakpoints(context)
         replay = screen.replay
@@ -193,7 +197,7 @@ class DebuggerParts:
             self.compression,
             self.briefs,
             branches,
-            self.lineage,
+            self.outline_keys,
             self.faults,
             self.hints,
             self.inspector_keys,
@@ -213,7 +217,7 @@ class DebuggerParts:
                 context,
                 library=lambda: open_library(screen.capp, recording=screen.run is None),
                 again=partial(run_again, screen.capp),
-                start=lambda spec, python: screen.capp.start_run(spec, python=python),
+                start=lambda spec, python: screen.capp.runs.start(spec, python=python),
             ),
         )
         self.transcript = TranscriptFeed(
@@ -229,7 +233,7 @@ class DebuggerParts:
             context,
             widgets.hold_bar,
             widgets.take_over,
-            enter_works=lambda: not self.inspector_keys.on_fold(),
+            enter_works=lambda: not self.pane_contexts(),
             show_input=self.take_over.show,
             decision_held=lambda: self.briefs.decision_held,
         )
@@ -248,6 +252,12 @@ class DebuggerParts:
                 breaks.status,
             ),
         )
+
+    def pane_contexts(self) -> tuple[str, ...]:
+        """The context of the pane with the focus, where Enter and the arrows are its own."""
+        if self.inspector_keys.on_fold():
+            return ("inspector",)
+        return ("outline",) if self.outline_keys.inside() else ()
 
     def _refresh_inspector(self) -> None:
         self.feed.refresh()
@@ -274,5 +284,5 @@ def _declined(screen: DebuggerScreen, error: EngineError) -> None:
     if screen.app.screen_stack[0] is screen:
         screen.capp.fail(UsageError(str(error)))
     else:
-        screen.capp.leave(screen)
-        screen.capp.last_failure = ""
+        screen.capp.runs.leave(screen)
+        screen.capp.runs.last_failure = ""

@@ -12,6 +12,7 @@ from convtui.text.boundary import visible_line
 from convtui.tui.drawing.palette import Palette
 from convtui.tui.screens.debugger.context import Attach, DebuggerContext
 from convtui.tui.screens.debugger.reloaded_turn import ReloadedTurn, previewed, reloaded_turn
+from convtui.tui.screens.debugger.setup_retry import SetupRetry
 from convtui.tui.screens.dialogs.consent import agrees, is_question
 from convtui.tui.screens.dialogs.provider_error import ErrorPane, OpenAt, error_data, what_failed
 from convtui.tui.screens.handlers import Handler
@@ -59,6 +60,7 @@ class ProviderReload:
         self._acts = acts
         self._press = press
         self._reloads = 0
+        self.retry = SetupRetry(context, self._reload)
         self._failing = False
         """Whether the pane is open that says why, and that watches the code itself."""
         self._leave = leave
@@ -162,7 +164,7 @@ class ProviderReload:
         # The header has the modules that the provider imported.
         await run.wait_for_header()
         files = run.provider_files
-        before = await asyncio.to_thread(watch.stamp, files)
+        before = self.retry.loaded = await asyncio.to_thread(watch.stamp, files)
         while self._conversation.run is run and not run.handle.over:
             await watch.changed(files, before)
             after = await asyncio.to_thread(watch.stamp, files)
@@ -170,7 +172,7 @@ class ProviderReload:
             before = after
             if not modified or self._conversation.busy_with or self._failing:
                 continue
-            if self._setup_failed:
+            if self.retry.waits:
                 # Nothing was said yet, so nothing can be lost.
                 self._context.spawn(self._reload())
             else:
@@ -178,12 +180,6 @@ class ProviderReload:
                 self._context.notify(
                     f"{names} changed: {self._context.keymap.shown('provider.reload')} reloads it."
                 )
-
-    @property
-    def _setup_failed(self) -> bool:
-        """Whether the conversation waits because the provider could not be set up."""
-        hold = self._conversation.hold or {}
-        return hold.get("reason") == "error" and hold.get("stage") == "setup"
 
     async def _reload(self) -> None:
         """Reloads the provider's code; a held reply goes through the new hooks."""

@@ -18,10 +18,11 @@ from convtui.analysis.rehook.preview import Asked, Made, Preview
 from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible_line
 from convtui.text.word_diff import word_diff
+from convtui.transcript.ending_words import ending_phrase
 from convtui.tui.drawing.labels import error_lines
 from convtui.tui.drawing.palette import Palette, Span
 from convtui.tui.drawing.word_diff import changed_spans
-from convtui.tui.textual_compat import is_open, run_while_open
+from convtui.tui.textual_compat import after_refresh, is_open, run_while_open
 from convtui.tui.widgets.keybar import KeyBar, KeyItem
 from convtui.tui.widgets.notice_line import NoticeLine
 from convtui.tui.widgets.text_pane import Document, TextPane
@@ -116,10 +117,10 @@ class ReloadDiff(Screen[str | None]):
             Content.assemble((" RELOADED ", "bold reverse $text-accent"), f" {self._title}")
         )
         # The columns' content is mounted after the screen.
-        self.call_after_refresh(self._show)
+        after_refresh(self, self._show)
 
     def on_resize(self) -> None:
-        self.call_after_refresh(self._show)
+        after_refresh(self, self._show)
 
     async def _load_reply(self) -> None:
         assert self._ask_again is not None
@@ -276,7 +277,7 @@ def _add_result(doc: Document, made: Made, changed: set[str], text: Sequence[Spa
     line("signals", not_yet if made.signals is None else _signals(made.signals), "signals")
     discard = {None: not_yet, True: "dropped", False: "kept"}[made.discarded]
     line("discard", discard, "discard")
-    ends = (made.ends or "continues").replace("_", " ") if made.ends_known else not_yet
+    ends = (ending_phrase(made.ends) if made.ends else "continues") if made.ends_known else not_yet
     line("ending", ends, "ending")
     line("text", not_yet if text is None else "", "text")
     if text is not None:

@@ -14,9 +14,9 @@ from textual.widgets import Input
 from convtui.actions.registry import Keymap
 from convtui.transcript.fold import Transcript, Turn
 from convtui.tui.screens.action_screen import ActionScreen
+from convtui.tui.screens.debugger import footer
 from convtui.tui.screens.debugger.columns import NARROW
 from convtui.tui.screens.debugger.context import DebuggerContext, ShownConversation
-from convtui.tui.screens.debugger.footer import INSIDE, beside_hold_bar, footer_ids, take_over_ids
 from convtui.tui.screens.debugger.parts import DebuggerParts
 from convtui.tui.screens.debugger.widgets import DebuggerWidgets
 from convtui.tui.screens.handlers import Handler
@@ -43,7 +43,7 @@ TICK = 0.25
 class DebuggerScreen(ActionScreen):
     """Outline, transcript and inspector between two status lines; holds and keys below."""
 
-    KEY_CONTEXTS = ("inspector", "search", "dead", "held", "live", "replay")
+    KEY_CONTEXTS = ("inspector", "outline", "search", "dead", "held", "live", "replay")
     DEFAULT_CSS = """
     DebuggerScreen { layout: vertical; }
     DebuggerScreen #body { height: 1fr; }
@@ -320,13 +320,13 @@ class DebuggerScreen(ActionScreen):
     # --- keys
 
     def contexts(self) -> tuple[str, ...]:
-        """`inspector` while keys go to its folds, `search` while matches are highlighted, then the
+        """That of a pane with keys of its own, `search` while matches are highlighted, then the
         debugger's state."""
         live = "held" if self.conversation.hold is not None else "live"
         states: tuple[str, ...] = ("replay",) if self.run is None else (live,)
         if self.conversation.dead:
             states = ("dead", live)
-        first = ("inspector",) if self.parts.inspector_keys.on_fold() else ()
+        first = self.parts.pane_contexts()
         return (*first, "search", *states) if self.parts.search.text else (*first, *states)
 
     def help_contexts(self) -> tuple[str, ...]:
@@ -339,15 +339,17 @@ class DebuggerScreen(ActionScreen):
         box = self.take_over_input
         if box.has_focus:
             can_draft = self.parts.reply.offers("draft") is not None
-            return take_over_ids(can_draft=can_draft, my_turn=box.my_turn)
-        ids = footer_ids(self.conversation, searching=bool(self.parts.search.text))
-        return (*INSIDE, *ids) if self.inspector.pane.has_focus else ids
+            return footer.take_over_ids(can_draft=can_draft, my_turn=box.my_turn)
+        ids = footer.footer_ids(self.conversation, searching=bool(self.parts.search.text))
+        if self.outline.has_focus:
+            return (*footer.IN_OUTLINE, *ids)
+        return (*footer.IN_INSPECTOR, *ids) if self.inspector.pane.has_focus else ids
 
     def footer_items(self) -> list[KeyItem]:
         """The footer's keys, without those that the hold bar lists."""
         items = super().footer_items()
         inside = self.take_over_input.has_focus
-        return items if inside else beside_hold_bar(items, self.conversation)
+        return items if inside else footer.beside_hold_bar(items, self.conversation)
 
     def on_descendant_focus(self) -> None:
         self._focus_changed()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -39,13 +39,17 @@ class Search:
         view: TranscriptView,
         box: Input,
         notes: TurnNotes,
+        *,
+        jump: Callable[[int], Awaitable[None]],
         refresh_keys: Callable[[], None],
     ) -> None:
+        """`jump` selects a turn, also one that a recording has not come to yet."""
         self._context = context
         self._conversation = context.conversation
         self._view = view
         self._box = box
         self._notes = notes
+        self._jump = jump
         self._refresh_keys = refresh_keys
         self.text = ""
         """The current search; empty if there is none."""
@@ -138,8 +142,7 @@ class Search:
             return
         if self._seeking and done:
             self._seeking = False
-            if not self._view.next_match(1):
-                self._context.notify(self._nothing())
+            self._context.spawn(self._go_to_match(1))
         elif count == self._count_shown:
             return
         self._count_shown = count
@@ -173,9 +176,12 @@ class Search:
 
         return parse(text).highlight()
 
-    def _go_to_match(self, direction: int) -> None:
-        if not self._view.next_match(direction):
+    async def _go_to_match(self, direction: int) -> None:
+        index = self._view.find_match(direction)
+        if index is None:
             self._context.notify(self._nothing())
+        else:
+            await self._jump(index)
 
     def _nothing(self) -> str:
         keymap = self._context.keymap

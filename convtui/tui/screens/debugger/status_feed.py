@@ -1,12 +1,15 @@
-"""Updates the two status lines of the debugger."""
+"""Updates the two status lines of the debugger, and the facts in the transcript's frame."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from convtui.text.counts import counted
+from convtui.tui.drawing.frames import UNFRAMED, entitle
 from convtui.tui.screens.debugger.context import DebuggerContext, ShownConversation
+from convtui.tui.sources.budget import UsedUpTo
 from convtui.tui.widgets import status
 from convtui.tui.widgets.statusline import StatusLine
 from convtui.tui.widgets.transcript.transcript_view import TranscriptView
@@ -24,15 +27,18 @@ class StatusFeed:
         first: Callable[[], list[str]],
         notes: Iterable[Callable[[], list[str]]],
     ) -> None:
-        """`first` gives what comes before the figures, `notes` what comes after them."""
+        """`first` says which match is selected, `notes` what comes after the figures."""
         self._context = context
         self._conversation = context.conversation
         self._view = view
         self._top, self._bottom = lines
         self._first = first
         self._more_notes = tuple(notes)
+        self._facts = ""
+        """What stands in the frame of the transcript."""
         self._began: float | None = None
         self._followups: status.Followups | None = None
+        self._used: UsedUpTo | None = None
 
     def reset(self) -> None:
         """Starts over with another source."""
@@ -60,9 +66,30 @@ class StatusFeed:
                 position=conversation.source.limit,
                 now=self.now(),
                 notes=self.notes(),
-                first=self._first(),
+                first=self._unframed(),
+                used_up_to=self._used_at_cursor(),
             )
         )
+
+    def _unframed(self) -> list[str]:
+        """What is said of the view, where the transcript has no frame; else puts it there."""
+        said = [*self._first(), *self._view_notes()]
+        framed = not self._view.screen.has_class(UNFRAMED)
+        facts = " · ".join(said) if framed else ""
+        if facts != self._facts:
+            self._facts = facts
+            entitle(self._view, "transcript", facts)
+        return [] if framed else said
+
+    def _used_at_cursor(self) -> Callable[[str], float | None] | None:
+        """What was used up to a recording's cursor; None where everything is shown."""
+        conversation = self._conversation
+        replay, transcript = conversation.replay, conversation.transcript
+        if replay is None or replay.position is None:
+            return None
+        if self._used is None or self._used.transcript is not transcript:
+            self._used = UsedUpTo(transcript)
+        return partial(self._used.at, index=replay.position, partial=replay.limit_turn)
 
     def _count_followups(self) -> status.Followups | None:
         scenario, transcript = self._conversation.scenario, self._conversation.transcript
@@ -85,7 +112,7 @@ class StatusFeed:
         return time.monotonic() - self._began
 
     def notes(self) -> list[str]:
-        return [note for notes in (self._view_notes, *self._more_notes) for note in notes()]
+        return [note for notes in self._more_notes for note in notes()]
 
     def _view_notes(self) -> list[str]:
         view, conversation = self._view, self._conversation

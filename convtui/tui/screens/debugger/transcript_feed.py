@@ -14,6 +14,8 @@ from convtui.tui.widgets.transcript.transcript_view import TranscriptView
 
 _HOLD_ROOM = 5
 """Lines of most holds: the bar in its frame, and the badge of the turn."""
+_SLACK = 2
+"""Lines by which the bars of two holds often differ: stepping from one to the other moves none."""
 
 
 class TranscriptFeed:
@@ -41,6 +43,8 @@ class TranscriptFeed:
         self._noted: frozenset[int] = frozenset()
         self._transcript: object = None
         self._hold: object = None
+        self._room: tuple[int, int] | None = None
+        """The least and the most empty lines below the turns."""
         self._limit: tuple[object, ...] = (None, None)
 
     def hold_changed(self) -> bool:
@@ -55,11 +59,16 @@ class TranscriptFeed:
         if not conversation.source.live:
             return
         below = conversation.hold is not None or self._box.has_class("-shown")
-        if below or conversation.over:
+        room = _HOLD_ROOM - 2 * view.screen.has_class(UNFRAMED)
+        least, most = (0, 0) if conversation.over else (0, _SLACK) if below else (room, room)
+        if (least, most) == self._room:
+            return
+        self._room = (least, most)
+        if not least:
             view.end_room = 0
-        elif view.end_room != (room := _HOLD_ROOM - 2 * view.screen.has_class(UNFRAMED)):
-            # Only once the bar has made room, or the lines would move to make some themselves.
-            view.call_after_refresh(setattr, view, "end_room", room)
+        view.most_room = max(view.most_room, most)
+        # Only once the bar has taken or made room, or the lines would move to make some themselves.
+        view.call_after_refresh(view.keep_room, least, most)
 
     def draw(self) -> None:
         if not self._conversation.has_turns:

@@ -21,6 +21,7 @@ from convtui.library.families import RunNode, family_of, guides, same_log
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
 from convtui.text.counts import counted
+from convtui.transcript.ending_words import short_ending
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.labels import ending
 from convtui.tui.screens.dialogs.box import DialogBox
@@ -244,7 +245,7 @@ def state_of(run: RunSummary) -> tuple[str, str]:
         return f"{glyphs.WORKING} running", "$text-accent"
     bad = run.state in _BAD
     sign = "! " if bad else ""
-    text = visible_line(run.state.replace("_", " "), 30)
+    text = short_ending(run.state)
     return f"{sign}{text}", "$text-error" if bad else "$text-success"
 
 

@@ -17,6 +17,7 @@ from convtui.errors import EngineError
 from convtui.text.boundary import visible, visible_line
 from convtui.tui.screens.dialogs.box import DialogBox
 from convtui.tui.screens.screen_context import AskScreen
+from convtui.tui.textual_compat import after_refresh
 
 if TYPE_CHECKING:
     from convtui.tui.sources.run import LiveRun
@@ -67,10 +68,10 @@ class Consent(ModalScreen[bool]):
         labels = (label for _, label in self._answers)
         self.query_one(DialogBox).hold((self._why, *self._rows, *labels), widest=84)
         self.query_one(OptionList).focus()
-        self.call_after_refresh(self._fit)
+        after_refresh(self, self._fit)
 
     def on_resize(self) -> None:
-        self.call_after_refresh(self._fit)
+        after_refresh(self, self._fit)
 
     def _fit(self) -> None:
         rows = self.query_one("#consent-rows")

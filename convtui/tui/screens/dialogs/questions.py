@@ -21,7 +21,7 @@ from textual.widgets.option_list import Option
 
 from convtui.text.boundary import visible_line
 from convtui.tui.screens.dialogs.box import FRAME, WIDEST, DialogBox, heights_of, width_of
-from convtui.tui.textual_compat import is_open
+from convtui.tui.textual_compat import after_refresh, is_open
 from convtui.tui.widgets.safe_area import SafeTextArea
 
 _SENTENCE = 76
@@ -80,10 +80,10 @@ class Choose(ModalScreen[str | None]):
             (self._text, *(label for _, label in self._answers)), widest=_SENTENCE
         )
         self.query_one(OptionList).focus()
-        self.call_after_refresh(self._fit)
+        after_refresh(self, self._fit)
 
     def on_resize(self) -> None:
-        self.call_after_refresh(self._fit)
+        after_refresh(self, self._fit)
 
     def _fit(self) -> None:
         """The answers first: a long text scrolls above them."""
@@ -239,19 +239,21 @@ class Edit(ModalScreen[dict[str, str] | None]):
 
     def on_mount(self) -> None:
         # What is inside the scroll is mounted after the screen.
-        self.call_after_refresh(self._begin)
+        after_refresh(self, self._begin)
 
     def _begin(self) -> None:
         if not is_open(self):
             return
         areas = list(self.query(SafeTextArea))
+        if not areas:
+            return  # closed meanwhile
         for area in areas:
             area.move_cursor(area.document.end)
         self._fit()
         areas[0].focus()
 
     def on_resize(self) -> None:
-        self.call_after_refresh(self._fit)
+        after_refresh(self, self._fit)
 
     def _fit(self) -> None:
         """Each text has the rows that it needs, as far as the screen has them."""

@@ -25,8 +25,8 @@ def check(flags: dict[str, Any], cwd: Path, config: Config | None = None) -> Sce
 
     Raises `FieldError`, or `UsageError`, with what is wrong.
     """
+    from convtui.scenario.merge import merge_flags
     from convtui.scenario.provider_spec import absolute, parse_provider_spec
-    from convtui.scenario.scenario import merge_flags
 
     try:
         spec = parse_provider_spec(flags["provider"], cwd)
@@ -47,6 +47,13 @@ def check(flags: dict[str, Any], cwd: Path, config: Config | None = None) -> Sce
         if field is None:
             raise
         raise FieldError(field, problem.message) from None
+    if config is not None:
+        from convtui.library.recorded_provider import with_recorded
+
+        try:
+            scenario = with_recorded(scenario, [config.runs_dir], cwd)
+        except ConvtuiError as error:
+            raise FieldError("provider", str(error)) from None
     if scenario.warm is not None:
         from convtui.warm.store import chosen_context
 
@@ -56,7 +63,7 @@ def check(flags: dict[str, Any], cwd: Path, config: Config | None = None) -> Sce
 
 def _defaults(flags: dict[str, Any], cwd: Path, config: Config) -> dict[str, Any]:
     """The settings that fill what `flags` leave open, for the sides that have a use for them."""
-    from convtui.scenario.scenario import merge_flags
+    from convtui.scenario.merge import merge_flags
     from convtui.scenario.unused_settings import takes_params
 
     scenario = merge_flags(None, flags, cwd=cwd, ready=False)

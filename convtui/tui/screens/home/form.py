@@ -22,7 +22,48 @@ from convtui.tui.screens.home.fields import ANOTHER_FILE, BY_NAME, FIELDS, Field
 
 COLD: Final = "no template: cold start"
 _START_ABOUT: Final = "Starts the conversation."
-_MORE_ABOUT: Final = "Who speaks first, the limit of words, warm templates, endpoints, parameters."
+_MORE_ABOUT: Final = "Who speaks first, words, warm templates, endpoints, parameters."
+
+
+_FIELD_KEYS: Final[list[BindingType]] = [
+    Binding("up", "app.focus_previous", "previous field", show=False),
+    Binding("down", "app.focus_next", "next field", show=False),
+]
+
+
+class FormEnd(Vertical):
+    """What stays in sight while the form scrolls: about the field, whether it can run, Start."""
+
+    DEFAULT_CSS = """
+    FormEnd { height: auto; }
+    FormEnd #about { height: 1; color: $text-muted; }
+    FormEnd #check { height: auto; width: 1fr; max-height: 3; }
+    FormEnd #form-end { height: auto; }
+    FormEnd #start, FormEnd #start:hover {
+        margin: 0; width: auto; min-width: 20; height: 1; border: none; background: $panel;
+        color: $text-accent; text-style: bold;
+    }
+    FormEnd #start:focus {
+        background: $accent; color: $background; text-style: bold; background-tint: $accent 0%;
+    }
+    FormEnd #start:disabled { background: $panel; color: $text-muted; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = _FIELD_KEYS
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="about", markup=False)
+        with Horizontal(id="form-end"):
+            yield Static(id="check", markup=False)
+            yield Button("Start", id="start", compact=True)
+
+    def about(self, text: str) -> None:
+        self.query_one("#about", Static).update(Content(visible_line(text, 400)))
+
+    def show_check(self, text: Content) -> None:
+        self.query_one("#check", Static).update(text)
+
+    def on_descendant_focus(self) -> None:
+        self.about(_START_ABOUT)
 
 
 class ChoiceForm(Vertical):
@@ -56,26 +97,18 @@ class ChoiceForm(Vertical):
         border: none; border-left: outer $accent; background: $panel; background-tint: $panel 0%;
     }
     ChoiceForm Select > SelectOverlay { border: round $accent; }
-    ChoiceForm #about { height: 1; color: $text-muted; }
-    ChoiceForm #check { height: auto; width: 1fr; }
-    ChoiceForm #form-end { height: auto; }
-    ChoiceForm Button, ChoiceForm Button:hover {
-        margin: 0; width: auto; height: 1; border: none; background: $panel; color: $text-accent;
-        text-style: none;
+    ChoiceForm #more, ChoiceForm #more:hover {
+        margin: 0; min-width: 0; width: auto; height: 1; border: none; padding: 0;
+        background: transparent; color: $text-muted; text-style: none;
     }
-    ChoiceForm Button:focus {
-        background: $accent; color: $background; text-style: bold; background-tint: $accent 0%;
-    }
-    ChoiceForm #more { min-width: 0; background: transparent; color: $text-muted; padding: 0; }
-    ChoiceForm #more:focus { background: $accent; color: $background; }
-    ChoiceForm #start { min-width: 20; text-style: bold; color: $text-accent; }
-    ChoiceForm #start:focus { color: $background; }
-    ChoiceForm #start:disabled { background: $panel; color: $text-muted; }
+    ChoiceForm #more:focus { background: $accent; color: $background; text-style: bold;
+                             background-tint: $accent 0%; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "app.focus_previous", "previous field", show=False),
-        Binding("down", "app.focus_next", "next field", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = _FIELD_KEYS
+
+    def __init__(self, end: FormEnd) -> None:
+        super().__init__()
+        self._end = end
 
     def compose(self) -> ComposeResult:
         with Vertical(id="form-fields"):
@@ -88,10 +121,6 @@ class ChoiceForm(Vertical):
                     if field.folded:
                         yield from self._line(field)
         yield Button(f"{glyphs.FOLDED} more", id="more", compact=True)
-        yield Static(id="about", markup=False)
-        with Horizontal(id="form-end"):
-            yield Static(id="check", markup=False)
-            yield Button("Start", id="start", compact=True)
 
     def _line(self, field: Field) -> ComposeResult:
         with Horizontal(id=f"line_{field.name}", classes="line"):
@@ -186,22 +215,18 @@ class ChoiceForm(Vertical):
 
     def show_check(self, text: Content, error: FieldError | None) -> None:
         """Shows whether the choice can run, and marks the field that is wrong."""
-        self.query_one("#check", Static).update(text)
+        self._end.show_check(text)
         for line in self.query(".line"):
             line.set_class(error is not None and line.id == f"line_{error.field}", "-bad")
         if error is not None and error.field in BY_NAME and BY_NAME[error.field].folded:
             self.show_more(True)
 
-    def about(self, text: str) -> None:
-        self.query_one("#about", Static).update(Content(visible_line(text, 400)))
-
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         name = event.widget.id or ""
         field = BY_NAME.get(name)
-        others = {"start": _START_ABOUT, "more": _MORE_ABOUT}
-        self.about(field.about if field is not None else others.get(name, ""))
+        self._end.about(field.about if field is not None else _MORE_ABOUT if name == "more" else "")
 
     def on_completing_input_offered(self, event: CompletingInput.Offered) -> None:
         event.stop()
         names = [text.rpartition(":")[2] if ":" in text else text for text in event.completions]
-        self.about("  ".join(names))
+        self._end.about("  ".join(names))

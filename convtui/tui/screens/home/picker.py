@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.screens.library import open_library
 from convtui.tui.screens.run_again import run_again
+from convtui.tui.textual_compat import is_open
 from convtui.tui.timers import call_once
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.notice_line import NoticeLine
@@ -29,6 +29,7 @@ from convtui.tui.widgets.notice_line import NoticeLine
 if TYPE_CHECKING:
     from textual.widgets import Button
 
+    from convtui.library.newest import NewestRuns
     from convtui.log.run_summary import RunSummary
     from convtui.tui.screens.home.choices import Template
     from convtui.tui.screens.home.form import ChoiceForm
@@ -50,10 +51,11 @@ class PickerScreen(ActionScreen):
     DEFAULT_CSS = """
     PickerScreen { layout: vertical; }
     PickerScreen #new, PickerScreen #recent { width: 1fr; }
-    PickerScreen #new { height: auto; min-height: 10; max-height: 60%;
-                        scrollbar-size-vertical: 1; }
+    PickerScreen #new { height: auto; min-height: 10; }
+    PickerScreen #form { height: auto; max-height: 42vh; scrollbar-size-vertical: 1; }
     PickerScreen #recent { height: 1fr; }
-    PickerScreen.-low #new { min-height: 8; max-height: 8; }
+    PickerScreen.-low #new { min-height: 8; }
+    PickerScreen.-low #form { max-height: 6; }
     """
 
     def __init__(self, keymap: Keymap, *, cwd: Path | None = None) -> None:
@@ -64,12 +66,14 @@ class PickerScreen(ActionScreen):
         self._starting = False
         self._chosen_warm = ""
         self._templates: list[Template] = []
+        self._newest: NewestRuns | None = None
         self.problem = ""
 
     def compose(self) -> ComposeResult:
-        new = VerticalScroll(id="new", classes=PANE, can_focus=False)
+        new = Vertical(id="new", classes=PANE)
         entitle(new, "convtui: a new conversation")
-        yield new
+        with new:
+            yield VerticalScroll(id="form", can_focus=False)
         recent = Vertical(id="recent", classes=f"{PANE} -list -below")
         entitle(recent, "saved runs")
         yield recent
@@ -84,17 +88,19 @@ class PickerScreen(ActionScreen):
     async def _load(self) -> None:
         # Loading and styling these widgets takes longer than the first frame.
         from convtui.tui.screens.home import choices
-        from convtui.tui.screens.home.form import ChoiceForm
+        from convtui.tui.screens.home.form import ChoiceForm, FormEnd
         from convtui.tui.screens.home.recent_runs import RecentRuns
 
-        form = ChoiceForm()
+        end = FormEnd()
+        form = ChoiceForm(end)
         form.set_class(self.app.size.width >= WIDE, "-wide")
-        await self.query_one("#new").mount(form)
+        await self.query_one("#form").mount(form)
+        await self.query_one("#new").mount(end)
         self.query_one("#start").focus()
         untouched = form.values()
         config = self.capp.config
         own = config.paths.config_dir / "personas" if config is not None else None
-        remembered = (await self.capp.recall()).get("picker")
+        remembered = (await self.capp.saved_state.recall()).get("picker")
         remembered = remembered if isinstance(remembered, dict) else {}
         await self.query_one("#recent").mount(RecentRuns())
         offers = await asyncio.to_thread(choices.personas, self._cwd, own)
@@ -106,7 +112,7 @@ class PickerScreen(ActionScreen):
         await self._check()
         await self._load_runs()
         if self.is_current:
-            self.capp.warm_up()
+            self.capp.runs.warm_up()
         await self._load_completions()
 
     async def _load_completions(self) -> None:
@@ -149,11 +155,25 @@ class PickerScreen(ActionScreen):
         return next((offer.slots for offer in self._templates if offer.spec == chosen), ())
 
     async def _load_runs(self) -> None:
-        from convtui.log.run_summary import list_runs
+        from convtui.library.newest import NewestRuns
+
+        if self._newest is None:
+            self._newest = NewestRuns()
+        runs = await asyncio.to_thread(self._newest.listed, self._runs_dir(), RECENT)
+        self._show_runs(runs)
+        # Long logs are long to read: nothing waits for them.
+        self.spawn(self._complete_runs(self._newest, runs), group="complete")
+
+    async def _complete_runs(self, newest: NewestRuns, runs: Sequence[RunSummary]) -> None:
+        completed = await asyncio.to_thread(newest.completed, runs)
+        if completed != runs:
+            self._show_runs(completed)
+
+    def _show_runs(self, runs: Sequence[RunSummary]) -> None:
         from convtui.tui.screens.home.recent_runs import RecentRuns
 
-        folder = self._runs_dir()
-        runs = await asyncio.to_thread(lambda: list(islice(list_runs(folder), RECENT)))
+        if not is_open(self):
+            return
         for recent in self.query(RecentRuns):
             recent.show(runs)
         key = self.keymap.shown("library.open")
@@ -220,7 +240,7 @@ class PickerScreen(ActionScreen):
                 f" {visible(scenario.provider.spec.short)}"
                 + (f", warm: {visible(scenario.warm.use)}" if scenario.warm else ""),
             )
-        failed = self.capp.last_failure
+        failed = self.capp.runs.last_failure
         if failed and not self.problem:
             text = Content.assemble(("setup failed: ", "bold $text-error"), visible(failed))
         if not self.query("#check"):
@@ -232,7 +252,7 @@ class PickerScreen(ActionScreen):
     def _changed(self) -> None:
         if not self._ready:
             return
-        self.capp.last_failure = ""
+        self.capp.runs.last_failure = ""
         if self._timer is not None:
             self._timer.stop()
         self._timer = call_once(self, CHECK_AFTER, lambda: self.spawn(self._check()))
@@ -267,26 +287,26 @@ class PickerScreen(ActionScreen):
             return
         self._starting = True
         try:
-            self.capp.last_failure = ""
+            self.capp.runs.last_failure = ""
             await self._check()
             if self.problem:
                 return
             scenario = await asyncio.to_thread(check, self.flags(), self._cwd, self.capp.config)
-            await self.capp.remember(picker=self.choice())
+            await self.capp.saved_state.remember(picker=self.choice())
             config = self.capp.config
             spec = await asyncio.to_thread(start_spec, scenario, config)
-            await self.capp.start_run(spec, python=config.python if config is not None else None)
+            await self.capp.runs.start(spec, python=config.python if config is not None else None)
         finally:
             self._starting = False
 
     def on_run_list_selected(self, event: RunList.Selected) -> None:
         event.stop()
-        self.capp.replay(event.run.path)
+        self.capp.runs.replay(event.run.path)
 
     async def on_screen_resume(self) -> None:
         """Refreshes after a run, which may have failed to start."""
         if self._ready:
-            self.capp.warm_up()
+            self.capp.runs.warm_up()
             chosen = self._chosen_warm or str(self._form.select("warm").value)
             self._chosen_warm = ""
             await self._load_templates(chosen)

@@ -308,7 +308,7 @@ class ProfileScreen(PaneScreen):
         runs = self.reading.profile.runs
         run = self.query_one(ProfileRuns).selected if self.many else runs[0]
         if run is not None:
-            self.capp.replay(run.path)
+            self.capp.runs.replay(run.path)
 
     def on_row_list_chosen(self) -> None:
         """The selected run was clicked."""

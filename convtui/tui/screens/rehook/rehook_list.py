@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from convtui.analysis.rehook.report import Changed, RehookReport
+from convtui.analysis.rehook.changed import Changed
+from convtui.analysis.rehook.report import RehookReport
 from convtui.text.boundary import visible_line
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Span
@@ -23,6 +24,8 @@ class Item:
     """The session that ends elsewhere."""
     words: str = ""
     """How it does."""
+    child: str = ""
+    """The branch for which the run, a parent of it, was read."""
 
 
 def items_of(report: RehookReport) -> list[Item]:
@@ -33,10 +36,15 @@ def items_of(report: RehookReport) -> list[Item]:
     changes: dict[Path, list[Item]] = {}
     for change in report.changes:
         changes.setdefault(change.log, []).append(Item(change.log, change))
+    children = report.children()
     found: list[Item] = []
     # Where a filter left nothing of a run, where it ends is told all the same.
     for path in dict.fromkeys([*changes, *endings]):
-        found += [Item(path), *changes.get(path, ()), *endings.get(path, ())]
+        found += [
+            Item(path, child=children.get(path, "")),
+            *changes.get(path, ()),
+            *endings.get(path, ()),
+        ]
     return found
 
 
@@ -62,9 +70,12 @@ def _spans(item: Item) -> list[Span]:
             (visible_line(item.words, 200), "discard"),
         ]
     if change is None:
-        return [(visible_line(item.log.name, 200), "text bold")]
+        spans: list[Span] = [(visible_line(item.log.name, 200), "text bold")]
+        if item.child:
+            spans.append((f"  parent of {visible_line(item.child, 200)}", "muted"))
+        return spans
     failed = change.error is not None
-    spans: list[Span] = [
+    spans = [
         (
             f"  {glyphs.DISCARDED if failed else glyphs.ERROR} ",
             "error bold" if failed else "warning bold",

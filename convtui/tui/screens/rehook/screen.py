@@ -17,6 +17,7 @@ from textual.worker import Worker
 from convtui.actions.registry import Keymap
 from convtui.analysis.rehook.rehook_process import Rehooked, rehook_logs, start_for
 from convtui.analysis.rehook.report import Pace, RehookReport
+from convtui.analysis.rehook.sources import sources_of
 from convtui.errors import ConvtuiError, EngineError
 from convtui.protocol import StartSpec
 from convtui.text.boundary import visible, visible_line
@@ -53,7 +54,7 @@ async def open_rehook(app: ConvtuiApp, logs: Sequence[Path], own: str) -> None:
     # What the check of the answer needs is loaded off the event loop.
     await asyncio.to_thread(start_for, "demo")
     offered = await asyncio.to_thread(_named_by_user, logs[0], own)
-    remembered = (await app.recall()).get("rehook_providers")
+    remembered = (await app.saved_state.recall()).get("rehook_providers")
     remembered = remembered if isinstance(remembered, dict) else {}
     before = remembered.get(own)
     many = f"{len(logs):,} runs" if len(logs) != 1 else visible_line(logs[0].name, 50)
@@ -64,7 +65,7 @@ async def open_rehook(app: ConvtuiApp, logs: Sequence[Path], own: str) -> None:
             kept = {key: used for key, used in remembered.items() if key != own}
             newest = dict([*kept.items(), (own, spec)][-MOST_REMEMBERED:])
             app.run_worker(
-                app.remember(rehook_providers=newest),
+                app.saved_state.remember(rehook_providers=newest),
             )
             app.push_screen(RehookScreen(app.keymap, logs, spec))
 
@@ -140,7 +141,9 @@ class RehookScreen(ActionScreen):
         self._gone = False
         """Whether the screen was left."""
         self._done = 0
-        self._pace = Pace(len(self._logs))
+        self._total_logs = 0
+        """The logs that are read: those of the runs, and of their parents."""
+        self._pace = Pace(0)
         self._pace_words = ""
         self._shown = 0.0
         self.report: RehookReport | None = None
@@ -188,14 +191,14 @@ class RehookScreen(ActionScreen):
         if self.running:
             return
         self.problem, self.changed = "", []
-        self._done, self._pace = 0, Pace(len(self._logs))
+        self._done = self._total_logs = 0
         self._pace_words = "loading the provider"
         self._work = run_while_open(self, self._rehook(), group="rehook")
         self.refresh_footer()
         self._show()
 
     async def _rehook(self) -> None:
-        result = Rehooked(list(self._logs))
+        result = Rehooked()
         config = self.capp.config
         files: list[Path] = []
         stamp: watch.Stamp = {}
@@ -208,9 +211,12 @@ class RehookScreen(ActionScreen):
             )
             files = _file_of(start)
             stamp = await asyncio.to_thread(watch.stamp, files)
+            result.sources = await asyncio.to_thread(sources_of, self._logs)
+            self._total_logs = len(result.sources)
+            self._pace = Pace(self._total_logs)
             await rehook_logs(
                 start,
-                self._logs,
+                result.sources,
                 python=config.python if config is not None else None,
                 progress=self._progress,
                 into=result,
@@ -294,7 +300,7 @@ class RehookScreen(ActionScreen):
 
     def _bar(self) -> Content:
         room = min(40, self.app.size.width - len(self._pace_words) - 4)
-        return progress_bar(self._done, len(self._logs), self._pace_words, room)
+        return progress_bar(self._done, self._total_logs, self._pace_words, room)
 
     def _notes(self) -> list[str]:
         report = self.report
@@ -387,7 +393,7 @@ class RehookScreen(ActionScreen):
         if item is not None:
             change = item.change
             at = (change.session, change.turn) if change is not None else None
-            self.capp.replay(item.log, at=at)
+            self.capp.runs.replay(item.log, at=at)
 
     def _ask_provider(self) -> None:
         """Takes another provider's hooks."""

@@ -14,9 +14,9 @@ from textual.widgets import Input, Static
 
 from convtui.errors import FilterError
 from convtui.filters.filter import Filter
-from convtui.library.families import RunNode, families, guides, only
+from convtui.library.families import RunNode, guides, only, sorted_families
 from convtui.library.library import Library
-from convtui.library.run_order import NEWEST, sort_runs
+from convtui.library.run_order import NEWEST
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible
 from convtui.tui.screens.screen_context import ScreenContext
@@ -155,7 +155,7 @@ class RunFilter:
         self.everything = runs
         order = self.order
         self._listed.order = order
-        self.roots = await asyncio.to_thread(lambda: families(sort_runs(runs, order)))
+        self.roots = await asyncio.to_thread(lambda: sorted_families(runs, order))
         await self.fill()
 
     def refresh(self) -> None:

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convtui.library.families import walk
 from convtui.tui.screens.handlers import Handler
-from convtui.tui.screens.run_again import run_again
 from convtui.tui.screens.runs.filter import RunFilter
 from convtui.tui.screens.screen_context import ScreenContext
 from convtui.tui.widgets.run_list import RunList
 
 if TYPE_CHECKING:
-    from convtui.tui.app import ConvtuiApp
+    from convtui.tui.open_runs import OpenRuns
 
 
 class RunActions:
     """Opens other screens on runs of the list."""
 
     def __init__(
-        self, context: ScreenContext, run_filter: RunFilter, listed: RunList, app: ConvtuiApp
+        self,
+        context: ScreenContext,
+        run_filter: RunFilter,
+        listed: RunList,
+        runs: OpenRuns,
+        *,
+        again: Callable[[Path], Awaitable[None]],
+        rehook: Callable[[Sequence[Path], str], Awaitable[None]],
+        warm_dir: Callable[[], Path],
     ) -> None:
+        """`again` starts a saved run again; `rehook` gets logs and the provider that they name."""
         self._context = context
         self._filter = run_filter
         self._listed = listed
-        self._app = app
+        self._runs = runs
+        self._run_again, self._open_rehook, self._warm_dir = again, rehook, warm_dir
 
     def handlers(self) -> Iterator[Handler]:
         yield Handler("runs.open", self._open, self._any_run, self._enter_label)
@@ -48,12 +57,12 @@ class RunActions:
     def _open(self) -> None:
         branch = self._filter.selected
         if branch is not None:
-            self._app.replay(branch.run.path)
+            self._runs.replay(branch.run.path)
 
     async def _again(self) -> None:
         branch = self._filter.selected
         if branch is not None:
-            await run_again(self._app, branch.run.path)
+            await self._run_again(branch.run.path)
 
     def _chosen_logs(self) -> list[Path]:
         """The marked runs, else all that match the filter, else the selected one."""
@@ -105,19 +114,17 @@ class RunActions:
             )
             paths = [parent.run.path, branch.run.path] if parent is not None else []
         if len(paths) == 2:
-            self._app.compare(paths[0], paths[1])
+            self._runs.compare(paths[0], paths[1])
         else:
             self._context.notify(
                 f"Mark one run with {mark}, then select or mark the other.", "warning"
             )
 
     async def _rehook(self) -> None:
-        from convtui.tui.screens.rehook.screen import open_rehook
-
         branch = self._filter.selected
         logs = self._chosen_logs()
         if logs:
-            await open_rehook(self._app, logs, branch.run.provider if branch is not None else "")
+            await self._open_rehook(logs, branch.run.provider if branch is not None else "")
 
     def _profile(self) -> None:
         from convtui.tui.screens.profile.screen import ProfileScreen
@@ -128,16 +135,13 @@ class RunActions:
 
     def _warm(self) -> None:
         """Opens the templates; one can be built from the marked or the matching runs."""
-        from convtui.config.paths import Paths
         from convtui.tui.screens.warm.screen import WarmScreen
 
-        config = self._app.config
-        folder = (config.paths if config is not None else Paths.find()).warm_dir
         listed = self._listed
         chosen = listed.marked or self._filter.filter
         logs = self._chosen_logs() if chosen else []
         self._context.open(
-            WarmScreen(self._context.keymap, folder, self._filter.library.folder, logs)
+            WarmScreen(self._context.keymap, self._warm_dir(), self._filter.library.folder, logs)
         )
 
     def _ab(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from textual import events
@@ -27,6 +28,7 @@ from convtui.tui.drawing.labels import short_path
 from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.handlers import Handler
+from convtui.tui.screens.run_again import run_again
 from convtui.tui.screens.runs.edit import RunEdits
 from convtui.tui.screens.runs.filter import RunFilter, row_state
 from convtui.tui.screens.runs.preview import preview
@@ -99,12 +101,25 @@ class RunsScreen(ActionScreen):
             box=self._box,
             error=self._error,
         )
-        self._changes = RunEdits(context, self._filter, self._trash)
-        self._actions = RunActions(context, self._filter, self._listed, self.capp)
+        self._changes = RunEdits(context, self._filter, lambda: Trash(self._paths().trash_dir))
+        self._actions = RunActions(
+            context,
+            self._filter,
+            self._listed,
+            self.capp.runs,
+            again=partial(run_again, self.capp),
+            rehook=self._rehook,
+            warm_dir=lambda: self._paths().warm_dir,
+        )
 
-    def _trash(self) -> Trash:
+    def _paths(self) -> Paths:
         config = self.capp.config
-        return Trash((config.paths if config is not None else Paths.find()).trash_dir)
+        return config.paths if config is not None else Paths.find()
+
+    async def _rehook(self, logs: Sequence[Path], provider: str) -> None:
+        from convtui.tui.screens.rehook.screen import open_rehook
+
+        await open_rehook(self.capp, logs, provider)
 
     def handlers(self) -> Iterator[Handler]:
         yield from self._changes.handlers()
@@ -287,7 +302,7 @@ class RunsScreen(ActionScreen):
 
     def on_run_list_selected(self, event: RunList.Selected) -> None:
         event.stop()
-        self.capp.replay(event.run.path)
+        self.capp.runs.replay(event.run.path)
 
     def _fold(self) -> None:
         """Shows or hides the branches of the selected run's family."""
@@ -323,4 +338,4 @@ class RunsScreen(ActionScreen):
         self._box.focus()
 
     def quit(self) -> None:
-        self.capp.leave(self)
+        self.capp.runs.leave(self)

@@ -18,6 +18,7 @@ from convtui.errors import ConvtuiError, FieldError
 from convtui.filters.filter import parse
 from convtui.text.boundary import visible_line
 from convtui.tui.screens.dialogs.questions import DROPS
+from convtui.tui.textual_compat import after_refresh
 
 _RULES: Final = Rules()
 _FIELDS: Final = (
@@ -89,7 +90,7 @@ class BuildForm(ModalScreen[BuildOptions | None]):
     def on_mount(self) -> None:
         """The name comes first."""
         # What is inside the scroll is mounted after the screen.
-        self.call_after_refresh(self._begin)
+        after_refresh(self, self._begin)
 
     def _begin(self) -> None:
         self._say("")

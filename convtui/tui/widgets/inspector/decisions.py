@@ -270,6 +270,8 @@ def responder(doc: Document, detail: TurnDetail, context: Context, *, opened: bo
     ):
         detail = context.responder_detail
     calls = [call for call in detail.calls if call.side == "responder"]
+    if not calls and (detail.missing or detail.parent_missing):
+        return  # Whether it was called is in the parent log.
     if not calls:
         doc.blank().line(
             ("The responder has not been called yet. It is called after each message of the"

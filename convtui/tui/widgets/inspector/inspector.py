@@ -20,6 +20,7 @@ from convtui.log.detail import TurnDetail
 from convtui.transcript.fold import Turn
 from convtui.tui.drawing.frames import entitle
 from convtui.tui.drawing.palette import Palette, Span
+from convtui.tui.drawing.strips import strip_of
 from convtui.tui.widgets.fold_pane import FoldPane
 from convtui.tui.widgets.inspector.tabs import (
     DECIDING,
@@ -28,7 +29,6 @@ from convtui.tui.widgets.inspector.tabs import (
     build,
     has_content,
 )
-from convtui.tui.widgets.line_view import strip_of
 from convtui.tui.widgets.text_pane import Document
 
 SHORT: Final = {"Request": "Req", "Output": "Out", "Decision": "Dec"}

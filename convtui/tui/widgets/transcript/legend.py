@@ -25,6 +25,7 @@ LEGEND: Final = (
     (glyphs.INACTIVE, "muted", "no more"),
 )
 """Glyph, role and meaning. A turn with nothing special has a dot."""
+SIGNS: Final = frozenset(sign for sign, _, _ in LEGEND)
 
 
 def legend_rows(signs: Collection[str], width: int) -> list[list[Span]]:

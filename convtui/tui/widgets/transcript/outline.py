@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from rich.style import Style
 from textual import events, on
@@ -16,8 +16,10 @@ from textual.strip import Strip
 from convtui.text.boundary import visible_line
 from convtui.transcript.fold import Session, Transcript, Turn
 from convtui.tui.drawing.palette import Palette
+from convtui.tui.drawing.strips import strip_of
 from convtui.tui.sources.branches import Branch
-from convtui.tui.widgets.line_view import CopyRow, LineView, strip_of
+from convtui.tui.widgets.copy_rows import CopyRow
+from convtui.tui.widgets.line_view import LineView
 from convtui.tui.widgets.transcript.legend import legend_rows
 from convtui.tui.widgets.transcript.marks import fit
 from convtui.tui.widgets.transcript.outline_rows import Row
@@ -63,6 +65,8 @@ class Outline(LineView):
         """Opens another log of the family."""
         self.leave: Callable[[], object] = lambda: None
         """Gives the focus back."""
+        self.moved: Callable[[], object] = lambda: None
+        """Is called when the cursor is on another row or turn: its keys do something else now."""
         self._tree = OutlineTree(transcript or Transcript())
         self._cursor = -1
         self._row: tuple[int, int] | None = None
@@ -247,8 +251,12 @@ class Outline(LineView):
             self._select(session.turns[0])
 
     def action_choose(self) -> None:
-        """Opens the branch or the parent; a session's heading folds or unfolds."""
+        """Opens the branch or the parent, folds or unfolds at a session's heading.
+
+        On a turn, which is selected already, it gives the focus back.
+        """
         if self._row is None:
+            self.leave()
             return
         item, row = self._row
         if item == 0:
@@ -266,13 +274,24 @@ class Outline(LineView):
     def action_leave(self) -> None:
         self.leave()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """On a turn, Enter is the screen's."""
-        return action != "choose" or self._row is not None
+    @property
+    def on(self) -> Literal["turn", "heading", "folded", "log"]:
+        """What the cursor is on; `folded` is the heading of a folded session, `log` another log."""
+        if self._row is None:
+            return "turn"
+        item, row = self._row
+        if item == 0:
+            return "log"
+        session = self._tree.transcript.sessions[item - 1]
+        what = self._tree.rows(item).at(row)
+        if what is not None and what.kind == "branch":
+            return "log"
+        return "folded" if session.index in self._tree.folded else "heading"
 
     def _fold(self, session: Session, *, folded: bool) -> None:
         (self._tree.folded.add if folded else self._tree.folded.discard)(session.index)
         self._remeasure([self._tree.item_of_session(session.index)])
+        self.moved()
 
     def _move(self, by: int) -> None:
         """The next row up or down that says something of its own."""
@@ -282,7 +301,7 @@ class Outline(LineView):
         while 0 <= line + by < self.line_count:
             line += by
             item, row = self.heights.find(line)
-            self._ensure_exact(item)
+            self._exact(item)
             if self._stop(item, row, column):
                 return
 
@@ -316,11 +335,13 @@ class Outline(LineView):
         self._row = row
         self._show_cursor()
         self.refresh()
+        self.moved()
 
     def _select(self, index: int) -> None:
         self._cursor, self._row = index, None
         self._show_cursor()
         self.refresh()
+        self.moved()
         self.post_message(self.TurnSelected(self, index))
 
     # --- the mouse

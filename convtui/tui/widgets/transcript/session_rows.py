@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from rich.cells import cell_len
 
@@ -13,10 +14,16 @@ from convtui.transcript.ending_words import ending_phrase
 from convtui.transcript.fold import Session, Transcript, Turn
 from convtui.tui.drawing.labels import ending_role
 from convtui.tui.drawing.palette import Span, plain
+from convtui.tui.drawing.wrap import Wrapped
 from convtui.tui.widgets.transcript.marks import badges, fit, own_rows
 
 _MIN_PART = 16
 """Minimum cells for a part of a rule that is cut."""
+_RULE_ENDS = 5
+"""Cells of a rule before and after its parts."""
+_REASON_CHARS = 400
+_DECIDED = ("stopped", "abstained", "cap_exhausted")
+"""Kinds of endings that a responder decides."""
 
 
 @dataclass(slots=True)
@@ -27,9 +34,12 @@ class Frame:
     after: list[tuple[Session, bool]] = field(default_factory=list)
     """(session, whether this row shows its end)."""
 
-    @property
-    def height(self) -> int:
-        return len(self.before) + len(self.after)
+    def rows_after(self, width: int) -> list[list[Span]]:
+        """The rows after the turn, where the view is `width` wide."""
+        return [row for shown in self.after for row in session_rows(shown, width)]
+
+    def height(self, width: int) -> int:
+        return len(self.before) + (len(self.rows_after(width)) if self.after else 0)
 
 
 def rule(parts: Sequence[Span], width: int) -> list[Span]:
@@ -64,21 +74,37 @@ def session_head(session: Session, width: int) -> list[Span]:
     return rule(parts, width)
 
 
-def session_end(session: Session, width: int) -> list[Span]:
-    """`── ended early by persona · reason · signal <X> ──`."""
+def session_end(session: Session, width: int) -> list[list[Span]]:
+    """`── ended early by persona · signal <X> · reason ──`; a long reason has rows of its own."""
     ending = session.termination or {}
-    kind = visible_line(str(ending.get("kind", "unknown")), 30)
-    role = ending_role(kind)
-    words = ending_phrase(str(ending.get("kind", "unknown")), str(ending.get("by") or ""))
-    parts: list[Span] = [
-        (words if words.startswith("ended ") else f"ended: {words}", f"{role} bold")
-    ]
-    reason = visible_line(str(ending.get("reason") or ""), 200)
-    if ending.get("signal") and visible_line(str(ending["signal"]), 200) not in reason:
-        parts.append((f"signal {visible_line(str(ending['signal']), 40)}", "signal"))
-    if reason:
-        parts.append((reason, "muted"))
-    return rule(parts, width)
+    role = ending_role(visible_line(str(ending.get("kind", "unknown")), 30))
+    parts: list[Span] = [(_end_words(ending), f"{role} bold")]
+    reason = visible_line(str(ending.get("reason") or ""), _REASON_CHARS)
+    signal = visible_line(str(ending.get("signal") or ""), 40)
+    if signal and signal not in reason:
+        parts.append((f"signal {signal}", "signal"))
+    if not reason:
+        return [rule(parts, width)]
+    whole = sum(cell_len(text) + 3 for text, _ in parts) + cell_len(reason)
+    if whole + _RULE_ENDS <= width:
+        return [rule([*parts, (reason, "muted")], width)]
+    lines = Wrapped(reason, max(8, width - 3)).lines()
+    return [rule(parts, width), *([("   ", "text"), (line, "muted")] for line in lines)]
+
+
+def _end_words(ending: Mapping[str, Any]) -> str:
+    """How a session ended; what its last turn says of a responder's decision is not repeated."""
+    kind, by = str(ending.get("kind", "unknown")), str(ending.get("by") or "")
+    if by == "responder" and kind in _DECIDED:
+        return "ended by responder"
+    words = ending_phrase(kind, by)
+    return words if words.startswith("ended ") else f"ended: {words}"
+
+
+def session_rows(shown: tuple[Session, bool], width: int) -> list[list[Span]]:
+    """The rows of a session: its end if that is what is `shown`, else its head."""
+    session, end = shown
+    return session_end(session, width) if end else [session_head(session, width)]
 
 
 def frames(transcript: Transcript, first: int) -> dict[int, Frame]:
@@ -152,6 +178,5 @@ def plain_turn(turn: Turn, frame: Frame) -> str:
     notes += [text for text, _ in badges(turn)]
     if notes:
         parts.append(f"    [{'; '.join(notes)}]\n")
-    for session, end in frame.after:
-        parts.append(plain((session_end if end else session_head)(session, 76)) + "\n")
+    parts += [plain(row) + "\n" for row in frame.rows_after(76)]
     return "".join([*parts, "\n"])

@@ -6,7 +6,7 @@ from convtui.text.boundary import visible
 from convtui.tui.drawing.palette import Span
 from convtui.tui.drawing.wrap import Wrapped
 from convtui.tui.widgets.transcript.marks import fit
-from convtui.tui.widgets.transcript.session_rows import Frame, session_end, session_head
+from convtui.tui.widgets.transcript.session_rows import Frame, session_head
 from convtui.tui.widgets.transcript.summaries import Summary
 from convtui.tui.widgets.transcript.turn_lines import Geometry
 
@@ -33,7 +33,7 @@ class SummaryLines:
         for line in Wrapped(visible(summary.text), max(4, width - indent)).lines():
             rows.append([(" " * indent, "text"), (line, "text")])
         self._end = len(rows)
-        rows += [(session_end if end else session_head)(s, width) for s, end in frame.after]
+        rows += frame.rows_after(width)
         rows += [[] for _ in range(geometry.gap)]
         self._rows = rows
 

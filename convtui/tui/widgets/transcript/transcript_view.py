@@ -19,9 +19,11 @@ from textual.timer import Timer
 from convtui.transcript.fold import INTERESTING, OPEN, Flag, Transcript, Turn
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, plain
+from convtui.tui.drawing.strips import strip_of
 from convtui.tui.drawing.wrap import Wrapped
 from convtui.tui.timers import call_once
-from convtui.tui.widgets.line_view import CopyRow, LineView, strip_of
+from convtui.tui.widgets.copy_rows import CopyRow
+from convtui.tui.widgets.line_view import LineView
 from convtui.tui.widgets.transcript.marks import TurnExtras
 from convtui.tui.widgets.transcript.session_rows import (
     Frame,
@@ -298,18 +300,17 @@ class TranscriptView(LineView):
             self.show_item(index)
         self.refresh()
 
-    def next_interesting(self, direction: int = 1) -> bool:
-        """Selects the next (or previous) turn with an event of interest; False if there is none."""
+    def find_interesting(self, direction: int = 1) -> int | None:
+        """The next (or previous) turn with an event of interest, hidden ones included."""
         wanted = int(INTERESTING)
         index = self.cursor + direction
-        while 0 <= index < self.shown_items:
+        while 0 <= index < len(self.heights):
             turn = self.turn_at(index)
             flags = int(turn.flags) if self.flags_of is None else self.flags_of(turn)
             if flags & wanted:
-                self.go_to(index)
-                return True
+                return index
             index += direction
-        return False
+        return None
 
     def page(self, direction: int) -> None:
         """Scrolls by a page, and moves the selection along."""
@@ -398,20 +399,16 @@ class TranscriptView(LineView):
         """The number of the selected match, from 1; None if the selection is not one."""
         return None if self._search is None else self._search.ordinal(self.cursor)
 
-    def next_match(self, direction: int = 1) -> bool:
-        """Selects the next (or previous) match, wrapping around; False if there is none."""
-        index = None if self._search is None else self._search.next(self.cursor, direction)
-        if index is None or index >= self.shown_items:
-            return False
-        self.go_to(index)
-        return True
+    def find_match(self, direction: int = 1) -> int | None:
+        """The next (or previous) match, wrapping around, hidden turns included."""
+        return None if self._search is None else self._search.next(self.cursor, direction)
 
     def _continue_search(self) -> None:
         self._search_timer = None
         search = self._search
         if search is None or not self.is_mounted:
             return
-        done = search.step(self._transcript.turns, self.shown_items, 0.006)
+        done = search.step(self._transcript.turns, len(self.heights), 0.006)
         self.post_message(self.SearchProgress(len(search.matches), done))
         if not done:
             self._search_timer = call_once(self, 0.001, self._continue_search)
@@ -461,7 +458,11 @@ class TranscriptView(LineView):
         if turn.status == OPEN or self._mode != "shown" or turn.flags & _TOOL:
             return self._lines(item).height
         rows = item in self._noted
-        return measure_turn(turn, self._geometry) + self._frame(item).height + rows
+        return (
+            measure_turn(turn, self._geometry)
+            + self._frame(item).height(self._geometry.width - 2)
+            + rows
+        )
 
     def measure_some(self, first: int, last: int) -> Sequence[int]:
         geometry, with_frame = self._geometry, self._frames.by_turn
@@ -489,7 +490,7 @@ class TranscriptView(LineView):
         strip = self._lines(item).strip(row)
         frame = self._frame(item)
         lines = self.heights[item]
-        own = len(frame.before) <= row < lines - len(frame.after) - self._geometry.gap
+        own = len(frame.before) <= row < lines - self._after(item) - self._geometry.gap
         if item == self.cursor and own:
             return Strip([Segment(glyphs.BAR, self.palette.style("accent")), *strip])
         return Strip([Segment(" "), *strip])
@@ -502,7 +503,7 @@ class TranscriptView(LineView):
             own = self._block(summary).is_own(row)
             return self.palette.background("selection") if own else None
         frame = self._frame(item)
-        inside = self.heights[item] - len(frame.after) - self._geometry.gap
+        inside = self.heights[item] - self._after(item) - self._geometry.gap
         if len(frame.before) <= row < inside:
             return self.palette.background("selection")
         return None
@@ -567,6 +568,11 @@ class TranscriptView(LineView):
             block = SummaryLines(summary, self._geometry, frame)
             self._blocks[summary.first] = block
         return block
+
+    def _after(self, item: int) -> int:
+        """How many rows of sessions follow a turn."""
+        after = self._frame(item).after
+        return len(self._frame(item).rows_after(self._geometry.width - 2)) if after else 0
 
     def _frame(self, item: int) -> Frame:
         frame = self._frames.by_turn.get(item, _NO_FRAME)

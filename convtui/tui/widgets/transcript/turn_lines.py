@@ -12,9 +12,10 @@ from convtui.text.counts import counted
 from convtui.transcript.fold import OPEN, Flag, Turn
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, Span
+from convtui.tui.drawing.strips import strip_of
 from convtui.tui.drawing.wrap import MAX_CHARS, MAX_LINES, Wrapped, count_capped, paint
 from convtui.tui.sources.break_marks import BreakMark
-from convtui.tui.widgets.line_view import CopyRow, strip_of
+from convtui.tui.widgets.copy_rows import CopyRow
 from convtui.tui.widgets.transcript.marks import (
     BADGES,
     ROWS,
@@ -27,7 +28,7 @@ from convtui.tui.widgets.transcript.marks import (
     pack,
 )
 from convtui.tui.widgets.transcript.note_marks import note_rows, note_sign
-from convtui.tui.widgets.transcript.session_rows import Frame, session_end, session_head
+from convtui.tui.widgets.transcript.session_rows import Frame, session_head
 from convtui.tui.widgets.transcript.tool_marks import tool_rows
 
 OPEN_CHARS = 2_000_000
@@ -116,8 +117,10 @@ class TurnLines:
         self._hidden = 0
         self._tail: list[list[Span]] = []
         self._frame = Frame()
+        self._after: list[list[Span]] = []
         self._turn: Turn | None = None
         self._role = "text"
+        self._head: list[Span] = []
         self._placeholder: Span | None = None
         self._noted: TurnNote | None = None
         self._stop: BreakMark | None = None
@@ -172,12 +175,15 @@ class TurnLines:
             # In the row of the notes, which the height of the turn counts with.
             told = [[*words, (" · ", "border"), *row] for row in told] or [words]
         tail = [*own, *told, *badge_rows(turn, extra, geometry)]
+        role, before = _text_role(turn), (self._head, self._role)
+        self._head, self._role = self._header(turn), role
         same = (
             streaming
             and self._turn is turn
             and marks == self._marks
             and frame.before == self._frame.before
             and grown > 0
+            and before == (self._head, role)
         )
         if same:
             keep = len(frame.before) + geometry.stacked + grown
@@ -185,14 +191,14 @@ class TurnLines:
         else:
             self._strips.clear()
         self._turn, self._frame, self._marks, self._tail = turn, frame, marks, tail
-        self._role = _text_role(turn)
+        self._after = frame.rows_after(geometry.width - 2)
         self.height = (
             len(frame.before)
             + geometry.stacked
             + max(1, len(wrapped))
             + bool(self._hidden)
             + len(tail)
-            + len(frame.after)
+            + len(self._after)
             + geometry.gap
         )
 
@@ -223,13 +229,13 @@ class TurnLines:
         pad = " " * (self.geometry.indent - 1)
         if self.geometry.stacked:
             if row == 0:
-                return self._header()
+                return list(self._head)
             row -= 1
         wrapped = self._wrapped
         lines = max(1, len(wrapped) if wrapped else 0)
         if row < lines:
             first = row == 0 and not self.geometry.stacked
-            lead: list[Span] = self._header() if first else [(pad, "text")]
+            lead: list[Span] = [*self._head] if first else [(pad, "text")]
             if self._placeholder is not None:
                 return [*lead, self._placeholder]
             return lead + self._text(row)
@@ -242,15 +248,9 @@ class TurnLines:
         if row < len(self._tail):
             return [(pad, "text"), *fit(self._tail[row], self.geometry.text_width)]
         row -= len(self._tail)
-        if row < len(self._frame.after):
-            session, end = self._frame.after[row]
-            return (session_end if end else session_head)(session, self.geometry.width - 2)
-        return []
+        return self._after[row] if row < len(self._after) else []
 
-    def _header(self) -> list[Span]:
-        turn = self._turn
-        if turn is None:
-            return []
+    def _header(self, turn: Turn) -> list[Span]:
         sign, role = glyph(turn)
         if sign == glyphs.NOTHING:
             sign, role = note_sign(self._noted) or (sign, role)
@@ -326,7 +326,9 @@ def _placeholder(turn: Turn) -> str:
         return "(not asked yet)"
     if turn.flags & Flag.HELD and turn.stage == "response":
         return "(no text yet)"  # The reply has arrived, or the call has failed.
-    what = "reply" if early else "ending" if turn.stage == "terminate" else turn.stage
+    if turn.stage == "terminate":
+        return "(held before the session ends)" if turn.flags & Flag.HELD else "(nothing)"
+    what = "reply" if early else turn.stage
     return f"waiting for the {what} {glyphs.BAR}"
 
 

@@ -86,7 +86,7 @@ async def test_it_begins_at_the_first_difference(logs: tuple[Path, Path], tmp_pa
         assert "\x1b" not in seen
         assert "␛" in seen
         assert "difference 1 of 3, the first: turn 1:4, provider: text, signals" in seen
-        assert "early termination by provider" in seen
+        assert "ended early by provider" in seen
         assert "provider tokens" in seen
         await pilot.press("right_square_bracket")
         await until(pilot, lambda: "difference 2 of 3" in text(app))
@@ -113,7 +113,7 @@ async def test_narrow_one_is_below_the_other(
         one = next(i for i, line in enumerate(lines) if line.startswith("A You get a refund"))
         other = next(i for i, line in enumerate(lines) if line.startswith("B You get a voucher"))
         assert other == one + 1
-        assert any("early termination by provider" in line for line in lines)
+        assert any("ended early by provider" in line for line in lines)
         assert any("turns said 4 | 5" in line for line in lines)
 
 

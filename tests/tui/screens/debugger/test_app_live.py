@@ -56,7 +56,7 @@ class Live:
             lambda app: DebuggerScreen(app.keymap, LiveSource(self.run.handle), self.run),
             state_file=folder / "state.json",
         )
-        self.app.run_in_progress = self.run
+        self.app.runs.current = self.run
 
     async def _go_on(
         self, handle: EngineHandle, spec: StartSpec, parent: ContinueFrom

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input, Static
 
-from convtui.tui import app as entry
-from convtui.tui.app import ConvtuiApp, TooSmall
+from convtui.transcript.turns import INTERESTING, Turn
+from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.commands import CommandList
 from convtui.tui.screens.help import HelpScreen
+from convtui.tui.too_small import TooSmall
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.statusline import StatusLine
 from tests.tui.harness.sample import header, refund, until, write_log
@@ -20,7 +21,7 @@ from tests.tui.harness.sample import header, refund, until, write_log
 @pytest.fixture
 def app(tmp_path: Path) -> ConvtuiApp:
     log = write_log(tmp_path / "a.jsonl", refund())
-    return ConvtuiApp(lambda app: entry.recording(app, log), state_file=tmp_path / "state.json")
+    return ConvtuiApp(lambda app: app.runs.recording(log), state_file=tmp_path / "state.json")
 
 
 def shown(app: ConvtuiApp) -> DebuggerScreen:
@@ -61,7 +62,7 @@ async def test_stages_are_stepped_through(app: ConvtuiApp) -> None:
 
 async def test_a_recording_without_turns_takes_every_key_of_the_transport(tmp_path: Path) -> None:
     log = write_log(tmp_path / "a.jsonl", [header()])
-    app = ConvtuiApp(lambda app: entry.recording(app, log), state_file=tmp_path / "state.json")
+    app = ConvtuiApp(lambda app: app.runs.recording(log), state_file=tmp_path / "state.json")
     async with app.run_test(size=(120, 36)) as pilot:
         screen = shown(app)
         await until(pilot, lambda: screen.replay is not None and not screen.replay.loading)
@@ -81,11 +82,12 @@ async def test_search_lights_up_and_takes_n(app: ConvtuiApp) -> None:
         at = screen.view.cursor
         await pilot.press("n")
         await until(pilot, lambda: screen.view.cursor != at)
-        bottom = screen.query_one("#bottom", StatusLine)
-        number = screen.view.search_position
-        await until(pilot, lambda: f"match {number} of 2" in bottom.render_line(0).text)
-        await pilot.press("n")
-        await until(pilot, lambda: f"match {3 - (number or 0)} of 2" in bottom.render_line(0).text)
+        number = screen.view.search_position or 0
+        await until(pilot, lambda: str(screen.view.border_subtitle) == f"match {number} of 2")
+        await pilot.press("n", "r")
+        facts = f"match {3 - number} of 2 · showing raw"
+        await until(pilot, lambda: str(screen.view.border_subtitle) == facts)
+        assert "match" not in screen.query_one("#bottom", StatusLine).render_line(0).text
         assert "end search" in footer(app)
         await pilot.press("escape")
         assert screen.contexts() == ("replay",)
@@ -97,6 +99,51 @@ async def test_search_lights_up_and_takes_n(app: ConvtuiApp) -> None:
         screen.query_one("#search", Input).value = "~nonsense ("
         await pilot.press("enter")
         assert not screen.parts.search.text
+
+
+async def test_keys_that_look_ahead_see_what_was_not_played_yet(app: ConvtuiApp) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = shown(app)
+        await until(pilot, lambda: screen.view.cursor == 6)
+        replay = screen.replay
+        assert replay is not None
+        await pilot.press("g", "right")
+        await until(pilot, lambda: replay.position == 1)
+        assert screen.view.shown_items == 2
+        turns = replay.transcript.turns
+        event = next(turn.index for turn in turns[2:] if turn.flags & INTERESTING)
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: screen.view.cursor == event)
+        assert replay.position == event
+        assert not any("No later" in notice.message for notice in app._notifications)
+        await pilot.press("left", "G")
+        await until(pilot, lambda: screen.view.cursor == 6)
+        await pilot.press("g", "left")
+        await until(pilot, lambda: screen.view.shown_items < 7)
+        await pilot.press("slash")
+        screen.query_one("#search", Input).value = "~discard"
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.view.cursor == 4)
+
+
+async def test_the_figures_are_those_at_the_cursor(app: ConvtuiApp) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = shown(app)
+        await until(pilot, lambda: screen.view.cursor == 6)
+        replay = screen.replay
+        assert replay is not None
+        bottom = screen.query_one("#bottom", StatusLine)
+        whole = sum(turn_tokens(turn) for turn in replay.transcript.turns)
+        await until(pilot, lambda: f" {whole:,}/8,000 tok" in bottom.render_line(0).text)
+        await pilot.press("g", "right")
+        await until(pilot, lambda: replay.position == 1)
+        so_far = sum(turn_tokens(turn) for turn in replay.transcript.turns[:2])
+        assert 0 < so_far < whole
+        await until(pilot, lambda: f" {so_far:,}/8,000 tok" in bottom.render_line(0).text)
+
+
+def turn_tokens(turn: Turn) -> int:
+    return (turn.prompt_tokens or 0) + (turn.completion_tokens or 0)
 
 
 async def test_a_narrow_screen_has_one_column(app: ConvtuiApp) -> None:
@@ -164,7 +211,7 @@ async def test_copying(app: ConvtuiApp) -> None:
 async def test_a_turn_without_a_model_call_has_no_snippet(tmp_path: Path) -> None:
     records = [record for record in refund() if not record["type"].startswith("llm.")]
     log = write_log(tmp_path / "a.jsonl", records)
-    app = ConvtuiApp(lambda app: entry.recording(app, log))
+    app = ConvtuiApp(lambda app: app.runs.recording(log))
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: shown(app).view.cursor == 6)
         await pilot.press("P")
@@ -193,7 +240,7 @@ async def test_the_status_line_counts_the_damages_of_a_log(tmp_path: Path) -> No
     log = write_log(tmp_path / "damaged.jsonl", refund())
     lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
     log.write_text("".join([*lines[:5], "{no record\n", *lines[5:]]), encoding="utf-8")
-    app = ConvtuiApp(lambda app: entry.recording(app, log), state_file=tmp_path / "state.json")
+    app = ConvtuiApp(lambda app: app.runs.recording(log), state_file=tmp_path / "state.json")
     async with app.run_test(size=(120, 36)) as pilot:
         screen = shown(app)
         await until(pilot, lambda: "3 damaged places in the log" in screen.parts.status.notes())

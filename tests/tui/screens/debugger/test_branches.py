@@ -20,7 +20,7 @@ from convtui.log.names import lock_path
 from convtui.log.notes import Notes, TurnNote
 from convtui.log.run_summary import RunSummary, summarise
 from convtui.protocol import ContinueFrom, StartSpec
-from convtui.tui.app import ConvtuiApp, recording
+from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.compare.screen import CompareScreen
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.branch_tree import (
@@ -104,7 +104,7 @@ def test_what_is_different_in_a_branch(tmp_path: Path) -> None:
     ("run", "text"),
     [
         ({"ending": "completed"}, "completed"),
-        ({"ending": "max_turns"}, "max turns"),
+        ({"ending": "max_turns"}, "turn limit"),
         ({"ending": "failed"}, "! failed"),
         ({}, "! crashed"),
         ({"running": True}, "⋯ running"),
@@ -135,14 +135,14 @@ def test_hostile_names_cannot_draw(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [(120, 36), (60, 16)])
 async def test_a_recording_lists_looks_and_compares(size: tuple[int, int], tmp_path: Path) -> None:
     first, second, third = family(tmp_path)
-    app = ConvtuiApp(lambda app: recording(app, second), state_file=tmp_path / "state.json")
+    app = ConvtuiApp(lambda app: app.runs.recording(second), state_file=tmp_path / "state.json")
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
         screen = await opened(pilot, app, 3)
         shown = rows(screen)
-        assert shown[0].startswith("root the beginning · max turns · 4 turns")
-        assert shown[1].startswith("└─ bran rewind at 1:2 · max turns · 3 turns  ◂ open here")
-        assert shown[2].startswith("   └─ tree fork at 1:4 · max turns · 4 turns")
+        assert shown[0].startswith("root the beginning · turn limit · 4 turns")
+        assert shown[1].startswith("└─ bran rewind at 1:2 · turn limit · 3 turns  ◂ open here")
+        assert shown[2].startswith("   └─ tree fork at 1:4 · turn limit · 4 turns")
         assert screen.selected is not None and screen.selected.run.path == second
         about = "changed: from turn 1:2, provider: text on"
         await until(pilot, lambda: about in text(screen, "#branch-about"))
@@ -170,7 +170,7 @@ async def test_a_recording_lists_looks_and_compares(size: tuple[int, int], tmp_p
 
 async def test_without_branches_it_says_how_one_is_made(tmp_path: Path) -> None:
     path = root(tmp_path / "a.jsonl")
-    app = ConvtuiApp(lambda app: recording(app, path), state_file=tmp_path / "state.json")
+    app = ConvtuiApp(lambda app: app.runs.recording(path), state_file=tmp_path / "state.json")
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
         screen = await opened(pilot, app, 1)
@@ -207,7 +207,7 @@ class Live:
             lambda app: DebuggerScreen(app.keymap, LiveSource(self.run.handle), self.run),
             state_file=folder / "state.json",
         )
-        self.app.run_in_progress = self.run
+        self.app.runs.current = self.run
 
     async def _go_on(
         self, handle: EngineHandle, spec: StartSpec, parent: ContinueFrom
@@ -293,7 +293,7 @@ async def test_looking_at_a_branch_leaves_the_run_alone(live: Live) -> None:
         assert cast(DebuggerScreen, live.app.screen).source.path == live.second
         await pilot.press("q")
         await until(pilot, lambda: len(live.app.screen_stack) == 1)
-        assert live.app.run_in_progress is live.run, "the app still has to end it"
+        assert live.app.runs.current is live.run, "the app still has to end it"
         assert not live.continued
 
 
@@ -336,7 +336,7 @@ async def test_a_branch_cannot_bring_code_of_its_own(live: Live, tmp_path: Path)
 async def test_a_branch_shows_its_parents_marks_and_notes(tmp_path: Path) -> None:
     first, second, _ = family(tmp_path)
     Notes(first).note(1, 1, "here")
-    app = ConvtuiApp(lambda app: recording(app, second), state_file=tmp_path / "state.json")
+    app = ConvtuiApp(lambda app: app.runs.recording(second), state_file=tmp_path / "state.json")
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
         screen = app.screen

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from convtui.log.reader import digest_until
-from convtui.transcript.fold import Transcript
+from convtui.transcript.fold import Transcript, Turn
 from convtui.transcript.past import totals_from
 from convtui.transcript.usage import inherited_usage, used_by_side
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
-from convtui.tui.sources.budget import current_limits, last_crossed, parse_limit
+from convtui.tui.sources.budget import UsedUpTo, current_limits, last_crossed, parse_limit
 from convtui.tui.sources.lineage import look_for_parent, origin_of
 from convtui.tui.sources.replay import ReplaySource
 from convtui.tui.widgets import status
@@ -136,6 +136,20 @@ def test_the_figures_of_a_child_begin_with_what_its_parents_used() -> None:
     assert [(side.side, side.what) for side in figures.sides] == [
         ("provider", "cost"), ("persona", "tokens"),
     ]  # fmt: skip
+
+
+def test_what_was_used_by_a_turn_has_what_the_parents_used() -> None:
+    usage = {"prompt_tokens": 90, "completion_tokens": 10}
+    transcript = story(usage, usage={"provider": {"prompt_tokens": 1000, "cost": 0.3}})
+    transcript.apply({
+        "type": "llm.response", "session": 1, "turn": 2, "side": "provider", "raw": "x",
+        "usage": usage,
+    })  # fmt: skip
+    used = UsedUpTo(transcript)
+    assert used.at("tokens", 1) == 1000 + 300
+    assert used.at("tokens", 0) == 1000 + 200
+    assert used.at("tokens", 1, Turn(1, 1, 2, "provider", 1)) == 1200, "not answered yet"
+    assert used.at("cost", 1) is None, "no turn named a cost"
 
 
 def test_the_usage_tab_tells_expected_own_and_inherited_apart() -> None:

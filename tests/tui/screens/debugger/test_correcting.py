@@ -11,7 +11,6 @@ from textual.widgets import OptionList
 
 from convtui.log.notes import Notes, TurnNote
 from convtui.transcript.corrections import CORRECTABLE, FLAG_WORDS
-from convtui.tui import app as entry
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.questions import Choose
@@ -39,7 +38,7 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def app(log: Path, tmp_path: Path) -> ConvtuiApp:
-    return ConvtuiApp(lambda app: entry.recording(app, log), state_file=tmp_path / "state.json")
+    return ConvtuiApp(lambda app: app.runs.recording(log), state_file=tmp_path / "state.json")
 
 
 def shown(app: ConvtuiApp) -> DebuggerScreen:

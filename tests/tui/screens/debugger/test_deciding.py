@@ -12,7 +12,7 @@ from convtui.client.engine_client import EngineHandle, EngineState
 from convtui.log.reader import open_log
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.transcript.fold import Transcript
-from convtui.tui.app import ConvtuiApp, recording
+from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.questions import Ask, Edit
 from convtui.tui.sources.run import LiveRun
@@ -80,7 +80,7 @@ class Deciding:
             lambda app: DebuggerScreen(app.keymap, LiveSource(self.run.handle), self.run),
             state_file=folder / "state.json",
         )
-        self.app.run_in_progress = self.run
+        self.app.runs.current = self.run
 
     async def _go_on(
         self, handle: EngineHandle, spec: StartSpec, parent: ContinueFrom
@@ -215,13 +215,11 @@ async def test_a_recorded_decision_is_asked_again_in_a_run_of_its_own(tmp_path: 
     log = write_log(tmp_path / "a.jsonl", OPENING)
     started: list[tuple[StartSpec, Any]] = []
 
-    class Recorded(ConvtuiApp):
-        async def start_run(
-            self, spec: StartSpec, *, python: str | None = None, again: Any = None
-        ) -> None:
-            started.append((spec, again))
+    async def start(spec: StartSpec, *, python: str | None = None, again: Any = None) -> None:
+        started.append((spec, again))
 
-    app = Recorded(lambda app: recording(app, log))
+    app = ConvtuiApp(lambda app: app.runs.recording(log))
+    app.runs.start = start  # type: ignore[method-assign]
     async with app.run_test(size=(120, 26)) as pilot:
         screen = cast(DebuggerScreen, app.screen)
         await until(pilot, lambda: screen.view.shown_items == 2)

@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 
 from convtui.config.paths import read_state
-from convtui.tui import app as entry
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.layout import STEP
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.widgets.keybar import KeyBar
+from tests.tui.harness.honesty import check_keys
 from tests.tui.harness.sample import refund, until, write_log
 
 
 @pytest.fixture
 def app(tmp_path: Path) -> ConvtuiApp:
     log = write_log(tmp_path / "a.jsonl", refund())
-    return ConvtuiApp(lambda app: entry.recording(app, log), state_file=tmp_path / "state.json")
+    return ConvtuiApp(lambda app: app.runs.recording(log), state_file=tmp_path / "state.json")
 
 
 def shown(app: ConvtuiApp) -> DebuggerScreen:
@@ -68,7 +68,7 @@ async def test_the_width_of_the_inspector_is_kept(app: ConvtuiApp, tmp_path: Pat
         await until(pilot, lambda: read_state(state)["inspector_width"] == kept)
         await until(pilot, lambda: screen.inspector.outer_size.width == round(1.2 * kept))
     again = ConvtuiApp(
-        lambda app: entry.recording(app, tmp_path / "a.jsonl"), state_file=tmp_path / "state.json"
+        lambda app: app.runs.recording(tmp_path / "a.jsonl"), state_file=tmp_path / "state.json"
     )
     async with again.run_test(size=(100, 36)) as pilot:
         await until(pilot, lambda: shown(again).inspector.outer_size.width == kept)
@@ -88,3 +88,34 @@ async def test_enter_unfolds_while_the_inspector_has_the_focus(app: ConvtuiApp) 
         await pilot.press("escape")
         await until(pilot, lambda: screen.view.has_focus)
         assert "enter unfold" not in footer(app)
+
+
+async def test_in_the_outline_the_footer_says_what_its_keys_do(
+    app: ConvtuiApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = shown(app)
+        await until(pilot, lambda: screen.view.cursor == 6 and screen.outline.display)
+        assert "left prev turn" in footer(app)
+        await pilot.press("ctrl+b")
+        await until(pilot, lambda: screen.outline.has_focus)
+        keys = ["up up", "down down", "left turn before", "right turn after", "enter to the turn"]
+        assert footer(app)[:6] == [*keys, "esc transcript"]
+        assert "left prev turn" not in footer(app)
+        check_keys(screen, monkeypatch)
+        await pilot.press("k")
+        await until(pilot, lambda: screen.view.cursor == 3)
+        await pilot.press("up")
+        await until(pilot, lambda: "enter fold" in footer(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: {"enter unfold", "right unfold"} <= set(footer(app)))
+        await pilot.press("right", "right")
+        await until(pilot, lambda: "enter to the turn" in footer(app))
+        turn = screen.view.cursor
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.view.has_focus)
+        assert screen.view.cursor == turn
+        assert "left prev turn" in footer(app)
+        await pilot.press("ctrl+b", "escape")
+        await until(pilot, lambda: screen.view.has_focus)
+        assert app.screen is screen

@@ -13,7 +13,6 @@ from convtui.config.paths import write_state
 from convtui.filters.filter import parse
 from convtui.log.notes import Notes, TurnNote
 from convtui.transcript.fold import Flag
-from convtui.tui import app as entry
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.notes import NotesScreen
@@ -45,7 +44,7 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def app(log: Path, tmp_path: Path) -> ConvtuiApp:
-    return ConvtuiApp(lambda app: entry.recording(app, log), state_file=tmp_path / "state.json")
+    return ConvtuiApp(lambda app: app.runs.recording(log), state_file=tmp_path / "state.json")
 
 
 def shown(app: ConvtuiApp) -> DebuggerScreen:

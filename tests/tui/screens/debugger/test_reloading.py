@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -206,6 +207,31 @@ async def test_after_a_failed_setup_a_save_loads_the_code_again(
         await until(pilot, lambda: live.handle.state is EngineState.RUNNING)
         live.handle.held(("again", "try again"), reason="error", stage="setup", turn=None)
         await until(pilot, saving(file, lambda: live.reloads > 0))
+
+
+async def test_try_again_uses_the_code_as_it_is_saved_now(
+    live: Reloading, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    # The watcher is slower than the key.
+    monkeypatch.setattr("convtui.tui.sources.watch.changed", never)
+    file = tmp_path / "bot.py"
+    file.write_text("")
+    live.handle.transcript.header["provider"] = {"modules": []}
+    async with live.app.run_test(size=(120, 26)) as pilot:
+        await until(pilot, lambda: live.handle.state is EngineState.RUNNING)
+        live.handle.held(("again", "try again"), reason="error", stage="setup", turn=None)
+        await until(pilot, lambda: live.screen.parts.provider.retry.loaded)
+        await pilot.press("enter")
+        await until(pilot, lambda: live.handle.orders)
+        assert live.last[0] == "release" and not live.reloads, "the code is as it was loaded"
+        file.write_text("# mended\n")
+        live.handle.held(("again", "try again"), reason="error", stage="setup", turn=None)
+        await pilot.press("enter")
+        await until(pilot, lambda: live.reloads == 1)
+        assert [order for order, _ in live.handle.orders].count("release") == 1
 
 
 async def test_nothing_is_said_beside_the_pane_that_watches_the_code(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from convtui.client.engine_client import EngineState
 from tests.tui.harness.live_app import LiveApp
 from tests.tui.harness.sample import header, turn, until
 
@@ -64,3 +65,23 @@ async def test_a_hold_moves_no_line(size: tuple[int, int], tmp_path: Path) -> No
         live.handle.tell(*talk(31, 40))
         await until(pilot, lambda: row_of(live, "word 40") > 0)
         assert row_of(live, "word 30") < before, "new turns do move it"
+
+
+async def test_no_rows_stay_empty_below_the_turns_after_the_end(tmp_path: Path) -> None:
+    live = LiveApp(tmp_path, OPENING, {"persona": {"name": "maya"}})
+    async with live.app.run_test(size=(80, 24)) as pilot:
+        await live.begin(pilot)
+        view = live.screen.view
+
+        def room() -> int:
+            return round(view.scroll_y) + view.view_height - view.line_count
+
+        live.handle.tell(*talk(3, 30))
+        await until(pilot, lambda: row_of(live, "word 30") > 0)
+        live.handle.held(("go", "go on"), ("skip", "skip this turn"), turn=30)
+        await until(pilot, lambda: row_of(live, "skip this turn") > 0)
+        live.handle.hold = None
+        live.handle.state = EngineState.CLOSED
+        live.handle.notify()
+        await until(pilot, lambda: row_of(live, "skip this turn") < 0)
+        await until(pilot, lambda: room() == 0)

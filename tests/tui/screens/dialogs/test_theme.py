@@ -21,7 +21,7 @@ def app_of(config: Config) -> ConvtuiApp:
 
 
 def name_of(app: ConvtuiApp) -> str:
-    return app.theme_view.name if app.theme_view is not None else ""
+    return app.themes.view.name if app.themes.view is not None else ""
 
 
 async def test_a_theme_is_worn_at_once_and_kept_or_taken_off(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ async def test_a_theme_is_worn_at_once_and_kept_or_taken_off(tmp_path: Path) -> 
         await pilot.press("enter")
         await until(pilot, lambda: app.screen is screen)
         await pilot.pause()
-        assert (await app.recall())["theme"] == "light"
+        assert (await app.saved_state.recall())["theme"] == "light"
     assert name_of(app_of(config)) == "light", "the next start remembers it"
     named = config_of(tmp_path, CONVTUI_THEME="high-contrast")
     assert name_of(app_of(named)) == "high-contrast", "what the settings say comes first"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.widget import Widget
 from textual.widgets import Button, Input, Select
 
 from convtui.config.settings import load_config
@@ -177,3 +180,39 @@ async def test_the_footer_says_what_enter_does_here(app: Picking) -> None:
         app.screen.query_one(RunList).focus()
         await until(pilot, lambda: enter()["enter"] == "open run")
         assert enter()["^n"] == "run again"
+
+
+def test_a_recorded_provider_is_named_as_runs_are(folder: Path) -> None:
+    config = load_config(environ={"CONVTUI_HOME": str(folder / "home")}, cwd=folder)
+    (config.runs_dir / "b.jsonl").unlink()
+    log = config.runs_dir / "a.jsonl"
+    for word in ("last", "a"):
+        scenario = check_choice(flags(provider=f"recorded:{word}"), folder, config)
+        assert scenario.provider.use == f"recorded:{log}"
+    with pytest.raises(FieldError) as caught:
+        check_choice(flags(provider="recorded:nothing"), folder, config)
+    assert caught.value.field == "provider"
+
+
+async def test_start_and_the_check_stay_in_sight_while_the_form_scrolls(app: Picking) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(app, pilot)
+        app.screen.query_one(ChoiceForm).show_more(True)
+        start, line = app.screen.query_one("#start"), app.screen.query_one("#check")
+        for name in ("user_params", "more", "provider"):
+            field = app.screen.query_one(f"#{name}")
+            field.focus()
+            shown = (field, start, line)
+            await until(pilot, partial(all_seen, shown))
+
+
+def all_seen(widgets: Iterable[Widget]) -> bool:
+    return all(map(seen, widgets))
+
+
+def seen(widget: Widget) -> bool:
+    """Whether the whole of a widget is on the screen."""
+    if not widget.region:
+        return False
+    geometry = widget.screen.find_widget(widget)
+    return geometry.visible_region == geometry.region

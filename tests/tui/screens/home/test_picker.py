@@ -28,15 +28,17 @@ from tests.tui.harness.sample import header, refund, until, write_log
 class Picking(ConvtuiApp):
     """Starts nothing: keeps what would have been started."""
 
-    started: StartSpec | None = None
-    warmed = False
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.started: StartSpec | None = None
+        self.warmed = False
+        self.runs.start = self._start  # type: ignore[method-assign]
+        self.runs.warm_up = self._warm_up  # type: ignore[method-assign]
 
-    async def start_run(
-        self, spec: StartSpec, *, python: str | None = None, again: object = None
-    ) -> None:
+    async def _start(self, spec: StartSpec, **_: object) -> None:
         self.started = spec
 
-    def warm_up(self) -> None:
+    def _warm_up(self) -> None:
         self.warmed = True
 
 
@@ -89,7 +91,7 @@ async def test_enter_starts_and_is_remembered(app: Picking) -> None:
         assert app.started.watched
         assert app.started.scenario["sessions"] == ["intake", "refund"]
         assert app.started.scenario["limits"]["max_turns"] == 20
-        assert (await app.recall())["picker"]["sessions"] == "intake, refund"
+        assert (await app.saved_state.recall())["picker"]["sessions"] == "intake, refund"
 
 
 async def test_a_mistake_is_said_at_once_and_does_not_start(app: Picking) -> None:

@@ -63,4 +63,4 @@ async def test_a_warm_template_is_chosen_filled_and_remembered(app: Picking, fol
         assert app.started is not None
         chosen = {"use": "desk", "slots": {"who": "17: Ada"}, "max_patterns": 15}
         assert app.started.scenario["warm"] == chosen
-        assert (await app.recall())["picker"]["warm"] == "desk"
+        assert (await app.saved_state.recall())["picker"]["warm"] == "desk"

@@ -11,13 +11,15 @@ from textual.widgets import Input
 
 from convtui.analysis.rehook.rehook_process import Rehooked
 from convtui.analysis.rehook.report import RehookReport
+from convtui.analysis.rehook.sources import Source
 from convtui.trust.rules import make_seal
-from convtui.tui.app import ConvtuiApp, recording
+from convtui.tui.app import ConvtuiApp
 from convtui.tui.documents.rehook_details import details_of
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.questions import Ask
 from convtui.tui.screens.rehook.rehook_list import items_of
 from convtui.tui.screens.rehook.screen import RehookScreen, own_provider
+from tests.builders.conversations import Bot, cut_turn, run, scenario
 from tests.builders.logs import sample, write_log
 from tests.tui.harness.sample import until
 from tests.tui.screens.compare.test_screen import text
@@ -66,7 +68,7 @@ async def test_the_hooks_are_chosen_run_changed_and_run_again(log: Path, tmp_pat
             return text.replace("Of course", "Certainly")
         """,
     )
-    app = ConvtuiApp(lambda app: recording(app, log), state_file=tmp_path / "state.json")
+    app = ConvtuiApp(lambda app: app.runs.recording(log), state_file=tmp_path / "state.json")
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
         await pilot.press("h")
@@ -86,7 +88,7 @@ async def test_the_hooks_are_chosen_run_changed_and_run_again(log: Path, tmp_pat
         failing = next(number for number, line in enumerate(lines, 1) if "price" in line)
         assert "hooks failed on 1" in seen
         assert "✗ 1:2" in seen and f"bot.py:{failing}" in seen, "the developer's own line"
-        assert "! 2:2" in seen and "no longer discarded; ends here (early termination)" in seen
+        assert "! 2:2" in seen and "no longer discarded; ends here (ended early)" in seen
         assert "≈ counterfactual" in next(x for x in seen.splitlines() if "2:4" in x)
         assert "ended at turn 4, ends at turn 2 now: earlier" in seen
         await pilot.press("j", "enter")
@@ -108,7 +110,7 @@ async def test_the_hooks_are_chosen_run_changed_and_run_again(log: Path, tmp_pat
         await until(pilot, lambda: "✓ 3 replies of 1 log: nothing changed" in text(app))
         await pilot.press("escape")
         await until(pilot, lambda: "Select a reply" not in text(app))
-        assert (await app.recall())["rehook_providers"] == {"my_provider.py:Bot": spec}
+        assert (await app.saved_state.recall())["rehook_providers"] == {"my_provider.py:Bot": spec}
 
 
 async def test_it_is_stopped_and_tells_what_was_done(log: Path, tmp_path: Path) -> None:
@@ -143,6 +145,19 @@ async def test_it_is_stopped_and_tells_what_was_done(log: Path, tmp_path: Path) 
         assert isinstance(screen, RehookScreen) and place in screen.problem
 
 
+async def test_a_branch_is_followed_to_its_parents(tmp_path: Path) -> None:
+    then = scenario(Bot("a", "b"), ["one", "two"])
+    parent = await run(then, tmp_path / "runs")
+    child = await cut_turn(parent, 4, tmp_path / "runs", then)
+    spec = bot(tmp_path, "def extract_signals(self, raw): raise KeyError(raw)")
+    app = ConvtuiApp(lambda app: RehookScreen(app.keymap, [child.path], spec))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: "2 replies of 1 log, 1 of them from its parent" in text(app))
+        assert "over 1 run," in text(app)
+        assert f"{parent.path.name}  parent of {child.path.name}" in text(app)
+        assert "✗ 1:2" in text(app) and "✗ 1:4" in text(app)
+
+
 def test_the_list_has_the_runs_that_changed_in_their_order() -> None:
     def found(log: int, *changed: dict[str, Any], end: int | None = 4) -> dict[str, Any]:
         more = {"id": "", "turns": [[1, 2, 1]], "counterfactual": 0, "seeded": 0, "damaged": 0}
@@ -156,7 +171,8 @@ def test_the_list_has_the_runs_that_changed_in_their_order() -> None:
         "by_hand": ["text"],
     }  # fmt: skip
     logs = [Path(f"{name}\x1b.jsonl") for name in "abcd"]
-    result = Rehooked(logs, outcomes=[found(0), found(1, change), found(2, end=None), found(3)])
+    sources = [Source(log) for log in logs]
+    result = Rehooked(sources, outcomes=[found(0), found(1, change), found(2, end=None), found(3)])
     items = items_of(RehookReport(result))
     assert [(item.log, item.change is not None, item.session) for item in items] == [
         (logs[1], False, 0),
@@ -172,7 +188,7 @@ def test_the_list_has_the_runs_that_changed_in_their_order() -> None:
 
 async def test_enter_runs_no_code_that_a_log_of_somebody_elses_names(tmp_path: Path) -> None:
     log = write_log(tmp_path / "run.jsonl", sample())
-    app = ConvtuiApp(lambda app: recording(app, log), state_file=tmp_path / "state.json")
+    app = ConvtuiApp(lambda app: app.runs.recording(log), state_file=tmp_path / "state.json")
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
         await pilot.press("h")
