@@ -18,13 +18,13 @@ MENDING = [
         name="an error in the file",
         saves={"self.desk = desk": "self.desk = dsk"},
         runs=["debug"],
-        shows=["cannot be set up", "NameError", "my_provider.py:23"],
+        shows=["cannot be loaded", "NameError", "my_provider.py:23"],
     ),
     Step(
         name="fixed and saved",
         saves={"self.desk = dsk": "self.desk = desk"},
         shows=["HELD", "signal [CASE CLOSED] 55-68"],
-        hides=["cannot be set up"],
+        hides=["cannot be loaded"],
     ),
 ]
 NO_MISTAKE = [

@@ -95,6 +95,7 @@ class Conversation:
             breaks=lambda point: self.breakpoints.fires(point, self.journal.transcript),
             # A conversation that was held when another engine had it stays held.
             paused=spec.paused or (spec.continue_from is not None and spec.continue_from.held),
+            paused_because=_held_after(spec),
             stepped=spec.continue_from is not None and spec.continue_from.stepped,
             not_before=spec.continue_from.stage if spec.continue_from is not None else None,
         )
@@ -297,3 +298,15 @@ class Conversation:
 
     def _warn(self, code: str, message: str) -> None:
         self.journal.emit(Warned(code=code, message=message))
+
+
+def _held_after(spec: StartSpec) -> str:
+    """Why a conversation is held that goes on in this engine; empty for any other."""
+    parent = spec.continue_from
+    if parent is None or not parent.held:
+        return ""
+    return f"held after the {_WORDS.get(parent.kind, parent.kind)}"
+
+
+_WORDS: Final = {"resume": "return to it", "go_on": "return to it", "compress": "summary"}
+"""What was done, where the kind of the continuation is no word for it."""

@@ -102,7 +102,8 @@ class Gate:
     `watched` says whether somebody is there to answer; without one `policy` decides. `publish` is
     called with the state and the hold's record whenever either changes. `breaks` is asked at each
     stage for a breakpoint that fires there and answers with its text, or None. `paused` and
-    `stepped` hold at the first stage, or at the first from stage `not_before` on.
+    `stepped` hold at the first stage, or at the first from stage `not_before` on;
+    `paused_because` is said there.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class Gate:
         publish: Callable[[GateState, RecordDict | None], None] = lambda state, hold: None,
         breaks: Callable[[Point], str | None] = lambda point: None,
         paused: bool = False,
+        paused_because: str = "",
         stepped: bool = False,
         not_before: str | None = None,
     ) -> None:
@@ -124,6 +126,7 @@ class Gate:
         self._publish = publish
         self._breaks = breaks
         self._mode: RunMode = "step_stage" if stepped else "pause" if paused else "run"
+        self._paused_because = paused_because
         self._stepped_from: tuple[int | None, int | None, int | None] | None = None
         self._holds = 0
         self.hold: Hold | None = None
@@ -173,7 +176,8 @@ class Gate:
         if not self.watched or self._is_before(point):
             return None, ""
         if self._mode == "pause":
-            return "pause", ""
+            because, self._paused_because = self._paused_because, ""
+            return "pause", because
         if self._mode == "step_stage":
             return "step", ""
         if self._mode == "step_turn" and point.of_turn != self._stepped_from:
@@ -284,6 +288,7 @@ class Gate:
         if self.state == "held":
             raise CommandRefused("it is held already")
         self._mode = "pause"
+        self._paused_because = ""
         self._set("pausing")
 
     def _refuse_when_closed(self) -> None:

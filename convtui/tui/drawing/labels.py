@@ -60,7 +60,7 @@ def hold_reason(hold: RecordDict) -> str:
     reason = str(hold.get("reason", ""))
     label = HOLD_REASONS.get(reason, visible_line(reason, 40))
     detail = visible_line(str(hold.get("detail") or ""), 300)
-    if detail.startswith(label):
+    if detail.startswith(label) or (reason == "pause" and detail):
         return detail
     return f"{label}: {detail}" if detail else label
 

@@ -212,7 +212,9 @@ class HelpScreen(ModalScreen[None]):
         return "  ".join(keys), binding.description.capitalize()
 
     async def on_mount(self) -> None:
-        self.query_one(VerticalScroll).focus()
+        box = self.query_one(VerticalScroll)
+        box.focus()
+        self.watch(box, "scroll_y", self._entitle, init=False)
         self.call_after_refresh(self._show_page)
 
     async def _show_page(self) -> None:
@@ -244,6 +246,12 @@ class HelpScreen(ModalScreen[None]):
             self._go_to_manual()
         else:
             box.scroll_home(animate=False)
+
+    def _entitle(self) -> None:
+        """The title says what is in view."""
+        box = self.query_one(VerticalScroll)
+        manual = 0 < self._manual_row() <= box.scroll_offset.y
+        box.border_title = Content(f"manual: {self.topic}" if manual else "keys that work here")
 
     def _go_to_manual(self) -> None:
         self.query_one(VerticalScroll).scroll_to(y=self._manual_row(), animate=False)

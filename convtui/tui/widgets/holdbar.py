@@ -127,6 +127,8 @@ class HoldBar(Vertical):
         message, frames = error_lines(error)
         if error is not None and visible_line(str(error.get("message") or "-"), 2000) in reason:
             message = ""
+        # The last line of a traceback is the exception, which the reason names.
+        frames = [frame for frame in frames if frame not in reason]
         failure = self.query_one("#hold-error", _Line)
         failure.display = bool(message or frames)
         lines = [*([message] if message else []), *(f"  {line}" for line in frames[-FRAMES:])]

@@ -480,3 +480,21 @@ async def test_what_was_supplied_for_a_failed_call_is_kept(tmp_path: Path) -> No
     child = await resume(part, tmp_path / "c", scenario(Bot("fine"), ["a", "b"]), plan=[])
     assert child.said[0] == "by hand"
     assert child.of("turn.committed")[0]["edited"] is True
+
+
+async def test_a_hold_after_going_back_says_so_until_it_is_left(tmp_path: Path) -> None:
+    what = scenario(Bot("one", "two"), ["a", "b", "c"])
+    whole = await run(what, tmp_path)
+    before = next(r for r in whole.of("turn.started") if r["turn"] == 3)["seq"] - 1
+    child = await resume(
+        whole.path,
+        tmp_path / "c",
+        what,
+        seq=before,
+        kind="rewind",
+        held=True,
+        plan=["step_turn", "run"],
+    )
+    first, second = child.driver.holds[:2]
+    assert (first["reason"], first["detail"]) == ("pause", "held after the rewind")
+    assert second.get("detail", "") == ""

@@ -57,7 +57,9 @@ class Branches:
             warning=self._rewind_warning,
             moves=True,
         )
-        yield Handler("branch.fork", partial(self._branch, "fork"), moves=True)
+        yield Handler(
+            "branch.fork", partial(self._branch, "fork"), warning=self._fork_warning, moves=True
+        )
         yield Handler("branch.list", self._list, moves=True)
 
     def _can_rewind(self) -> bool:
@@ -69,6 +71,11 @@ class Branches:
         turn = self._context.selected()
         target = f"turn {turn.address}" if turn is not None else "the selected turn"
         return f"Goes back to before {target}, in a new branch."
+
+    def _fork_warning(self) -> str:
+        turn = self._context.selected()
+        target = f"turn {turn.address}" if turn is not None else "the selected turn"
+        return f"Continues after {target}, in a new branch."
 
     async def _branch(self, kind: str) -> None:
         """Continues from before the selected turn (`rewind`) or after it (`fork`)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from convtui.text.boundary import visible_line
 from convtui.tui.screens.debugger.context import DebuggerContext
 from convtui.tui.screens.dialogs.questions import Choose
 
@@ -40,7 +41,8 @@ class Leaving:
         going = self._conversation.going
         if going:
             key = self._context.keymap.shown("app.quit")
-            self._context.notify(f"The conversation goes on: {key} leaves it.")
+            stands = "is held here" if self._conversation.hold is not None else "goes on"
+            self._context.notify(f"The conversation {stands}: {key} leaves it.")
         return going
 
     async def leave(self) -> None:
@@ -58,12 +60,16 @@ class Leaving:
             await run.close()
         self._leave(ended)
 
+    def _go_on(self) -> str:
+        identity = str(self._conversation.transcript.header.get("id") or "last")
+        return f"convtui debug --resume {visible_line(identity, 40)[:6]}"
+
     async def _confirmed(self) -> bool:
         answer = await self._context.ask(
             Choose(
                 "The conversation is not over",
                 [("end", "End it and save"), ("stay", "Stay")],
-                "It is in the log and can be continued later with --resume.",
+                f"It is in the log: {self._go_on()} goes on with it.",
                 on_interrupt="end",
             )
         )

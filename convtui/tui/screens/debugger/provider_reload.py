@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from convtui.errors import CommandRefused, ConvtuiError, EngineError
-from convtui.records.codec import RecordDict
 from convtui.text.boundary import visible_line
 from convtui.tui.drawing.palette import Palette
 from convtui.tui.screens.debugger.context import Attach, DebuggerContext
 from convtui.tui.screens.debugger.reloaded_turn import ReloadedTurn, previewed, reloaded_turn
 from convtui.tui.screens.debugger.setup_retry import SetupRetry
 from convtui.tui.screens.dialogs.consent import agrees, is_question
-from convtui.tui.screens.dialogs.provider_error import ErrorPane, OpenAt, error_data
+from convtui.tui.screens.dialogs.provider_error import ErrorPane, OpenAt, error_data, what_failed
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.sources import watch
 
@@ -141,7 +141,7 @@ class ProviderReload:
         self._failing = True
         self._context.open(
             ErrorPane(
-                f"{self._conversation.provider_name} {what}",
+                lambda: f"{self._conversation.provider_name} {what_failed(self._last_error, what)}",
                 error=lambda: self._last_error,
                 attempt=attempt,
                 files=run.provider_files,
@@ -207,8 +207,8 @@ class ProviderReload:
         except EngineError as error:
             self._last_error = error_data(error)
             self._open_error(
-                "cannot be loaded",
-                self._reload_again,
+                "cannot take over",
+                partial(self._again, "reload"),
                 back="back to the conversation",
                 then=lambda: self._show_reloaded(reloaded),
             )
@@ -245,11 +245,11 @@ class ProviderReload:
             self._context.notify(f"Reloaded. Turn {reloaded.address}: {words}")
             return
         spec, python = run.spec, run.python
-        hold = _number(self._conversation.hold)
+        hold = self._conversation.hold
 
         def press(key: str | None) -> None:
             # What the key answers must be what was held when the page was opened.
-            if key and _number(self._conversation.hold) == hold:
+            if key and self._conversation.hold == hold:
                 self._press(key)
 
         self._context.open(
@@ -265,10 +265,10 @@ class ProviderReload:
             press,
         )
 
-    async def _reload_again(self) -> None:
+    async def _again(self, kind: str) -> None:
         run = self._conversation.run
         assert run is not None
-        await run.continue_run("reload", held=True)
+        await run.continue_run(kind, held=True)
 
     async def restart(self) -> None:
         """Continues from the log after the engine has died."""
@@ -285,17 +285,10 @@ class ProviderReload:
         except EngineError as error:
             self._last_error = error_data(error)
             self._open_error(
-                "cannot be started again", self._restart_again, back="back to the conversation"
+                "cannot be started again",
+                partial(self._again, "restart"),
+                back="back to the conversation",
             )
         finally:
             self._conversation.busy_with = ""
             self._attach(run)
-
-    async def _restart_again(self) -> None:
-        run = self._conversation.run
-        assert run is not None
-        await run.continue_run("restart", held=True)
-
-
-def _number(hold: RecordDict | None) -> object:
-    return (hold or {}).get("hold")

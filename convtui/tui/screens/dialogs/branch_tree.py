@@ -223,6 +223,9 @@ def branch_row(guide: str, branch: RunNode, *, here: str = "") -> Content:
     run = branch.run
     state, role = state_of(run)
     turns = f" · {counted(run.turns, 'turn')}" if run.turns is not None else ""
+    if here and run.running:
+        # The mark says where it is; it may be held.
+        state, role = f"{glyphs.WORKING} not ended", "$text-accent"
     name = visible_line(run.id, 40)[:_ID] or visible_line(run.path.stem, 12)
     return Content.assemble(
         (guide, "$text-muted"),

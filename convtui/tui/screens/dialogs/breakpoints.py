@@ -20,7 +20,7 @@ from convtui.tui.screens.dialogs.questions import DROPS
 from convtui.tui.sources.run import Breakpoint, LiveRun
 from convtui.tui.textual_compat import is_open, run_while_open
 
-_KEYS = "space on/off  o once  e edit  d remove  tab add  esc close"
+_KEYS = "space on/off  o once  e edit  d remove  tab, enter add  esc close"
 _EXAMPLES = "add one: ~discard, once: ~end, skip 2: ~signal & ~turn > 3 ..."
 _WIDEST = 90
 _MOST_ROWS = 12
@@ -35,6 +35,8 @@ class BreakpointsScreen(ModalScreen[None]):
     BreakpointsScreen OptionList, BreakpointsScreen OptionList:focus {
                                    height: auto; border: none;
                                    background: $surface; padding: 0; }
+    BreakpointsScreen Input { border-left: outer $surface; }
+    BreakpointsScreen Input:focus { border-left: outer $accent; }
     BreakpointsScreen .said { width: 1fr; height: auto; color: $text-muted; padding: 0 1; }
     BreakpointsScreen #break-error { color: $text-error; }
     """

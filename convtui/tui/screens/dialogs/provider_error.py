@@ -56,6 +56,14 @@ def error_data(error: EngineError) -> dict[str, Any]:
     return data
 
 
+def what_failed(error: dict[str, Any] | None, otherwise: str) -> str:
+    """What of a provider cannot be done, by its error; `otherwise` where that does not say."""
+    error = error or {}
+    if error.get("hook") == "setup":
+        return "cannot be set up"
+    return "cannot be loaded" if error.get("type") == "ProviderLoadError" else otherwise
+
+
 def split_error(error: dict[str, Any] | None) -> tuple[str, str, list[str]]:
     """An error as (exception, what could not be done, frames): the exception says why."""
     message, frames = error_lines(error)
@@ -104,13 +112,14 @@ class ErrorPane(Screen[bool]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,R", "again", "try again"),
         Binding("E", "edit", "edit"),
+        Binding("question_mark", "explain", "help", show=False),
         Binding("escape", "back", "back"),
         Binding("q", "back", "back"),
     ]
 
     def __init__(
         self,
-        title: str,
+        title: str | Callable[[], str],
         *,
         error: Callable[[], dict[str, Any] | None],
         attempt: Attempt,
@@ -118,9 +127,10 @@ class ErrorPane(Screen[bool]):
         edit: OpenAt | None = None,
         back: str = "back to the conversation",
     ) -> None:
-        """`edit` opens a file in the user's editor; None if there is none."""
+        """`title` may change with the error. `edit` opens a file in the user's editor; None if
+        there is none."""
         super().__init__()
-        self._title = title
+        self._title: Callable[[], str] = (lambda: title) if isinstance(title, str) else title
         self._edit = edit
         self._error = error
         self._attempt = attempt
@@ -164,7 +174,7 @@ class ErrorPane(Screen[bool]):
         location = error_location(error)
         self._show_keys(location)
         self.query_one("#error-title", Static).update(
-            Content.assemble((" ERROR ", "bold reverse $text-error"), f" {self._title}")
+            Content.assemble((" ERROR ", "bold reverse $text-error"), f" {self._title()}")
         )
         self.query_one("#error-message", Static).update(
             Content.assemble((why, "bold $text-error"), f"\n{what}" if what else "")
@@ -255,8 +265,24 @@ class ErrorPane(Screen[bool]):
     def action_edit(self) -> None:
         """Opens the line that failed in the user's editor; a save is noticed."""
         location = error_location(self._error())
-        if self._edit is not None and location is not None and not self._trying:
+        if self._edit is None:
+            self.notify(
+                "No editor is set: set VISUAL or EDITOR, or open the file yourself.",
+                severity="warning",
+                markup=False,
+            )
+        elif location is None:
+            self.notify("The error names no line of a file.", markup=False)
+        elif not self._trying:
             run_while_open(self, self._open(*location), group="edit")
+
+    def action_explain(self) -> None:
+        """Says what can be done here."""
+        self.notify(
+            "Saving a corrected file tries again, and so does enter. E opens the line in your"
+            f" editor, esc is {self._back}.",
+            markup=False,
+        )
 
     async def _open(self, path: Path, line: int) -> None:
         assert self._edit is not None

@@ -249,6 +249,11 @@ def _headers(doc: Document, headers: Any, key: str) -> None:
 
 def _output(detail: TurnDetail, turn: Turn, context: Context) -> Document:
     if not detail.outputs and not detail.warnings:
+        if turn.flags & Flag.OUTPUT:
+            return Document().nothing(
+                "What the provider printed in this turn is in the log before this branch:"
+                " L lists the branches."
+            )
         return Document().nothing("The provider printed, logged and warned nothing in this turn.")
     doc = Document()
     for record in detail.warnings:

@@ -79,10 +79,11 @@ def session_end(session: Session, width: int) -> list[list[Span]]:
     ending = session.termination or {}
     role = ending_role(visible_line(str(ending.get("kind", "unknown")), 30))
     parts: list[Span] = [(_end_words(ending), f"{role} bold")]
-    if ending.get("signal"):
-        parts.append((f"signal {visible_line(str(ending['signal']), 40)}", "signal"))
     reason = visible_line(str(ending.get("reason") or ""), _REASON_CHARS)
-    if not reason or reason == f"signal {ending.get('signal')}":
+    signal = visible_line(str(ending.get("signal") or ""), 40)
+    if signal and signal not in reason:
+        parts.append((f"signal {signal}", "signal"))
+    if not reason:
         return [rule(parts, width)]
     whole = sum(cell_len(text) + 3 for text, _ in parts) + cell_len(reason)
     if whole + _RULE_ENDS <= width:

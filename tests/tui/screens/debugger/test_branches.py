@@ -258,7 +258,7 @@ async def test_a_live_conversation_switches_to_a_branch(live: Live) -> None:
     async with live.app.run_test(size=(80, 24)) as pilot:
         screen = await live.begin(pilot)
         assert [line for line in rows(screen) if "◂ live here" in line] == [
-            "└─ live fork at 1:2 · ⋯ running · 2 turns  ◂ live here"
+            "└─ live fork at 1:2 · ⋯ not ended · 2 turns  ◂ live here"
         ]
         await live.select(pilot, screen, live.third)
         question = live.app.screen

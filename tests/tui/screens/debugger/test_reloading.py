@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from textual.app import App
 
 from convtui.analysis.rehook.preview import Made, Preview
 from convtui.client.engine_client import EngineHandle, EngineState
@@ -17,7 +18,7 @@ from convtui.tui.screens.debugger import provider_reload
 from convtui.tui.screens.debugger.reload_diff import ReloadDiff
 from convtui.tui.screens.debugger.reloaded_turn import ReloadedTurn
 from convtui.tui.screens.debugger.screen import DebuggerScreen
-from convtui.tui.screens.dialogs.provider_error import ErrorPane, split_error
+from convtui.tui.screens.dialogs.provider_error import ErrorPane, split_error, what_failed
 from convtui.tui.screens.external_editor import at_line
 from convtui.tui.screens.help import HelpScreen
 from convtui.tui.widgets.keybar import KeyBar
@@ -320,3 +321,38 @@ def test_an_error_begins_with_why(
 )
 def test_each_editor_is_told_the_line_in_its_way(command: list[str], words: list[str]) -> None:
     assert at_line(command, Path("/a b/bot.py"), 7) == words
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ({"type": "ProviderLoadError"}, "cannot be loaded"),
+        ({"type": "HookError", "hook": "setup"}, "cannot be set up"),
+        ({"type": "EngineError"}, "cannot take over"),
+        (None, "cannot take over"),
+    ],
+)
+def test_the_title_says_what_failed(error: dict[str, Any] | None, words: str) -> None:
+    assert what_failed(error, "cannot take over") == words
+
+
+async def test_keys_that_can_do_nothing_on_the_error_say_so() -> None:
+    async def attempt() -> None:
+        raise EngineError("still")
+
+    class Shown(App[None]):
+        def on_mount(self) -> None:
+            error = {"type": "X", "message": "broken"}
+            self.push_screen(ErrorPane("bot.py:Bot", error=lambda: error, attempt=attempt))
+
+    app = Shown()
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: isinstance(app.screen, ErrorPane))
+
+        def said(words: str) -> bool:
+            return any(words in notice.message for notice in app._notifications)
+
+        await pilot.press("E")
+        await until(pilot, lambda: said("set VISUAL or EDITOR"))
+        await pilot.press("question_mark")
+        await until(pilot, lambda: said("Saving a corrected file tries again"))
