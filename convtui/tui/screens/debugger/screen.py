@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
-from textual.timer import Timer
 from textual.widgets import Input
 
 from convtui.actions.registry import Keymap
@@ -19,12 +17,12 @@ from convtui.tui.screens.debugger import footer
 from convtui.tui.screens.debugger.columns import NARROW, SHORT
 from convtui.tui.screens.debugger.context import DebuggerContext, ShownConversation
 from convtui.tui.screens.debugger.parts import DebuggerParts
+from convtui.tui.screens.debugger.repaints import Repaints
 from convtui.tui.screens.debugger.widgets import DebuggerWidgets
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.sources.replay import ReplaySource
 from convtui.tui.sources.source import LiveSource, Source
 from convtui.tui.textual_compat import is_open, run_while_open
-from convtui.tui.timers import call_once
 from convtui.tui.widgets.inspector.inspector import Inspector
 from convtui.tui.widgets.inspector.tabs import DECISION
 from convtui.tui.widgets.keybar import KeyBar, KeyItem
@@ -36,8 +34,6 @@ from convtui.tui.widgets.transcript.transcript_view import TranscriptView
 if TYPE_CHECKING:
     from convtui.tui.sources.run import LiveRun
 
-FRAME = 0.05
-"""Minimum seconds between two repaints."""
 TICK = 0.25
 
 
@@ -75,9 +71,7 @@ class DebuggerScreen(ActionScreen):
         super().__init__(keymap)
         self.conversation = ShownConversation(source, run)
         self._unsubscribe: Callable[[], None] = lambda: None
-        self._pending: Timer | None = None
-        self._scheduled = False
-        self._painted_at = 0.0
+        self._repaints = Repaints(self, self.repaint)
         widgets = self.widgets = DebuggerWidgets(keymap, self.capp.typed.clock.now)
         self.view, self.outline, self.inspector = widgets.view, widgets.outline, widgets.inspector
         self.hold_bar, self.take_over_input = widgets.hold_bar, widgets.take_over
@@ -176,13 +170,7 @@ class DebuggerScreen(ActionScreen):
 
     def source_changed(self) -> None:
         """Schedules a repaint with the next frame."""
-        if not self._scheduled and is_open(self):
-            # Engines call from outside Textual's context, where timers cannot be created.
-            self._scheduled = self.call_later(self._schedule)
-
-    def _schedule(self) -> None:
-        wait = max(0.001, FRAME - (time.monotonic() - self._painted_at))
-        self._pending = call_once(self, wait, self.repaint)
+        self._repaints.request()
 
     def _tick(self) -> None:
         if self.source.live and not self.conversation.over:
@@ -199,13 +187,9 @@ class DebuggerScreen(ActionScreen):
     # --- drawing
 
     def repaint(self) -> None:
-        if self._pending is not None:
-            self._pending.stop()
-            self._pending = None
-            self._scheduled = False
+        self._repaints.begin()
         if not self.query(KeyBar):
             return
-        self._painted_at = time.monotonic()
         if self.parts.transcript.hold_changed():
             self._hold_changed()
         self.parts.transcript.draw()
