@@ -252,8 +252,6 @@ class ContinueFrom:
     """The stage at which it stood; those before it are passed without holding."""
     restored_by: str | None = None
     """How the provider was last brought to an earlier point, where the parent log may not say."""
-    stepped: bool = False
-    """Whether it stood there after a step, not because it was paused."""
     stop: bool = False
     """Whether nothing is said in the new log: it only stands where the conversation goes on."""
 

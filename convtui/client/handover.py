@@ -30,8 +30,6 @@ async def continue_live(
     fresh = EngineHandle(python=handle.python)
     child = StartSpec.from_dict({**spec.as_dict(), "continue_from": None})
     child.continue_from = parent
-    if parent.held and handle.hold is not None:
-        parent.stepped = handle.hold.get("reason") == "step"
     if parent.held and parent.seq is None and handle.hold is not None:
         if parent.kind == "reload":
             parent.seq = await asyncio.to_thread(_before_its_ending, handle)

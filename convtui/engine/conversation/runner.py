@@ -96,7 +96,6 @@ class Conversation:
             # A conversation that was held when another engine had it stays held.
             paused=spec.paused or (spec.continue_from is not None and spec.continue_from.held),
             paused_because=_held_after(spec),
-            stepped=spec.continue_from is not None and spec.continue_from.stepped,
             not_before=spec.continue_from.stage if spec.continue_from is not None else None,
         )
         retry = scenario.retry

@@ -101,9 +101,8 @@ class Gate:
 
     `watched` says whether somebody is there to answer; without one `policy` decides. `publish` is
     called with the state and the hold's record whenever either changes. `breaks` is asked at each
-    stage for a breakpoint that fires there and answers with its text, or None. `paused` and
-    `stepped` hold at the first stage, or at the first from stage `not_before` on;
-    `paused_because` is said there.
+    stage for a breakpoint that fires there and answers with its text, or None. `paused` holds at
+    the first stage, or at the first from stage `not_before` on; `paused_because` is said there.
     """
 
     def __init__(
@@ -116,7 +115,6 @@ class Gate:
         breaks: Callable[[Point], str | None] = lambda point: None,
         paused: bool = False,
         paused_because: str = "",
-        stepped: bool = False,
         not_before: str | None = None,
     ) -> None:
         self._journal = journal
@@ -125,7 +123,7 @@ class Gate:
         self.on_pause = on_pause
         self._publish = publish
         self._breaks = breaks
-        self._mode: RunMode = "step_stage" if stepped else "pause" if paused else "run"
+        self._mode: RunMode = "pause" if paused else "run"
         self._paused_because = paused_because
         self._stepped_from: tuple[int | None, int | None, int | None] | None = None
         self._holds = 0

@@ -287,17 +287,14 @@ async def test_a_human_speaks_for_the_provider(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("stepped", [True, False])
-async def test_a_new_engine_is_held_for_the_reason_of_the_old_one(
-    tmp_path: Path, *, stepped: bool
-) -> None:
+@pytest.mark.parametrize("kind", ["reload", "rewind", "fork"])
+async def test_a_new_engine_that_is_held_says_after_what(tmp_path: Path, kind: str) -> None:
     ran = await run(scenario(Bot(), ["a", "b"]), tmp_path)
     first = ran.of("turn.committed")[0]["seq"]
-    parent = ContinueFrom(
-        str(ran.path), seq=first, kind="reload", held=True, stage="request", stepped=stepped
-    )
+    parent = ContinueFrom(str(ran.path), seq=first, kind=kind, held=True, stage="request")
     child = await run(scenario(Bot(), ["a", "b"]), tmp_path, continue_from=parent, plan=["go"])
-    assert child.driver.where[0] == ("step" if stepped else "pause", "request")
+    assert child.driver.where[0] == ("pause", "request")
+    assert child.driver.holds[0]["detail"] == f"held after the {kind}"
     assert len(child.driver.where) == 2, "and then it runs"
 
 
