@@ -198,6 +198,7 @@ async def test_start_and_the_check_stay_in_sight_while_the_form_scrolls(app: Pic
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(app, pilot)
         app.screen.query_one(ChoiceForm).show_more(True)
+        await until(pilot, lambda: app.screen.query_one("#user_params").region)
         start, line = app.screen.query_one("#start"), app.screen.query_one("#check")
         for name in ("user_params", "more", "provider"):
             field = app.screen.query_one(f"#{name}")
