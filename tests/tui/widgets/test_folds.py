@@ -16,6 +16,7 @@ from convtui.tui.widgets.inspector.json_tree import json_text, json_value
 from convtui.tui.widgets.inspector.requests import all_messages
 from convtui.tui.widgets.inspector.tabs import DECIDING, Context, build
 from convtui.tui.widgets.text_pane import MAX_BLOCKS, Document, TextPane
+from tests.tui.harness.sample import until
 from tests.tui.harness.sources import ferry
 
 BODY = {
@@ -174,8 +175,7 @@ async def test_a_long_value_is_below_its_name_where_there_is_little_room() -> No
         await pilot.pause()
         assert shown(pane) == ["log", f"  {path[:26]}", f"  {path[26:]}", "status         ended"]
         await pilot.resize_terminal(60, 6)
-        await pilot.pause()
-        assert shown(pane)[0] == f"log            {path[:43]}"
+        await until(pilot, lambda: shown(pane)[0] == f"log            {path[:43]}")
 
 
 async def test_a_diff_has_brackets_only_without_colours() -> None:
