@@ -56,7 +56,11 @@ def test_the_screen_of_a_live_run_imports_no_engine(home: Path) -> None:
     ) as terminal:
         terminal.until("cancelled?")
         until(lambda: children(terminal.process.pid), "an engine")
-        for key in ("?", "escape", " ", "1", "2", "r"):
+        terminal.press("?")
+        terminal.until("keys that work here")
+        terminal.press("escape")
+        until(lambda: "keys that work here" not in terminal.text, "the end of the help")
+        for key in (" ", "1", "2", "r"):
             terminal.press(key)
             terminal.quiet(0.1, timeout=1.0)
         terminal.press("q")
