@@ -79,14 +79,14 @@ def test_long_conversations_are_aligned_in_no_time() -> None:
     for turn in b[::3]:
         turn.text += " more"
     del b[5_000:5_040]
-    began = time.process_time()
+    began = time.thread_time()
     pairs = align(a, b)
-    assert time.process_time() - began < 5
+    assert time.thread_time() - began < 5
     check_complete(pairs, a, b)
     together = [(i, j) for i, j in pairs if i is not None and j is not None]
     assert all(j == (i if i < 5_000 else i - 40) for i, j in together)
     assert len(together) == 9_960
     strangers = long(9_000)
-    began = time.process_time()
+    began = time.thread_time()
     check_complete(align(a, strangers), a, strangers)
-    assert time.process_time() - began < 15, "nothing in common: linear all the same"
+    assert time.thread_time() - began < 15, "nothing in common: linear all the same"
