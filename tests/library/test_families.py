@@ -107,10 +107,10 @@ def test_only_what_was_found_and_the_way_to_it() -> None:
 def test_a_thousand_generations_and_a_thousand_children() -> None:
     deep = [made(f"g{n}", f"g{n - 1}" if n else "", n) for n in range(2000)]
     wide = [made(f"w{n}", "w0" if n else "", n) for n in range(2000)]
-    began = time.process_time()
+    began = time.thread_time()
     roots = families([*deep, *wide])
     lines = drawn(roots)
-    assert time.process_time() - began < 1.0
+    assert time.thread_time() - began < 1.0
     assert len(lines) == 4000
     assert [root.size for root in roots] == [1999, 1999]
     assert max(len(line) for line in lines) < 60
@@ -126,9 +126,9 @@ def test_a_folder_of_a_thousand_logs_is_listed_in_time(tmp_path: Path) -> None:
             b'"id":"sample"', f'"id":"n{number}"'.encode(), 1
         )
         (tmp_path / f"n{number}.jsonl").write_bytes(line + b"\n" + rest)
-    began = time.process_time()
+    began = time.thread_time()
     (root,) = families(list_runs(tmp_path))
-    took = time.process_time() - began
+    took = time.thread_time() - began
     assert root.size == 1000
     assert took < 2.0, f"{took:.2f} s"
 

@@ -572,9 +572,9 @@ def test_a_token_in_much_text(kind: str) -> None:
     ids=lambda text: text[:12],
 )
 def test_no_text_takes_long(text: str) -> None:
-    begun = time.process_time()
+    begun = time.thread_time()
     Redactor(["hunter2 hunter2"]).text(text)
-    assert time.process_time() - begun < 5.0
+    assert time.thread_time() - begun < 5.0
 
 
 def test_ordinary_records_are_passed_at_a_glance() -> None:
