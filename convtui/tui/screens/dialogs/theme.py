@@ -72,10 +72,11 @@ class ChooseTheme(ModalScreen[str | None]):
             )
 
     def on_mount(self) -> None:
-        listed = self.query_one(OptionList)
         names = [offer.view.name for offer in self._offers]
-        listed.highlighted = names.index(self._current) if self._current in names else 0
-        listed.focus()
+        # There is no list if this is closed before it is drawn.
+        for listed in self.query(OptionList):
+            listed.highlighted = names.index(self._current) if self._current in names else 0
+            listed.focus()
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         self._preview(self._offers[event.option_index].view)

@@ -66,7 +66,7 @@ async def test_the_chooser_leaves_the_frame_and_the_lower_lines_of_the_screen(
         assert isinstance(screen, RunsScreen)
         screen.perform("app.theme")
         await until(pilot, lambda: isinstance(app.screen, ChooseTheme))
-        await until(pilot, lambda: bool(app.screen.query_one("Vertical").region))
+        await until(pilot, lambda: any(box.region for box in app.screen.query("Vertical")))
         box = app.screen.query_one("Vertical").region
         assert box.right < 79 and box.y >= 2 and box.bottom < 17
         listed = app.screen.query_one(OptionList)
