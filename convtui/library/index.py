@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+from convtui.files.collecting import uncollected
 from convtui.files.sqlite_errors import SQLITE_ERRORS
 from convtui.library.index_file import (
     FILE,
@@ -31,7 +32,6 @@ from convtui.library.index_file import (
     remove_index,
     scan,
     transaction,
-    uncollected,
 )
 from convtui.library.index_rows import (
     SUMMARY_ONLY,

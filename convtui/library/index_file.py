@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import re
 import sqlite3
@@ -65,18 +64,6 @@ def scan(folder: Path) -> tuple[set[str], dict[str, Stat], dict[str, Stat]]:
             else:
                 logs[name] = stat
     return seen, logs, notes
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Suspends garbage collection: many objects are made inside, and all are kept."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 @contextmanager

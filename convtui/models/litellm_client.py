@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import sys
 import threading
 import warnings
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from convtui.errors import BadModelRequest, ModelError, UsageError
+from convtui.files.collecting import uncollected
 from convtui.models.attempt import Attempt
 from convtui.models.base import Delta, Message
 from convtui.models.chunks import is_priced
@@ -47,7 +47,8 @@ def load_litellm() -> Any:
     # Counting the tokens of some models would otherwise download a tokenizer first.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    with _without_garbage_collection():
+    # Looking for garbage takes a quarter of the time of this import.
+    with uncollected():
         import litellm
 
     litellm.suppress_debug_info = True
@@ -78,18 +79,6 @@ def load_litellm() -> Any:
         logger.setLevel(logging.CRITICAL + 1)
     watch_answers()
     return litellm
-
-
-@contextlib.contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Nothing of an import is garbage, and looking for it takes a quarter of litellm's time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def ignore_litellm_deprecations() -> None:

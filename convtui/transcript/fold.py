@@ -63,15 +63,21 @@ _OF_ATTEMPT: Final = int(
     Flag.CANCELLED | Flag.ERROR | Flag.INTERIM | Flag.INCOMPLETE | Flag.ERROR_TEXT
 )
 
+HOOK_RECORDS: Final = frozenset(
+    {
+        "provider.setup",
+        "sessions.prepared",
+        "session.entered",
+        "session.reset",
+        "provider.cleanup",
+        "user.cleanup",
+        "user.closed",
+        "provider.restored",
+    }
+)
+"""The records of hooks outside of turns."""
 _LIFECYCLE = {
-    "provider.setup",
-    "sessions.prepared",
-    "session.entered",
-    "session.reset",
-    "provider.cleanup",
-    "user.cleanup",
-    "user.closed",
-    "provider.restored",
+    *HOOK_RECORDS,
     "provider.reload_failed",
     "context.seeded",
     "context.compressed",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from convtui.text.boundary import visible_line
+from convtui.transcript.fold import HOOK_RECORDS
 from convtui.tui.drawing.palette import Span
 
 SLOW: Final = 0.1
@@ -26,23 +27,11 @@ _CALLS: Final = {
     "debug.took_over": "took over",
     "debug.handed_back": "handed back",
 }
-_HOOKS: Final = frozenset(
-    {
-        "provider.setup",
-        "sessions.prepared",
-        "session.entered",
-        "session.reset",
-        "provider.cleanup",
-        "user.cleanup",
-        "user.closed",
-        "provider.restored",
-    }
-)
 
 
 def is_noteworthy(record: dict[str, Any]) -> bool:
     """Whether a call was slow or failed, or is no hook but something that was done."""
-    if record.get("type") not in _HOOKS or record.get("outcome", "ok") != "ok":
+    if record.get("type") not in HOOK_RECORDS or record.get("outcome", "ok") != "ok":
         return True
     duration = record.get("duration")
     return bool(record.get("drift")) or (isinstance(duration, (int, float)) and duration > SLOW)
