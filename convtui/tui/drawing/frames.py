@@ -61,3 +61,9 @@ def entitle(pane: Widget, title: str, facts: str = "") -> None:
     """Sets the words in a pane's frame; text from outside is drawn without control characters."""
     pane.border_title = Content(visible_line(title, 60)) if title else None
     pane.border_subtitle = Content(visible_line(facts, 60)) if facts else None
+
+
+def make_pane(pane: Widget, title: str, kind: str = "") -> None:
+    """Gives a widget the frame of panes; `kind` is `-list`, `-beside`, `-below` or `-alert`."""
+    pane.add_class(PANE, *([kind] if kind else []))
+    entitle(pane, title)

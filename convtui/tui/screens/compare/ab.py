@@ -29,7 +29,7 @@ from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
 from convtui.tui.documents.ab import missing
 from convtui.tui.documents.report import report_document
-from convtui.tui.drawing.frames import PANE, entitle
+from convtui.tui.drawing.frames import make_pane
 from convtui.tui.drawing.palette import Span
 from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.screens.dialogs.questions import Ask
@@ -109,10 +109,8 @@ class ArmsScreen(PaneScreen):
         """Title, the runs, the result."""
         yield Static(id="arms-title", classes="screen-title", markup=False)
         arms, result = ArmList(), TextPane()
-        arms.add_class(PANE, "-list")
-        result.add_class(PANE, "-beside")
-        entitle(arms, "runs")
-        entitle(result, "A against B")
+        make_pane(arms, "runs", "-list")
+        make_pane(result, "A against B", "-beside")
         with Container(id="arms-body"):
             yield arms
             yield result

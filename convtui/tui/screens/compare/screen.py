@@ -20,7 +20,7 @@ from convtui.analysis.compare.comparison import Comparison, compare_logs
 from convtui.analysis.compare.report import Row, ending_rows, usage_rows
 from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible_line
-from convtui.tui.drawing.frames import PANE, entitle, has_frames
+from convtui.tui.drawing.frames import has_frames, make_pane
 from convtui.tui.drawing.tables import padded
 from convtui.tui.drawing.wrap import Wrapped
 from convtui.tui.screens.action_screen import ActionScreen
@@ -74,10 +74,8 @@ class CompareScreen(ActionScreen):
         yield Static(id="compare-title", markup=False)
         yield Static(id="compare-kin", markup=False)
         view, end = CompareView(), Static(id="compare-end", markup=False)
-        view.add_class(PANE, "-list")
-        end.add_class(PANE, "-below")
-        entitle(view, "turns side by side")
-        entitle(end, "how they ended and what they used")
+        make_pane(view, "turns side by side", "-list")
+        make_pane(end, "how they ended and what they used", "-below")
         yield view
         yield end
         yield NoticeLine()

@@ -9,7 +9,7 @@ from textual.containers import Horizontal
 from textual.widgets import Input
 
 from convtui.actions.registry import Keymap
-from convtui.tui.drawing.frames import PANE, entitle
+from convtui.tui.drawing.frames import PANE, make_pane
 from convtui.tui.screens.debugger.empty_states import NO_TURN
 from convtui.tui.widgets.hintline import HintLine
 from convtui.tui.widgets.holdbar import HoldBar
@@ -33,12 +33,9 @@ class DebuggerWidgets:
         self.view = TranscriptView(id="transcript")
         self.inspector = Inspector(id="inspector", keys=tab_keys(keymap), empty_message=NO_TURN)
         self.hold_bar.add_class(PANE, "-alert")
-        self.outline.add_class(PANE)
-        self.view.add_class(PANE, "-list")
-        self.inspector.add_class(PANE, "-beside")
-        entitle(self.outline, "sessions")
-        entitle(self.view, "transcript")
-        entitle(self.inspector, "inspector")
+        make_pane(self.outline, "sessions")
+        make_pane(self.view, "transcript", "-list")
+        make_pane(self.inspector, "inspector", "-beside")
         self.hint_line = HintLine(id="hint", markup=False)
         self.take_over = TakeOverInput(
             id="take-over", keys={name: keymap.keys(name) for name in KEYS}, clock=clock

@@ -22,7 +22,7 @@ from convtui.errors import ConvtuiError, EngineError
 from convtui.protocol import StartSpec
 from convtui.text.boundary import visible, visible_line
 from convtui.tui.documents.rehook_details import details_of
-from convtui.tui.drawing.frames import PANE, entitle
+from convtui.tui.drawing.frames import make_pane
 from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.drawing.tables import end_of
 from convtui.tui.screens.action_screen import ActionScreen
@@ -159,10 +159,8 @@ class RehookScreen(ActionScreen):
         yield Static(id="rehook-total", markup=False)
         yield Static(id="rehook-notes", markup=False)
         listed, details = RehookList(), TextPane()
-        listed.add_class(PANE, "-list")
-        details.add_class(PANE, "-below")
-        entitle(listed, "what changes")
-        entitle(details, "the change")
+        make_pane(listed, "what changes", "-list")
+        make_pane(details, "the change", "-below")
         yield listed
         yield details
         yield NoticeLine()

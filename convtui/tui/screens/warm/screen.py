@@ -16,7 +16,7 @@ from textual.widgets import Static
 
 from convtui.actions.registry import Keymap
 from convtui.tui.documents.warm import Entry, difference, nothing, preview
-from convtui.tui.drawing.frames import PANE, entitle
+from convtui.tui.drawing.frames import make_pane
 from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.screens.external_editor import write_outside
 from convtui.tui.screens.handlers import Handler
@@ -74,10 +74,8 @@ class WarmScreen(PaneScreen):
         """Whether the pane shows a diff or a report, and not the selected template."""
         self._previewed: Entry | None = None
         self._listed, self._pane = TemplateList(), TextPane()
-        self._listed.add_class(PANE, "-list")
-        self._pane.add_class(PANE, "-beside")
-        entitle(self._listed, "templates")
-        entitle(self._pane, "what it says")
+        make_pane(self._listed, "templates", "-list")
+        make_pane(self._pane, "what it says", "-beside")
         context, store = ScreenContext.of(self), WarmStore(folder)
         self._store = store
         self._builder = TemplateBuilder(
