@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 
 
@@ -24,6 +23,7 @@ class Listener:
         self._serve = serve
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
+        self._stopping = False
 
     async def start(self) -> None:
         """Begins to listen."""
@@ -34,9 +34,13 @@ class Listener:
         """Closes the port and every connection."""
         if self._server is not None:
             self._server.close()
+        self._stopping = True
         for task in list(self._connections):
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
+        # What was aborted is closed by the loop's next pass, which must not be its last.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -47,10 +51,19 @@ class Listener:
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
+            # Closing waits for a client to read what was written: one that no longer does would
+            # keep the socket open past the end of its loop.
+            if self._stopping:
+                writer.transport.abort()
+            else:
+                writer.close()
+                try:
+                    await writer.wait_closed()
+                except ConnectionError:
+                    pass
+                except asyncio.CancelledError:
+                    writer.transport.abort()
             self._connections.discard(task)
-            writer.close()
-            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-                await writer.wait_closed()
 
 
 def parse_head(head: bytes) -> tuple[str, str, dict[str, str]]:
