@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from convtui.cli.common import echo, example, json_flag, print_json, say, settings
+from convtui.cli.common import echo, example, json_flag, print_json, say, settings, table
 from convtui.cli.import_findings import as_json_finding, say_findings
 from convtui.cli.import_list import choose, print_sessions
 from convtui.cli.signals import ended_by_signals
@@ -36,12 +36,13 @@ _FAILED: Final = 1
         "convtui import ~/.hermes/state.db --session 20260413_100000_aaaa11",
     ),
 )
-@click.argument("path", metavar="FILE|DIR")
+@click.argument("path", metavar="FILE|DIR", required=False)
+@click.option("--list-formats", is_flag=True, help="Say which formats are read and written.")
 @click.option(
     "--from",
     "format_name",
     metavar="FORMAT",
-    help="vera, waza, oharness, rath, hermes, hermes-trajectory; guessed.",
+    help="See --list-formats; guessed.",
 )
 @click.option("--out", metavar="DIR", help="Where the logs go; the runs folder by default.")
 @click.option("--list", "listing", is_flag=True, help="Say what is in the file; import nothing.")
@@ -55,7 +56,8 @@ _FAILED: Final = 1
 @json_flag
 def command(
     *,
-    path: str,
+    path: str | None,
+    list_formats: bool,
     format_name: str | None,
     out: str | None,
     listing: bool,
@@ -66,13 +68,15 @@ def command(
 ) -> int:
     """Reads transcripts of another tool and writes each conversation as a log.
 
-    Known are VERA-MH's transcripts, waza's results and transcripts (a log for each run of a task),
-    oharness' event files, rath's session files, and hermes' state.db, exports, session logs and
-    trajectories. Sessions of one conversation go into one log; of a chain of compressed sessions
-    each is a log that names the one before, and those before come with it. What the files do not
-    say is left out. A conversation that was imported before is passed over; nothing in the files is
-    executed.
+    Sessions of one conversation go into one log; of a chain of compressed sessions each is a log
+    that names the one before, and those before come with it. What the files do not say is left out.
+    A conversation that was imported before is passed over, one that has grown since is imported
+    anew and names the earlier log; nothing in the files is executed.
     """
+    if list_formats:
+        return _print_formats(as_json=as_json)
+    if path is None:
+        raise UsageError("which file or folder? `convtui import FILE`; see also --list-formats")
     from convtui.log.formats.importing import FileReader
     from convtui.log.formats.registry import format_for
 
@@ -116,6 +120,34 @@ def command(
             strict=strict,
             as_json=as_json,
         )
+
+
+def _print_formats(*, as_json: bool) -> int:
+    from convtui.log.formats.registry import formats
+
+    known = list(formats())
+    if as_json:
+        print_json(
+            {
+                "formats": [
+                    {
+                        "name": one.name,
+                        "reads": one.read is not None,
+                        "writes": one.write is not None,
+                        "description": one.description,
+                    }
+                    for one in known
+                ]
+            }
+        )
+        return 0
+    rows = [[one.name, _yes(one.read), _yes(one.write), one.description] for one in known]
+    table([["FORMAT", "READ", "WRITTEN", "WHAT"], *rows])
+    return 0
+
+
+def _yes(what: object) -> str:
+    return "yes" if what is not None else "-"
 
 
 def _import(
