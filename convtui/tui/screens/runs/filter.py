@@ -191,7 +191,7 @@ class RunFilter:
         self._query += 1
         query = self._query
         try:
-            expression = _parse(text)
+            expression = parse_filter(text)
         except FilterError as error:
             self._show_error(str(error))
             return
@@ -260,7 +260,7 @@ class RunFilter:
         self._listed.focus()
 
 
-def _parse(text: str) -> Filter | None:
+def parse_filter(text: str) -> Filter | None:
     """The filter expression of a text; None if it is plain words. Raises `FilterError`."""
     if not any(char in text for char in _FILTER_CHARS):
         return None
