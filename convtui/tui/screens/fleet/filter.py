@@ -13,9 +13,9 @@ from textual.widgets import Input, Static
 
 from convtui.errors import FilterError
 from convtui.text.boundary import visible
+from convtui.tui.screens.filter_text import parse_filter
 from convtui.tui.screens.fleet.order import FleetOrder
 from convtui.tui.screens.fleet.view import Fleet, FleetRow
-from convtui.tui.screens.runs.filter import parse_filter
 from convtui.tui.screens.screen_context import ScreenContext
 from convtui.tui.timers import call_once
 

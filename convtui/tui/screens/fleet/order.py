@@ -6,8 +6,8 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from convtui.tui.screens.fleet.view import FleetRow
 from convtui.transcript.ending_words import short_ending
+from convtui.tui.screens.fleet.view import FleetRow
 
 USUAL: Final = "state"
 _RANK: Final = {"held": 0, "running": 1, "starting": 1, "waiting": 2, "crashed": 3, "over": 3}

@@ -45,9 +45,7 @@ def summary_lines(
     return [*lines, *_amiss(standing)[: max(1, most - 1)]]
 
 
-def _progress(
-    tally: Tally, standing: Standing, now: float, width: int, over: bool
-) -> list[Span]:
+def _progress(tally: Tally, standing: Standing, now: float, width: int, over: bool) -> list[Span]:
     words: list[Span] = [(f"{tally.done:,} of {tally.total:,} done", "text bold")]
     held = tally.states["held"]
     if held:
