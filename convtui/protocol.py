@@ -409,6 +409,9 @@ class StartSpec:
     """As `Scenario.public()` gives it, secrets included where the user wrote them in a file."""
     out_dir: str
     """Folder of the log; created when missing."""
+    log_name: str | None = None
+    """Name of the log without `.jsonl`; `-2` and so on is added where there is such a file already.
+    None: made of the time, both sides and the id."""
     watched: bool = False
     """Whether somebody can answer holds; otherwise `on_pause` does."""
     paused: bool = False
