@@ -256,6 +256,22 @@ class ContinueFrom:
     """Whether nothing is said in the new log: it only stands where the conversation goes on."""
 
 
+@dataclass(slots=True)
+class AttemptSpec:
+    """Another attempt at a conversation that ended otherwise than it should have."""
+
+    number: int
+    """Of this attempt, from 2."""
+    parent: dict[str, Any]
+    """The log of the attempt before, `{id, file, seq, sha256}`."""
+    material: str = ""
+    """What was said there and how it ended, for a model to reflect on; empty: no reflection."""
+    model: str | None = None
+    """The litellm model that reflects; None: the provider's own."""
+    reflections: list[dict[str, Any]] = field(default_factory=list)
+    """Those of earlier attempts, as fields of `reflection.added`."""
+
+
 REHOOK_CURSOR: Final = "@ii"
 """Where a rehook stands, in a file that both processes map: index of the log, index of the reply
 (-1: none yet); a log of -1 is the end."""
@@ -323,6 +339,8 @@ class StartSpec:
     """Faults that are armed from the beginning, by side, as the answer to `Commands.INJECT` lists
     them."""
     continue_from: ContinueFrom | None = None
+    attempt: AttemptSpec | None = None
+    """Which attempt it is, where it is not the first."""
     only_load: bool = False
     """Loads the provider, tells what it is, and ends: no conversation, no log."""
     rehook: RehookSpec | None = None
@@ -339,11 +357,13 @@ class StartSpec:
         """The reverse of `as_dict()`."""
         values = dict(data)
         parent = values.pop("continue_from", None)
+        attempt = values.pop("attempt", None)
         rehook = values.pop("rehook", None)
         preview = values.pop("preview", None)
         return cls(
             **values,
             continue_from=ContinueFrom(**parent) if parent else None,
+            attempt=AttemptSpec(**attempt) if attempt else None,
             rehook=RehookSpec(**rehook) if rehook else None,
             preview=PreviewSpec(**preview) if preview else None,
         )

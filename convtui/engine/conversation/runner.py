@@ -27,6 +27,7 @@ from convtui.engine.conversation.prepare import (
     start_warnings,
     warm_context_of,
 )
+from convtui.engine.conversation.reflection import PromptKeeper, Reflector, reflecting_client
 from convtui.engine.conversation.restoring import ProviderRestorer
 from convtui.engine.conversation.session_records import SessionRecords
 from convtui.engine.conversation.sessions import Sessions
@@ -34,6 +35,7 @@ from convtui.engine.conversation.turn_loop import TurnLoop
 from convtui.engine.conversation.wiring import Wiring
 from convtui.engine.core.gate import Gate
 from convtui.engine.core.journal import Journal
+from convtui.engine.core.reflections import Reflection
 from convtui.engine.core.state import ConversationState
 from convtui.engine.resume.provider_replay import ProviderReplay
 from convtui.engine.resume.state import ResumeState
@@ -43,7 +45,7 @@ from convtui.engine.turn.turn import Turns
 from convtui.errors import ConversationError, ConvtuiError, InterruptedRunError
 from convtui.log.writer import LogWriter
 from convtui.protocol import StartSpec
-from convtui.records.models import ContextSeeded, Termination, Warned
+from convtui.records.models import ContextSeeded, ReflectionAdded, Termination, Warned
 from convtui.scenario.scenario import Scenario
 
 _CANCELLED: Final = (
@@ -77,6 +79,15 @@ class Conversation:
         check_signals(provider, self.simulator)
         self.toolbox = make_toolbox(scenario, provider, seed, self.redactor)
         self.state = ConversationState(scenario, warm_context_of(scenario, seed))
+        if spec.attempt is not None:
+            self.state.reflections = tuple(
+                Reflection.from_record(item, "") for item in spec.attempt.reflections
+            )
+        reflecting = (
+            None
+            if spec.attempt is None
+            else reflecting_client(spec.attempt, provider, wiring.models)
+        )
         if seed is not None:
             seed.fill(self.state)
             restore_simulator(self.simulator, seed)
@@ -114,6 +125,7 @@ class Conversation:
             simulator=self.simulator,
             toolbox=self.toolbox,
         )
+        self._prompt_keeper = PromptKeeper(self.journal, self.state, provider)
         self._lifecycle = Lifecycle(
             scenario=scenario,
             journal=self.journal,
@@ -123,6 +135,7 @@ class Conversation:
             simulator=self.simulator,
             toolbox=self.toolbox,
             redact=self.redactor.text,
+            on_called=self._prompt_keeper.keep,
         )
         self._session_records = SessionRecords(self.journal, self.state)
         self._sessions = Sessions(
@@ -142,6 +155,21 @@ class Conversation:
             sessions=self._session_records,
             redact=self.redactor.text,
             inherited=0 if seed is None else len(seed.turns),
+        )
+        self._reflector = (
+            None
+            if spec.attempt is None
+            else Reflector(
+                spec.attempt,
+                reflecting,
+                journal=self.journal,
+                gate=self.gate,
+                caller=self.caller,
+                state=self.state,
+                provider=provider,
+                run_id=self.id,
+                redact=self.redactor.text,
+            )
         )
         self._task: asyncio.Task[None] | None = None
         self._stop_reason: tuple[Literal["human", "harness"], str] | None = None
@@ -219,6 +247,7 @@ class Conversation:
                 run_id=self.id,
                 created_at=journal.writer.created_at,
                 parent=self._spec.continue_from,
+                attempt=self._spec.attempt,
                 seed=seed,
                 state=self.state,
                 persona=self.simulator.name,
@@ -230,6 +259,8 @@ class Conversation:
             journal.emit(seed.record(self.state))
         if self.state.warm is not None:
             journal.emit(ContextSeeded(**self.state.warm.record()))
+        for reflection in self.state.reflections:
+            journal.emit(ReflectionAdded(**reflection.record()))
         for damage in seed.damage if seed is not None else ():
             self._warn("damaged_parent", damage)
         if no_seal is not None:
@@ -258,6 +289,9 @@ class Conversation:
         return termination
 
     async def _run_sessions(self) -> Termination:
+        if self._reflector is not None:
+            await self._reflector.reflect()
+        self._prompt_keeper.keep()
         await self._lifecycle.set_up()
         if self._seed is None or not self.state.prepared:
             await self._lifecycle.prepare()

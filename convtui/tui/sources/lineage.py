@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from convtui.errors import LogError
-from convtui.log.parents import find_parent, parent_of
+from convtui.log.parents import find_parent, named_parent
 from convtui.records.codec import RecordDict
 from convtui.text.boundary import visible_line
 
@@ -19,7 +19,7 @@ _ID: Final = 4
 
 def origin_of(header: RecordDict) -> str:
     """A log's origin, such as `rewind of 1f3a at 2:7`; empty for an independent run."""
-    parent = parent_of(header)
+    parent = named_parent(header)
     if parent is None:
         return ""
     change = header.get("change")
@@ -54,7 +54,7 @@ class Parent:
 
 def look_for_parent(header: RecordDict, beside: Path | None) -> Parent | None:
     """Finds and verifies the parent of a log; None if it has none. Blocking."""
-    parent = parent_of(header)
+    parent = named_parent(header)
     if parent is None:
         return None
     try:
