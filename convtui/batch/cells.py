@@ -11,6 +11,7 @@ from math import prod
 from typing import Any, Final
 
 from convtui.batch import names
+from convtui.batch.attempts import unreflecting
 from convtui.batch.drafts import Choice, Draft, Drafts
 from convtui.batch.personas import persona_choices
 from convtui.batch.plan import Plan
@@ -72,6 +73,9 @@ def cells_of(plan: Plan) -> list[Cell]:
     drafts = Drafts(plan)
     made = [drafts.of(Choice(*each)) for each in product(personas, providers, sessions, settings)]
     problems = [*_wrong_everywhere(plan, made)] or ([] if any(_usable(made)) else _all(made))
+    unable = unreflecting(plan, [draft.provider for draft in _usable(made)])
+    if unable is not None:
+        problems.append(unable)
     if problems:
         raise DataFileError(problems)
     labels = names.unique(_labels(plan, made))

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from convtui.errors import LogError
 from convtui.log.parents import find_parent, named_parent
-from convtui.records.codec import RecordDict
+from convtui.records.codec import REFLEXION, RecordDict
 from convtui.text.boundary import visible_line
 
 ParentState = Literal["looking", "found", "moved", "altered", "gone"]
@@ -25,6 +25,8 @@ def origin_of(header: RecordDict) -> str:
     change = header.get("change")
     change = change if isinstance(change, dict) else {}
     kind = str(change.get("kind") or header.get("origin") or "continued")
+    if kind == REFLEXION and isinstance(change.get("attempt"), int):
+        kind = f"attempt_{change['attempt']}_instead"
     label = _LABELS.get(kind, f"{visible_line(kind, 20)} of".replace("_", " "))
     name = str(parent.get("id") or "")[:_ID] or Path(parent["file"]).stem
     at = ""

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from convtui.analysis.compare.lineage import kinship
+from convtui.analysis.rehook.sources import sources_of
 from convtui.engine.conversation.wiring import EngineModels
 from convtui.errors import UsageError
+from convtui.library.families import families
+from convtui.log.parents import named_parent, parent_of
+from convtui.log.reader import open_log
+from convtui.log.run_summary import list_runs
 from convtui.models.base import Reply
 from convtui.protocol import AttemptSpec, StartSpec
 from convtui.providers.vera.interface import LLMInterface
@@ -211,3 +218,26 @@ async def test_the_providers_own_model_reflects(tmp_path: Path, models: EngineMo
 def test_the_specification_survives_the_pipe() -> None:
     spec = StartSpec(scenario={"provider": plant(Bot())}, out_dir="x", attempt=attempt())
     assert StartSpec.from_dict(spec.as_dict()) == spec
+
+
+async def test_nothing_of_the_attempt_before_counts_as_its_own_past(tmp_path: Path) -> None:
+    """Rehook, notes and raw texts follow a log's parents; another attempt begins anew."""
+    first = await run(scenario(Bot("a1"), ["one"]), tmp_path)
+    parent = {
+        "id": first.records[0]["id"],
+        "file": str(first.path),
+        "seq": first.records[-1]["seq"],
+        "sha256": hashlib.sha256(first.path.read_bytes()).hexdigest(),
+    }
+    again = await run(
+        scenario(Bot("b1"), ["one"]), tmp_path, attempt=attempt(parent=parent, material="")
+    )
+    assert [source.path for source in sources_of([again.path])] == [again.path]
+    assert parent_of(again.records[0]) is None
+    assert named_parent(again.records[0]) == parent
+    (root,) = families(list_runs(tmp_path))
+    assert (root.run.id, root.size) == (first.records[0]["id"], 1)
+    assert root.children[0].origin() == "reflexion"
+    with open_log(first.path) as a, open_log(again.path) as b:
+        kin = kinship(a.transcript, a.path, b.transcript, b.path)
+    assert (kin.kind, kin.of, kin.shared) == ("branch", "b", 0)
