@@ -9,7 +9,7 @@ digest, cells, runs, name}`; each later one has `type` and `at`:
 | resumed | finished, continued, anew, changed: counts of conversations, names of changed cells |
 | started | key, log, worker, attempt, continues: log that it goes on from, or null |
 | held, released | key; reason, hold |
-| ended | key, log, status, termination, totals: the last two as in the log's trailer |
+| ended | key, log, status, termination, totals: both as in the log's trailer; row: its last one |
 | rerun | key, because, log: what it had said until its worker died |
 | reflected | key, log, usage |
 | adopted | key, log, pid: it goes on in this log, in an engine of its own |
@@ -110,6 +110,11 @@ class Entry:
     hold: dict[str, Any] | None = None
     earlier: list[str] = field(default_factory=list)
     """Logs of it that count no more: crashed, run again or continued in `log`."""
+    row: dict[str, Any] = field(default_factory=dict)
+    """The last `Row` of its worker: what was said last, signals, flags; empty where there is none.
+
+    Never changed in place: another one takes its place.
+    """
     reflection: dict[str, Any] | None = None
     """`{log, usage}` of the reflection that came before this attempt."""
 
@@ -321,6 +326,7 @@ def _started(entry: Entry, record: RecordDict, at: datetime | None) -> None:
     entry.worker = worker if isinstance(worker, int) else None
     entry.state = "running"
     entry.status, entry.termination, entry.totals, entry.hold = "", None, {}, None
+    entry.row = {}
     entry.started_at = entry.started_at or at
     entry.ended_at = None
 
@@ -355,6 +361,7 @@ def _ended(entry: Entry, record: RecordDict, at: datetime | None) -> None:
     entry.status = as_text(record.get("status")) or "closed"
     entry.termination = as_object(record.get("termination")) or None
     entry.totals = as_object(record.get("totals"))
+    entry.row = as_object(record.get("row")) or entry.row
     entry.ended_at = at
 
 
@@ -362,7 +369,7 @@ def _rerun(entry: Entry, record: RecordDict, _: datetime | None) -> None:
     entry.reruns += 1
     entry.because = as_text(record.get("because"))
     _moves_to(entry, None)
-    entry.state, entry.hold = "waiting", None
+    entry.state, entry.hold, entry.row = "waiting", None, {}
 
 
 def _reflected(entry: Entry, record: RecordDict, _: datetime | None) -> None:

@@ -55,24 +55,29 @@ def test_a_conversation_from_start_to_end(tmp_path: Path) -> None:
     assert (entry.state, entry.hold) == ("held", {"hold": "h1", "reason": "step"})
     writer.add("released", key="anna.1")
     assert (entry.state, entry.hold) == ("running", None)
+    entry.row = {"words": "Hi."}
     writer.add(
-        "ended", key="anna.1", log="anna.1.jsonl", status="closed", termination=DONE, totals=TOTALS
-    )
+        "ended", key="anna.1", log="anna.1.jsonl", status="closed", termination=DONE,
+        totals=TOTALS, row={"words": "Goodbye.", "signals": 2},
+    )  # fmt: skip
     writer.add("finished")
     writer.close()
     batch = read_batch(tmp_path)
     read = batch.entries["anna.1"]
     assert read == entry
     assert (read.ending, read.tokens, read.cost, read.turns) == ("completed", 120, 0.5, 4)
+    assert read.row == {"words": "Goodbye.", "signals": 2}
     assert batch.finished and batch.log_of(read) == tmp_path / "anna.1.jsonl"
 
 
 def test_a_conversation_run_again_keeps_the_name_of_its_crashed_log(tmp_path: Path) -> None:
     writer = begin(tmp_path, "anna")
     writer.add("started", key="anna.1", log="anna.1.jsonl", worker=1, attempt=1)
-    writer.add("rerun", key="anna.1", because="killed by SIGKILL", log="anna.1.jsonl")
     entry = writer.batch.entries["anna.1"]
+    entry.row = {"words": "Hi."}
+    writer.add("rerun", key="anna.1", because="killed by SIGKILL", log="anna.1.jsonl")
     assert (entry.state, entry.reruns, entry.because) == ("waiting", 1, "killed by SIGKILL")
+    assert entry.row == {}, "what its worker said of it is of another log"
     writer.add("started", key="anna.1", log="anna.1-2.jsonl", worker=2, attempt=1)
     writer.close()
     read = read_batch(tmp_path).entries["anna.1"]
