@@ -179,7 +179,8 @@ class Commands:
     GIVE_UP = "give_up"
     """`{reason}`: ends the conversation as `failed`, also where provider code blocks the engine."""
     STOP = "stop"
-    """`{reason}`: ends the conversation here, `interrupted` by the human."""
+    """`{reason, after_turn}`: ends the conversation, `interrupted` by the human: here, or with
+    `after_turn` after the turn in progress, if it is not held."""
     RELOAD_FAILED = "reload_failed"
     """`{error}`: a reload failed; for the record, the conversation stays as it is."""
     RETIRE = "retire"
@@ -430,6 +431,10 @@ class StartSpec:
     None: made of the time, both sides and the id."""
     watched: bool = False
     """Whether somebody can answer holds; otherwise `on_pause` does."""
+    hold_endings: bool = True
+    """Whether, where it is watched, every ending holds before it is written, so that it can be
+    overridden. Without this only while somebody sees its records (`Kind.WATCH`); a signal that
+    pauses holds all the same."""
     paused: bool = False
     """Whether to hold before the first turn."""
     on_pause: str = "end"

@@ -109,6 +109,7 @@ class Conversation:
             paused=spec.paused or (spec.continue_from is not None and spec.continue_from.held),
             paused_because=_held_after(spec),
             not_before=spec.continue_from.stage if spec.continue_from is not None else None,
+            holds_endings=spec.hold_endings,
         )
         retry = scenario.retry
         self.caller = Caller(
@@ -145,7 +146,9 @@ class Conversation:
             provider=provider,
             lifecycle=self._lifecycle,
             records=self._session_records,
-            turn_loop=TurnLoop(scenario, self.state, self.turns, seed),
+            turn_loop=TurnLoop(
+                scenario, self.state, self.turns, seed, between_turns=self._between_turns
+            ),
             seed=seed,
             restorer=self._restorer(),
             on_restored=self._compress,
@@ -174,8 +177,14 @@ class Conversation:
         )
         self._task: asyncio.Task[None] | None = None
         self._stop_reason: tuple[Literal["human", "harness"], str] | None = None
+        self._stop_after_turn: str | None = None
         self.on_begin: Callable[[], None] = lambda: None
         """Called when the log has its first records."""
+
+    @property
+    def holds_endings(self) -> bool:
+        """Whether every ending holds also where nobody sees its records."""
+        return self._spec.hold_endings
 
     def _open_log(self) -> LogWriter:
         folder = writable_dir(Path(self._spec.out_dir))
@@ -236,6 +245,17 @@ class Conversation:
             self._stop_reason = (by, reason)
             if self._task is not None:
                 self._task.cancel()
+
+    def stop_after_turn(self, reason: str) -> None:
+        """Ends it as `stop()` by a human does, once the turn in progress is over or holds."""
+        if self.gate.state == "held":
+            self.stop("human", reason)
+        else:
+            self._stop_after_turn = reason
+
+    def _between_turns(self) -> None:
+        if self._stop_after_turn is not None:
+            self.stop("human", self._stop_after_turn)
 
     def _stopped(self) -> Termination:
         by, reason = self._stop_reason or ("harness", _CANCELLED)
