@@ -81,6 +81,7 @@ _LIFECYCLE = {
     "provider.reload_failed",
     "context.seeded",
     "context.compressed",
+    "reflection.added",
     "budget.crossed",
     "budget.raised",
     "debug.took_over",
@@ -99,6 +100,8 @@ class Transcript:
         self.prepared: list[str] = []
         self.warm: RecordDict | None = None
         """The `context.seeded`: what the provider's history begins with in every session."""
+        self.reflections: list[RecordDict] = []
+        """The `reflection.added`: what earlier attempts have taught the provider."""
         self.turns: list[Turn] = []
         self.lifecycle: list[RecordDict] = []
         self.warnings: list[RecordDict] = []
@@ -269,6 +272,7 @@ class Transcript:
             return session
         session = Session(index, session_type)
         session.warm = self._warm_words()
+        session.reflections = self._reflection_texts() if not self.sessions else ()
         self.sessions.append(session)
         return session
 
@@ -354,6 +358,14 @@ class Transcript:
         if self.warm is None:
             return None
         return self.warm["template"], len(self.warm["messages"])
+
+    def _reflected(self, record: RecordDict, turn: Turn | None) -> None:
+        self.reflections.append(record)
+        for session in self.sessions[:1]:
+            session.reflections = self._reflection_texts()
+
+    def _reflection_texts(self) -> tuple[tuple[int, str], ...]:
+        return tuple((record["of"], record["text"]) for record in self.reflections)
 
     def _prepared(self, record: RecordDict, turn: Turn | None) -> None:
         if not record.get("replayed"):
@@ -825,6 +837,7 @@ _HANDLERS: Final = {
     "header": Transcript._header,
     "history.seeded": Transcript._seeded,
     "context.seeded": Transcript._warmed,
+    "reflection.added": Transcript._reflected,
     "sessions.prepared": Transcript._prepared,
     "session.entered": Transcript._entered,
     "session.started": Transcript._session_started,

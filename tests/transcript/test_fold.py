@@ -25,6 +25,7 @@ from convtui.records.models import (
     LlmRetry,
     ProviderOutput,
     RecordDict,
+    ReflectionAdded,
     ToolCalled,
     ToolReturned,
     TurnCancelled,
@@ -412,6 +413,15 @@ def test_every_session_says_that_it_begins_warm() -> None:
     child = fold([header(), history, seeded])
     assert [session.warm for session in child.sessions] == [("desk", 1)]
     assert fold(sample()).sessions[0].warm is None
+
+
+def test_the_first_session_shows_what_earlier_attempts_have_taught() -> None:
+    taught = [ReflectionAdded(text="Be brief.", of=1), ReflectionAdded(text="Ask first.", of=2)]
+    found = fold([header(), *taught, *sample()[1:]])
+    assert [s.reflections for s in found.sessions] == [((1, "Be brief."), (2, "Ask first.")), ()]
+    assert [record["of"] for record in found.lifecycle[:2]] == [1, 2]
+    late = fold([*sample()[:6], taught[0]])
+    assert late.sessions[0].reflections == ((1, "Be brief."),)
 
 
 @pytest.mark.parametrize("committed", [False, True])
