@@ -98,7 +98,7 @@ def _row(row: RunSummary, batch: BatchFile) -> RunSummary:
             len(batch.cells),
             batch.runs,
             len(last),
-            dict(counts(last)),
+            dict(counts(last).items()),
             dict(Counter(entry.ending or "failed" for entry in ended_last)),
             sum(exit_code(entry.termination) == 3 for entry in ended_last),
             len(entries) - len(last),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from convtui.log.reader import lock_path
+from convtui.log.names import lock_path
 from tests.builders.batches import BatchFolder, cell, talk
 from tests.builders.logs import header, sample, write_log
 from tests.cli.conftest import Run
