@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from convtui.log.formats.chat.files import first_value
+from convtui.log.formats.json_files import first_value
 from convtui.log.formats.json_objects import head_of, kind_of
 from convtui.text.boundary import visible_line
 

@@ -10,7 +10,7 @@ import pytest
 
 from convtui.cli.check import check_log
 from convtui.errors import FileError, UsageError
-from convtui.log.formats.chat.files import first_value
+from convtui.log.formats.json_files import first_value
 from convtui.log.formats.registry import format_for
 from convtui.log.formats.store import store
 from convtui.log.reader import open_log

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from convtui.log.formats.chat.blocks import messages_of
 from convtui.log.formats.chat.conversation import Chat, imported_all
-from convtui.log.formats.chat.files import Item, files_below, first_value, items
 from convtui.log.formats.chat.messages import Message, plain
 from convtui.log.formats.findings import Finding
+from convtui.log.formats.json_files import Item, files_below, first_value, items
 from convtui.log.formats.json_objects import files_of, kind_of
 from convtui.log.formats.registry import Format, Imported
 from convtui.records.times import parse_time

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from convtui.errors import FileError
-from convtui.log.formats.chat.files import first_value
+from convtui.log.formats.json_files import first_value
 from convtui.log.formats.json_objects import JsonObject, file_time, files_of, head_of, parse_json
 from convtui.log.formats.registry import Format, Imported, imported_provider
 from convtui.log.formats.waza.records import USER, WazaReader
