@@ -5,6 +5,7 @@ ConvtuiError
 │   ├── FileError               a file that is missing, unreadable, of the wrong kind
 │   │   ├── DataFileError       a mistake in a scenario, persona, theme, keymap or config
 │   │   ├── NewerError          a file of a schema that is not known yet
+│   │   ├── BatchLocked         another process runs the batch of a folder
 │   │   └── LogError            a log that cannot be opened (damage is a finding instead)
 │   ├── FilterError             a filter expression that does not parse
 │   ├── ProviderLoadError       a provider SPEC that names nothing usable
@@ -112,6 +113,14 @@ class Problem:
 
 class NewerError(FileError):
     """A file of a schema that is not known yet: nothing in it can be taken at its word."""
+
+
+class BatchLocked(FileError):
+    """Another process runs the batch of a folder; `pid` is which one, where that is known."""
+
+    def __init__(self, message: str, pid: int | None) -> None:
+        self.pid = pid
+        super().__init__(message)
 
 
 class LogError(FileError):

@@ -29,3 +29,23 @@ def tool_results_path(path: Path) -> Path:
 def notes_path(path: Path) -> Path:
     """The file of marks, notes, corrections and tags."""
     return path.with_name(path.name + NOTES)
+
+
+def free_log_path(folder: Path, stem: str) -> Path:
+    """`<stem>.jsonl` in a folder; `<stem>-2.jsonl` and so on where there is such a file."""
+    path = folder / f"{stem}.jsonl"
+    number = 2
+    while path.exists():
+        path = folder / f"{stem}-{number}.jsonl"
+        number += 1
+    return path
+
+
+def logs_named(folder: Path, stem: str) -> list[Path]:
+    """The logs in a folder that `free_log_path()` has named after a stem, in order."""
+    paths = []
+    path = folder / f"{stem}.jsonl"
+    while path.exists():
+        paths.append(path)
+        path = folder / f"{stem}-{len(paths) + 1}.jsonl"
+    return paths

@@ -41,6 +41,7 @@ from convtui.engine.turn.context import TurnContext
 from convtui.engine.turn.holds import Holds
 from convtui.engine.turn.turn import Turns
 from convtui.errors import ConversationError, ConvtuiError, InterruptedRunError
+from convtui.log.names import free_log_path
 from convtui.log.writer import LogWriter
 from convtui.protocol import StartSpec
 from convtui.records.models import ContextSeeded, Termination, Warned
@@ -149,9 +150,12 @@ class Conversation:
         """Called when the log has its first records."""
 
     def _open_log(self) -> LogWriter:
+        folder = writable_dir(Path(self._spec.out_dir))
+        if self._spec.log_name is not None:
+            return LogWriter(free_log_path(folder, self._spec.log_name), self.redactor)
         workflow = self._scenario.provider.options.get("workflow")
         name = log_name(self.id, self.simulator.name, self.provider.name, workflow)
-        return LogWriter(writable_dir(Path(self._spec.out_dir)) / name, self.redactor)
+        return LogWriter(folder / name, self.redactor)
 
     def _restorer(self) -> ProviderRestorer | None:
         if self._seed is None or not self._seed.current:

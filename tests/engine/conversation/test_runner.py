@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from convtui.errors import UsageError
+from convtui.log.names import logs_named
 from convtui.records.models import exit_code
 from tests.builders.conversations import Bot, FakeModels, findings, prepare, run, scenario
 
@@ -245,6 +246,14 @@ def test_useless_termination_signals_are_refused(tmp_path: Path, signals: list[s
     with pytest.raises(UsageError, match="termination signal"):
         prepare(scenario(Bot(signals=signals)), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_log_with_a_given_name_never_takes_one_that_is_there(tmp_path: Path) -> None:
+    for name in ("anna.1.jsonl", "anna.1-2.jsonl", "anna.1-3.jsonl"):
+        await run(scenario(script=["hi"]), tmp_path, log_name="anna.1")
+        assert (tmp_path / name).exists()
+    names = [path.name for path in logs_named(tmp_path, "anna.1")]
+    assert names == ["anna.1.jsonl", "anna.1-2.jsonl", "anna.1-3.jsonl"]
 
 
 async def test_the_file_name_is_on_the_allow_list(tmp_path: Path) -> None:
