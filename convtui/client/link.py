@@ -47,6 +47,8 @@ class ConversationLink(ABC):
 
     thinking = False
     """Whether what arrived last was reasoning, not text."""
+    python: str
+    """The interpreter that runs it."""
 
     def __init__(self) -> None:
         self.state = EngineState.NEW
@@ -298,12 +300,16 @@ class ConversationLink(ABC):
             self.state = EngineState.CLOSED if closed else EngineState.DEAD
         if self.state is EngineState.DEAD:
             self.error = self.error or error
-            left = self.transcript.abandon("the engine ended here")
-            if left is not None:
-                self.changed.add(left.index)
+            self._abandon()
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_result({"ok": False, "reason": "the engine has ended"})
         self._waiting.clear()
         self._over.set()
         self.notify()
+
+    def _abandon(self) -> None:
+        """Closes the turn in progress: the log has no writer any more."""
+        left = self.transcript.abandon("the engine ended here")
+        if left is not None:
+            self.changed.add(left.index)
