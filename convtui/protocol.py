@@ -50,7 +50,8 @@ class Kind(IntEnum):
     # engine to screen
     RECORD = 1
     DELTA = 2
-    """`{after, call, session, turn, side, text, reasoning}`: text that arrived since the last."""
+    """`{after, call, session, turn, side, offset, text, reasoning}`: text that arrived since
+    the last; it begins at character `offset` of the reply."""
     GATE = 3
     """`{after, state, hold}`: the gate's state; `hold` as in `debug.held`, or null."""
     ACK = 4

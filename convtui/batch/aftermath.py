@@ -51,6 +51,8 @@ class Aftermath:
         self._again = again
         self._settled = settled
         self._cannot_write = cannot_write
+        self.closing = False
+        """Whether all conversations are being ended at once: nothing begins again."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -123,6 +125,10 @@ class Aftermath:
         row = self._row(running)
         if isinstance(left, Ended):
             self._close(running, left.termination or failed(reason), left.totals, row)
+        elif self.closing:
+            # As one whose driver has died: a resume goes on with it.
+            self._forget(running)
+            self._settled()
         elif running.given_up or entry.reruns >= MOST_RERUNS:
             why = running.given_up or f"its worker died twice: {reason}"
             self._finish(running, "failed", failed(why), {}, row)

@@ -95,7 +95,9 @@ class Hosted(ConversationLink):
 
     def unwatch(self) -> None:
         """Takes back one `watch()`. The transcript stays as it is after the last."""
-        self._watchers = max(0, self._watchers - 1)
+        if self._watchers == 0:
+            return
+        self._watchers -= 1
         if self._watchers == 0 and not self.over:
             self._send_watch(on=False)
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from convtui.client.exits import crash_frames, describe_exit
+from convtui.client.exits import crash_frames, describe_exit, failure_of
 from convtui.client.hosted import Hosted
 from convtui.client.inbox import Inbox
 from convtui.client.pipe_port import PipePort
@@ -59,6 +59,8 @@ class Worker:
         self._last_beat: float | None = None
         self._closing = False
         self._touched: set[Hosted] = set()
+        self._started = asyncio.Event()
+        """Whether it has said that it can host conversations, or why not."""
         self._ended = asyncio.Event()
 
     @property
@@ -77,7 +79,11 @@ class Worker:
     # --- starting and ending
 
     async def start(self, *, env_file: str | None = None) -> None:
-        """Starts the process; returns as soon as it runs. Raises `EngineError`."""
+        """Starts the process; returns when it can host conversations.
+
+        `env_file` has variables that providers may read. Raises `EngineError`, with the exit code
+        of its cause.
+        """
         port = self._port
         port.on_frame = self._inbox.put
         port.on_error_line = lambda line: self.output.append(("stderr", line))
@@ -93,6 +99,10 @@ class Worker:
             raise
         self._inbox.open()
         port.send(pack_json(Kind.HOST, env_file=env_file))
+        await self._started.wait()
+        if self.error is not None or self.over:
+            await port.close()
+            raise failure_of(self.error)
 
     async def close(self) -> None:
         """Ends the process: conversations that still run are `interrupted`, with whole logs."""
@@ -163,8 +173,12 @@ class Worker:
             self.on_blocked(hosted, float(data["seconds"]), str(data["where"]))
         elif kind is Kind.OUTPUT:
             self.output.append((data["stream"], data["text"]))
+        elif kind is Kind.READY:
+            self._last_beat = time.monotonic()
+            self._started.set()
         elif kind is Kind.FAILED:
             self.error = data["error"]
+            self._started.set()
 
     def _take_rows(self, rows: list[list[Any]]) -> None:
         changed = []
@@ -196,12 +210,15 @@ class Worker:
         self.hosted.clear()
         if lost or not self._closing:
             self.error = self.error or {"type": "EngineDied", "message": _how(status)}
-            frames = crash_frames("".join(text for stream, text in self.output if stream == "stderr"))
+            frames = crash_frames(
+                "".join(text for stream, text in self.output if stream == "stderr")
+            )
             if frames:
                 self.error["frames"] = frames
         for hosted in lost:
             assert self.error is not None
             hosted.lose(self.error)
+        self._started.set()
         self._ended.set()
         self.on_over(lost)
 

@@ -203,13 +203,23 @@ class Transcript:
             self.lifecycle.append(record)
         return turn
 
-    def stream(self, session: int, number: int, text: str) -> Turn | None:
-        """Takes in streamed text that is not in the log yet; the response replaces it."""
+    def stream(
+        self, session: int, number: int, text: str, offset: int | None = None
+    ) -> Turn | None:
+        """Takes in streamed text that is not in the log yet; the response replaces it.
+
+        `offset` is where it begins in the reply. Text whose beginning has not been seen is left to
+        the records.
+        """
         turn = self._current
         if turn is None or turn.session != session or turn.number != number:
             turn = self.find(session, number)
         if turn is None or turn.status != OPEN:
             return None
+        if offset is not None:
+            text = text[max(0, turn.streamed - offset) :]
+            if not text or offset > turn.streamed:
+                return None
         turn.text += text
         turn.streamed += len(text)
         turn.version += 1

@@ -226,6 +226,25 @@ def test_streamed_text_is_replaced_by_what_the_log_says() -> None:
     assert transcript.stream(1, 9, "nowhere") is None
 
 
+def test_streamed_text_of_which_the_beginning_is_not_known_waits_for_the_log() -> None:
+    transcript = Transcript()
+    transcript.apply(
+        {"type": "turn.started", "seq": 0, "session": 1, "turn": 1, "speaker": "provider"}
+    )
+    assert transcript.stream(1, 1, "third", 12) is None
+    transcript.apply(
+        {
+            "type": "llm.partial", "seq": 1, "session": 1, "turn": 1, "side": "provider",
+            "offset": 0, "text": "first secon",
+        }
+    )  # fmt: skip
+    transcript.stream(1, 1, "second ", 6)
+    transcript.stream(1, 1, "third", 13)
+    transcript.stream(1, 1, "third", 13)
+    (turn,) = transcript.turns
+    assert turn.text == "first second third"
+
+
 def test_partials_alone_make_the_text() -> None:
     records = [
         header(), TurnStarted(**AT, speaker="provider"),
