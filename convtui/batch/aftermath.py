@@ -22,6 +22,8 @@ from convtui.errors import LogError
 from convtui.records.values import as_object, as_text
 
 MOST_RERUNS: Final = 1
+_ELSEWHERE: Final = frozenset({"state", "match", "hold", "wait", "why", "termination"})
+"""What a row says that is over, or that the line says itself."""
 _ADOPTED_WITHIN: Final = 60.0
 """Seconds that an engine of its own gets to take a conversation over."""
 _MOVED: Final = "continued as "
@@ -126,9 +128,7 @@ class Aftermath:
         if isinstance(left, Ended):
             self._close(running, left.termination or failed(reason), left.totals, row)
         elif self.closing:
-            # As one whose driver has died: a resume goes on with it.
-            self._forget(running)
-            self._settled()
+            self.abandon(running)
         elif running.given_up or entry.reruns >= MOST_RERUNS:
             why = running.given_up or f"its worker died twice: {reason}"
             self._finish(running, "failed", failed(why), {}, row)
@@ -139,6 +139,11 @@ class Aftermath:
             work = running.work
             self._again(Work(work.key, work.cell, parent, work.attempt))
             self._settled()
+
+    def abandon(self, running: Running) -> None:
+        """Leaves one as a driver that dies would: a resume goes on with it."""
+        self._forget(running)
+        self._settled()
 
     # --- its end
 
@@ -176,7 +181,7 @@ class Aftermath:
             status=status,
             termination=termination,
             totals=dict(totals),
-            row={name: value for name, value in row.items() if name not in ("match", "hold")},
+            row={name: value for name, value in row.items() if name not in _ELSEWHERE},
         )
         entry = self._board.entry(running.key)
         used = Used(entry.tokens or 0, entry.cost or 0.0, entry.turns or 0)

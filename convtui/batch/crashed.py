@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -23,6 +24,12 @@ class Ended:
     termination: dict[str, Any] | None
     totals: dict[str, Any]
 
+    @property
+    def cut_short(self) -> bool:
+        """Whether it ended because the batch did: a worker that loses its driver ends so."""
+        ending = self.termination or {}
+        return ending.get("kind") == "interrupted" and ending.get("by") == "human"
+
 
 @dataclass(frozen=True, slots=True)
 class Broken:
@@ -39,12 +46,13 @@ def look_at(log: Path) -> Ended | Broken:
         if trailer is not None:
             ended = as_object(trailer.get("termination")) or None
             return Ended(ended, as_object(trailer.get("totals")))
-        return Broken(_is_continuable(log))
+        return Broken(is_continuable(log))
     except OSError:
         return Broken(continuable=False)
 
 
-def _is_continuable(log: Path) -> bool:
+def is_continuable(log: Path) -> bool:
+    """Whether the provider of a conversation lets it go on from its log. Blocking."""
     setup, said = None, False
     for record in _records(log):
         kind = record.get("type")
@@ -61,9 +69,6 @@ def _is_continuable(log: Path) -> bool:
 
 
 def _records(log: Path) -> Iterator[RecordDict]:
-    with log.open("rb") as file:
+    with contextlib.suppress(OSError, ValueError), log.open("rb") as file:
         for line in islice(file, _OPENING):
-            try:
-                yield decode(line)
-            except ValueError:
-                return
+            yield decode(line)

@@ -94,11 +94,11 @@ class Pool:
         """
         current = self.current
         ready = [slot for slot in current if slot.ready]
+        if self._alone:
+            return next((slot for slot in ready if not slot.hosted), None)
         if not ready:
             return None
         slot = min(ready, key=lambda slot: (_load(slot), slot.number))
-        if self._alone:
-            return None if slot.hosted else slot
         share = ceil(at_once / len(current)) if len(ready) < len(current) else at_once
         return slot if _load(slot) < share else None
 

@@ -36,6 +36,8 @@ class Running:
     """Why the batch ends it."""
     stop_reason: str = ""
     """Why it is to end after its turn."""
+    told_to_stop: bool = False
+    told_to_pause: bool = False
     by_batch: bool = False
     """Whether it ends because the whole batch does; a resume goes on with it."""
     breaks: dict[str, int] = field(default_factory=dict)

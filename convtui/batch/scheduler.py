@@ -16,20 +16,21 @@ from convtui.batch.blocks import Block, Blocks
 from convtui.batch.cells import Cell, plan_digest
 from convtui.batch.concurrency import AtOnce, CallLimits
 from convtui.batch.limiter import Limiter
-from convtui.batch.manifest import BatchCell, BatchFile, Entry
+from convtui.batch.manifest import BatchFile, Entry
 from convtui.batch.manifest_writer import ManifestWriter
 from convtui.batch.orders import Orders
 from convtui.batch.plan import Plan
 from convtui.batch.pool import Pool, PoolEvents, Slot
-from convtui.batch.resume import Resumed, resumed_work
+from convtui.batch.resume import resumed_work
 from convtui.batch.running import Board, Running
 from convtui.batch.spending import Spending, Used
-from convtui.batch.work import HowToRun, Specs, Work, in_order
+from convtui.batch.work import HowToRun, Specs, Work, as_recorded, in_order
 from convtui.client.engine_client import EngineHandle
 from convtui.client.hosted import Hosted
 from convtui.client.link import ConversationLink
-from convtui.errors import EngineError
+from convtui.log.transcript_row import transcript_row
 from convtui.log.writer import why_not_written
+from convtui.protocol import RowState
 
 _KILL_AFTER = 4.0
 """Seconds that workers get to close their logs when everything is ended at once."""
@@ -43,13 +44,23 @@ class Batch:
     """
 
     def __init__(
-        self, plan: Plan, writer: ManifestWriter, how: HowToRun, work: Sequence[Work]
+        self,
+        plan: Plan,
+        cells: Sequence[Cell],
+        writer: ManifestWriter,
+        how: HowToRun,
+        work: Sequence[Work],
+        *,
+        ended: Sequence[tuple[Work, Entry]] = (),
     ) -> None:
         self.plan = plan
         self.how = how
         self.file: BatchFile = writer.batch
         self._writer = writer
+        self._cells = cells
         self._queue = deque(work)
+        self._ended_before = ended
+        self._by_link: dict[ConversationLink, Running] = {}
         self._board = Board(writer)
         self._specs = Specs(self.file.folder, how, list(plan.breakpoints))
         self._spending = Spending(plan.budget, plan.stop_after)
@@ -105,7 +116,7 @@ class Batch:
         )
         order = in_order(cells, plan.runs, plan.order)
         work = [Work(cell.key(run), cell) for cell, run in order]
-        return cls(plan, writer, how or HowToRun(), work)
+        return cls(plan, cells, writer, how or HowToRun(), work)
 
     @classmethod
     def resume(
@@ -119,15 +130,13 @@ class Batch:
     ) -> Batch:
         """Goes on with the batch of a folder, with a plan that may have changed. Blocking.
 
-        Conversations that have ended are left alone, also those of cells that the plan has no more;
-        those of changed cells are run anew. Raises `BatchLocked` and `FileError`.
+        Conversations that have ended are left alone, those that had begun go on where their
+        provider allows it, those of changed cells begin anew. Raises `BatchLocked` and `FileError`.
         """
         writer = ManifestWriter.reopen(folder)
-        resumed: Resumed = resumed_work(writer, plan, cells, record)
-        batch = cls(plan, writer, how or HowToRun(), resumed.work)
-        for work, entry in resumed.ended:
-            batch._ended_before.append((work, entry))
-        return batch
+        resumed = resumed_work(writer, plan, cells, record)
+        ended = resumed.ended if plan.attempts is not None else []
+        return cls(plan, cells, writer, how or HowToRun(), resumed.work, ended=ended)
 
     # --- for screens and commands
 
@@ -187,6 +196,15 @@ class Batch:
         """The workers whose event loop is blocked by provider code."""
         return list(self._blocks.now.values())
 
+    async def reload(self) -> int:
+        """Has conversations that begin from now on run the provider's code as it is now.
+
+        Returns how many run the old code. Raises `EngineError`, changing nothing, where a provider
+        cannot be loaded.
+        """
+        scenarios = [cell.scenario for cell in self._cells if cell.scenario is not None]
+        return await self.orders.reload(scenarios, self.how.python)
+
     def old_code(self) -> int:
         """Conversations that run in workers from before the last reload."""
         return self._pool.old
@@ -199,9 +217,12 @@ class Batch:
         Raises `EngineError` when no worker can be started.
         """
         loop = asyncio.get_running_loop()
-        self._writer.on_error = lambda error: loop.call_soon_threadsafe(
-            self._cannot_write, why_not_written(error)
-        )
+
+        def on_error(error: OSError) -> None:
+            why = f"cannot write the manifest: {why_not_written(error)}"
+            loop.call_soon_threadsafe(self._cannot_write, why)
+
+        self._writer.on_error = on_error
         try:
             for work, entry in self._ended_before:
                 self._spawn(self._aftermath.attempt_after(work, entry))
@@ -253,8 +274,6 @@ class Batch:
 
     # --- which begins when
 
-    _ended_before: list[tuple[Work, Entry]]
-
     def _fill(self) -> None:
         """Begins as many conversations as may run."""
         while self._queue and self._may_start():
@@ -263,10 +282,11 @@ class Batch:
                 self._queue.popleft()
                 self._aftermath.refuse(work, work.cell.error or "its cell cannot run")
                 continue
-            wanted = min(self._at_once.value, self._board.active + len(self._queue))
-            if self._board.active >= self._at_once.value:
+            active, most = self._board.active, self._at_once.value
+            if active >= most:
                 return
-            self._pool.want(wanted)
+            wanted = min(most, active + len(self._queue))
+            self._pool.want(wanted + len(self._board.running) - active)
             slot = self._pool.place(wanted)
             if slot is None:
                 return
@@ -298,7 +318,7 @@ class Batch:
 
     def _is_done(self) -> bool:
         if self._board.running or self._aftermath.busy or self._tasks:
-            return self._aftermath.closing and not self._tasks
+            return False
         return not self._queue or self._stopped is not None or self._pool.failure is not None
 
     def _finish(self) -> None:
@@ -323,10 +343,14 @@ class Batch:
             for running in self._board.running.values()
             if isinstance(running.link, EngineHandle)
         ]
-        await asyncio.wait({closing, *map(_closing, handles)}, timeout=_KILL_AFTER)
+        ends = [asyncio.ensure_future(handle.close()) for handle in handles]
+        await asyncio.wait({closing, *ends}, timeout=_KILL_AFTER)
         if not closing.done():
             self._pool.kill()
             await closing
+        for running in list(self._board.running.values()):
+            if running.moving:
+                self._aftermath.abandon(running)
 
     # --- what workers say
 
@@ -352,13 +376,14 @@ class Batch:
         self._wake()
 
     def _take_row(self, running: Running, row: dict[str, Any]) -> None:
-        entry = self._board.entry(running.key)
-        entry.row = row
+        self._board.look(running)
+        self._board.entry(running.key).row = row
         used = Used.of(row)
         self._at_once.took_turns(max(0, used.turns - running.turns))
         running.turns = int(used.turns)
-        self._spending.update(entry.log or entry.key, used)
-        self._board.touch(running.key)
+        log = running.link.log_path
+        if log is not None:
+            self._spending.update(log.name, used)
 
     def _ended(self, slot: Slot, hosted: Hosted) -> None:
         running = self._by_link.pop(hosted, None)
@@ -388,7 +413,7 @@ class Batch:
         """Looks at a conversation that goes on in an engine of its own."""
         if running.link is not handle or self._board.running.get(running.key) is not running:
             return
-        self._take_row(running, row_of(handle))
+        self._take_row(running, dict(transcript_row(handle.transcript, _row_state(handle))))
         if handle.over:
             self._aftermath.adopted_is_over(running, handle)
         else:
@@ -406,3 +431,9 @@ class Batch:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._wake()
+
+
+def _row_state(handle: EngineHandle) -> RowState:
+    if handle.over:
+        return "over"
+    return "held" if handle.hold is not None else "waiting" if handle.retry_wait else "running"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from convtui.batch.cells import Cell
 from convtui.batch.keys import Key
+from convtui.batch.manifest import BatchCell
 from convtui.client.port import WorkerPort
 from convtui.protocol import AttemptSpec, ContinueFrom, StartSpec
 from convtui.trust.rules import vouched_for
@@ -39,15 +40,8 @@ class HowToRun:
     python: str | None = None
     speed: float = 0.0
     """How fast the demo speaks; 0 is at once."""
-    port: PortMaker | None = None
+    port: Callable[[int], WorkerPort] | None = None
     """Makes the way to the worker of a number; None: processes on this machine."""
-
-
-class PortMaker:
-    """Makes ports; derive from it to have workers elsewhere."""
-
-    def __call__(self, number: int) -> WorkerPort:
-        raise NotImplementedError
 
 
 @dataclass(slots=True)
@@ -105,6 +99,20 @@ def in_order(
 
 def _lot(name: str, run: int) -> bytes:
     return hashlib.sha256(str(Key(name, run)).encode()).digest()
+
+
+def as_recorded(cell: Cell) -> BatchCell:
+    """A cell as the manifest keeps it."""
+    return BatchCell(
+        number=cell.number,
+        name=cell.name,
+        persona=cell.persona,
+        provider=cell.provider,
+        sessions=list(cell.sessions),
+        settings=dict(cell.settings),
+        digest=cell.digest,
+        error=cell.error,
+    )
 
 
 def failed(reason: str, detail: Mapping[str, Any] | None = None) -> dict[str, Any]:
