@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from convtui.batch.attempts import attempt_after
 from convtui.batch.cells import Cell, plan_digest
@@ -16,7 +18,11 @@ from convtui.batch.plan import Plan
 from convtui.batch.work import Work, as_recorded, in_order
 from convtui.errors import LogError
 from convtui.log.names import logs_named
+from convtui.log.reader import is_being_written
 from convtui.protocol import AttemptSpec
+
+_LET_GO_WITHIN: Final = 5.0
+"""Seconds in which workers end that have lost their driver, logs closed."""
 
 
 @dataclass(slots=True)
@@ -95,6 +101,11 @@ def _sort(writer: ManifestWriter, plan: Plan, cell: Cell, entry: Entry, resumed:
         resumed.anew += 1
         resumed.work.append(Work(entry.key, cell, attempt=attempt))
         return
+    if not _let_go(log):
+        # A worker of the driver that died is still there: what it does now is not waited for.
+        resumed.anew += 1
+        resumed.work.append(Work(entry.key, cell, attempt=attempt))
+        return
     found = look_at(log)
     if isinstance(found, Ended) and not entry.over and not found.cut_short:
         writer.add(
@@ -113,6 +124,16 @@ def _sort(writer: ManifestWriter, plan: Plan, cell: Cell, entry: Entry, resumed:
     resumed.anew += not goes_on
     parent = log.name if goes_on else None
     resumed.work.append(Work(entry.key, cell, parent, None if goes_on else attempt))
+
+
+def _let_go(log: Path) -> bool:
+    """Waits until no worker writes a log any more; False where one still does."""
+    deadline = time.monotonic() + _LET_GO_WITHIN
+    while is_being_written(log):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def _attempt(plan: Plan, entry: Entry, writer: ManifestWriter) -> AttemptSpec | None:

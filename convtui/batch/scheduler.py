@@ -188,6 +188,12 @@ class Batch:
         """Whether `run()` has nothing more to do."""
         return self._over.is_set()
 
+    @property
+    def pids(self) -> dict[int, int]:
+        """The processes of the workers on this machine, by number."""
+        pids = {number: slot.worker.pid for number, slot in self._pool.slots.items()}
+        return {number: pid for number, pid in pids.items() if pid is not None}
+
     def limits(self) -> list[dict[str, Any]]:
         """Each endpoint that was called: `{key, limit, running, waiting, throttled, paused}`."""
         return self._limits.as_list()
