@@ -102,8 +102,8 @@ class Standing:
     """Whether it is being ended."""
     stopped: str = ""
     """Why no conversation is started any more."""
-    elsewhere: int | None = None
-    """The process that runs it, if that is another one."""
+    elsewhere: str = ""
+    """The process that runs it, if that is another one: `process 7 on host`."""
     most_tokens: int | None = None
     most_cost: float | None = None
     """The budget of the whole batch."""
