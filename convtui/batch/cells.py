@@ -11,7 +11,9 @@ from math import prod
 from typing import Any, Final
 
 from convtui.batch import names
+from convtui.batch.attempts import unreflecting
 from convtui.batch.drafts import Choice, Draft, Drafts
+from convtui.batch.keys import Key
 from convtui.batch.personas import persona_choices
 from convtui.batch.plan import Plan
 from convtui.errors import DataFileError, Problem, UsageError
@@ -46,13 +48,14 @@ class Cell:
 
     def key(self, run: int, attempt: int = 1) -> str:
         """The name of one of its conversations; runs and attempts are counted from 1."""
-        return f"{self.name}.{run}" if attempt == 1 else f"{self.name}.{run}.a{attempt}"
+        return str(Key(self.name, run, attempt))
 
 
-def cells_of(plan: Plan) -> list[Cell]:
+def cells_of(plan: Plan, *, ready: bool = True) -> list[Cell]:
     """The cells of a plan, in its order: personas first, then providers, sessions and settings.
 
-    A cell that cannot be loaded has an `error`. Raises `DataFileError` for what is wrong with the
+    A cell that cannot be loaded has an `error`; with `ready`, also one that is valid and would not
+    run as it is. Raises `DataFileError` for what is wrong with the
     plan itself: no cell can run, an entry is wrong wherever it is used, two cells are the same;
     and `UsageError` for too many conversations.
     """
@@ -69,9 +72,13 @@ def cells_of(plan: Plan) -> list[Cell]:
             f"{count:,} conversations ({sides} cells, {plan.runs:,} runs each) are more than a"
             f" batch may have: {MOST_CONVERSATIONS:,}"
         )
-    drafts = Drafts(plan)
+    drafts = Drafts(plan, ready=ready)
     made = [drafts.of(Choice(*each)) for each in product(personas, providers, sessions, settings)]
-    problems = [*_wrong_everywhere(plan, made)] or ([] if any(_usable(made)) else _all(made))
+    problems = [*_wrong_everywhere(made)] or ([] if any(_usable(made)) else _all(made))
+    problems = problems or drafts.problems
+    unable = unreflecting(plan, [draft.provider for draft in _usable(made)])
+    if unable is not None:
+        problems = [*problems, unable]
     if problems:
         raise DataFileError(problems)
     labels = names.unique(_labels(plan, made))
@@ -111,7 +118,7 @@ def _all(drafts: Sequence[Draft]) -> list[Problem]:
     return list(found.values())
 
 
-def _wrong_everywhere(plan: Plan, drafts: Sequence[Draft]) -> Iterator[Problem]:
+def _wrong_everywhere(drafts: Sequence[Draft]) -> Iterator[Problem]:
     """Mistakes of an entry that is wrong in every cell that has it.
 
     A persona or provider that cannot be loaded is none: its cells fail, and the others run.

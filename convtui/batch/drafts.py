@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from convtui.batch.personas import PersonaChoice
 from convtui.batch.plan import Plan, key_path
@@ -13,14 +13,17 @@ from convtui.errors import DataFileError, FilterError, Problem, UsageError
 from convtui.files.near import near_file
 from convtui.files.validation import KeyPath, dotted
 from convtui.filters.breaks import parse_breakpoint
-from convtui.scenario.flags import put_key, put_provider
+from convtui.scenario.flags import FlaggedScenario, apply_flags, put_key, put_provider
 from convtui.scenario.merge import settable_keys
-from convtui.scenario.provider_spec import ProviderSpec, absolute
+from convtui.scenario.provider_spec import ProviderSpec, absolute, parse_provider_spec
 from convtui.scenario.scenario import Scenario
+from convtui.scenario.unused_settings import takes_params
 from convtui.secrets.redactor import Redactor
 from convtui.warm.names import is_path
 
-HIDDEN = "[not shown]"
+_HIDDEN: Final = "[not shown]"
+_OF_MODELS: Final = ("user_model", "user_api_base")
+"""Flags for personas that a model speaks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +70,23 @@ class Draft:
 class Drafts:
     """Makes the drafts of a plan."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, *, ready: bool = True) -> None:
         self._plan = plan
+        self._ready = ready
         self._keys = settable_keys()
         scenario = plan.base_scenario
         self._data = {} if scenario is None else scenario.model_dump(exclude_unset=True)
         self._base = plan.base if scenario is None else scenario.base
         self._redactor = Redactor.of_process()
+        self._unused = {*plan.cell_flags.given} & {*_OF_MODELS} if plan.cell_flags else set()
+
+    @property
+    def problems(self) -> list[Problem]:
+        """Flags that no cell has a use for."""
+        return [
+            Problem("no persona of this plan calls a model", path=f"--{name.replace('_', '-')}")
+            for name in sorted(self._unused)
+        ]
 
     def of(self, choice: Choice) -> Draft:
         """The draft of one combination."""
@@ -83,7 +96,7 @@ class Drafts:
         base = self._plan.base_scenario
         draft.written_provider = str(use or (base.provider.use if base is not None else "demo"))
         draft.settings = {
-            key: value if isinstance(value, (int, float)) else HIDDEN
+            key: value if isinstance(value, (int, float)) else _HIDDEN
             for key, value in choice.settings[1].items()
         }
         if choice.persona.persona is None:
@@ -94,10 +107,14 @@ class Drafts:
         data = self._filled(draft, origin)
         if data is None:
             return draft
+        flagged = self._flagged(draft, data)
+        if flagged is None:
+            return draft
+        within = [*_names(origin), *flagged.origin]
         try:
-            scenario = Scenario.from_data(data, base=self._base, within=_names(origin))
+            scenario = Scenario.from_data(flagged.data, base=self._base, within=within)
         except DataFileError as error:
-            for problem in error.problems:
+            for problem in map(flagged.at_flag, error.problems):
                 self._attribute(draft, problem, origin)
             return draft
         file = base.path if base is not None else None
@@ -106,7 +123,7 @@ class Drafts:
         draft.provider = scenario.provider.spec
         draft.sessions = scenario.session_types
         draft.settings = self._public(scenario, choice.settings[1])
-        for problem in _unready(scenario):
+        for problem in _unready(scenario) if self._ready else ():
             self._attribute(draft, problem, origin)
         return draft
 
@@ -146,6 +163,38 @@ class Drafts:
             data.setdefault("on_discard", "retry 2")
         return data
 
+    def _flagged(self, draft: Draft, data: dict[str, Any]) -> FlaggedScenario | None:
+        """The data with the flags that hold for every cell, those that have no use here left out;
+        None when one is wrong."""
+        flags = self._plan.cell_flags
+        if flags is None:
+            return FlaggedScenario(data)
+        persona = draft.choice.persona.persona
+        assert persona is not None
+        given = dict(flags.given)
+        if not persona.kind.model_keys:
+            # Beside personas that a model speaks for there may be others.
+            for key in _OF_MODELS:
+                given.pop(key, None)
+        else:
+            self._unused.clear()
+        if persona.needs_model:
+            given.setdefault("user_model", flags.defaults.get("user_model"))
+        provider = data.get("provider") or {}
+        spec = parse_provider_spec(str(provider.get("use", "demo")), self._base)
+        if not takes_params(spec, self._base):
+            if len(self._plan.vary.provider or ()) > 1:
+                given.pop("api_base", None)
+        elif "api_base" not in (provider.get("params") or {}):
+            given.setdefault("api_base", flags.defaults.get("api_base"))
+        if persona.kind.model_keys:
+            given.setdefault("user_api_base", flags.defaults.get("user_api_base"))
+        try:
+            return apply_flags(data, given, flags.cwd, self._keys)
+        except UsageError as error:
+            draft.problems.append(Problem(str(error)))
+            return None
+
     def _put_provider(self, data: dict[str, Any], entry: str | dict[str, Any]) -> None:
         given: dict[str, Any] = {"use": entry} if isinstance(entry, str) else dict(entry)
         if isinstance(given.get("use"), str):
@@ -174,7 +223,8 @@ class Drafts:
             key = dotted(path) or ""
             inside = problem.key.startswith((f"{key}.", f"{key}["))
             if problem.key == key or inside or key.startswith(f"{problem.key}."):
-                text = f"{problem.key}: {problem.message}" if inside else problem.message
+                told = inside and problem.key != "provider.use"
+                text = f"{problem.key}: {problem.message}" if told else problem.message
                 self._add(draft, where, text)
                 return
         file = self._plan.base_scenario.path if self._plan.base_scenario is not None else None

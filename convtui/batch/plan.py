@@ -47,7 +47,7 @@ _MAY_BE_EMPTY: Final = (
 _OWN_KEYS: Final = {"persona": "vary.persona", "sessions": "vary.sessions"}
 """Keys of a scenario that have a list of their own in a plan."""
 _SPECS: Final = ("persona", "provider")
-_COUNT: Final = re.compile(r"\d+(_\d{3})+")
+GROUPED_DIGITS: Final = r"^\d{1,3}(_\d{3})+$"
 
 
 def _some(value: object, what: str) -> str | dict[str, Any]:
@@ -178,7 +178,7 @@ class BatchBudget(StrictModel):
     @field_validator("tokens", mode="before")
     @classmethod
     def _in_groups(cls, value: object) -> object:
-        grouped = isinstance(value, str) and _COUNT.fullmatch(value)
+        grouped = isinstance(value, str) and re.match(GROUPED_DIGITS, value)
         return int(value.replace("_", "")) if grouped and isinstance(value, str) else value
 
 
@@ -252,6 +252,7 @@ class Plan(StrictModel):
     """The text file that holds the reminder for personas from a table."""
 
     _base_scenario: Scenario | None = PrivateAttr(default=None)
+    _cell_flags: CellFlags | None = PrivateAttr(default=None)
     _places: Places = PrivateAttr()
     _path: Path | None = PrivateAttr(default=None)
     _base: Path | None = PrivateAttr(default=None)
@@ -270,6 +271,11 @@ class Plan(StrictModel):
     def base_scenario(self) -> Scenario | None:
         """What the cells have in common; None for the demo."""
         return self._base_scenario
+
+    @property
+    def cell_flags(self) -> CellFlags | None:
+        """The flags that hold for the scenario of every cell."""
+        return self._cell_flags
 
     @property
     def places(self) -> Places:
@@ -367,6 +373,23 @@ class Plan(StrictModel):
         plan._base_scenario = scenario
         return plan
 
+    def changed(
+        self, data: Mapping[str, Any], flags: Mapping[KeyPath, str], cell_flags: CellFlags
+    ) -> Plan:
+        """The plan with `data` in place of its own; `flags` names the flag that gave a value.
+
+        Raises `DataFileError`.
+        """
+        places = Places(self._places.path, self._places.lines, flags)
+        try:
+            plan = validate(Plan, dict(data), what="plan", context={"base": self.base})
+        except DataFileError as error:
+            raise DataFileError(map(places.attributed, error.problems)) from None
+        plan._path, plan._base = self._path, self._base
+        plan._base_scenario, plan._cell_flags = self._base_scenario, cell_flags
+        plan._places = places
+        return plan
+
     def _load_scenario(self) -> Scenario | None:
         given, where = self.scenario, ("scenario",)
         if given is None:
@@ -416,6 +439,26 @@ class Places:
                 return Problem(message, path=self.flags[around])
             around = around[:-1]
         return Problem(message, path=self.path, line=line_of(self.lines, where), key=dotted(where))
+
+    def attributed(self, problem: Problem) -> Problem:
+        """A mistake that is placed by its key alone, placed by the flag that caused it."""
+        for where, flag in sorted(self.flags.items(), key=lambda item: -len(item[0])):
+            key = dotted(where) or ""
+            if problem.key == key or (problem.key or "").startswith((f"{key}.", f"{key}[")):
+                return Problem(problem.message, path=flag)
+        return problem
+
+
+@dataclass(frozen=True, slots=True)
+class CellFlags:
+    """What the command line and the settings say about the scenario of every cell."""
+
+    given: Mapping[str, Any]
+    """Flags as `convtui.scenario.flags.apply_flags` takes them."""
+    cwd: Path
+    """What relative paths in them are below."""
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    """`user_model`, `api_base` and `user_api_base` of the settings, for cells that name none."""
 
 
 def key_path(key: str) -> tuple[str, ...]:
