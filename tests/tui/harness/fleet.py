@@ -73,6 +73,9 @@ class ScriptedFleet:
         self._fresh: set[int] = set()
         self._callbacks: list[Callable[[], None]] = []
 
+    def start(self) -> None:
+        """Its rows are there already."""
+
     def standing(self) -> Standing:
         return self._standing
 

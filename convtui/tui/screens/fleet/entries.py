@@ -14,10 +14,11 @@ from convtui.tui.screens.fleet.view import FleetRow, State
 class EntryRows:
     """One row for each entry; later attempts are added where they come."""
 
-    def __init__(self, batch: BatchFile) -> None:
+    def __init__(self, batch: BatchFile | None = None) -> None:
         self.rows: list[FleetRow] = []
         self._index: dict[str, int] = {}
-        self.take(batch, batch.entries)
+        if batch is not None:
+            self.take(batch, batch.entries)
 
     def take(self, batch: BatchFile, keys: Iterable[str]) -> list[int]:
         """Brings the rows of some entries up to date; returns their indices."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from convtui.text.counts import counted
 from convtui.tui.screens.dialogs.questions import Choose
 from convtui.tui.screens.fleet.tally import Tally
-from convtui.tui.screens.fleet.view import Fleet
+from convtui.tui.screens.fleet.view import Controls, Fleet
 from convtui.tui.screens.screen_context import ScreenContext
 
 
@@ -60,11 +60,16 @@ class FleetLeaving:
             return leaving
         if not await self._confirmed():
             return False
-        self._context.spawn(controls.stop(), group="ending")
+        self._context.spawn(self._stop(controls, leaving), group="ending")
         key = self._context.keymap.shown("app.quit")
         self._context.notify(f"Each conversation ends after its turn; {key} ends them at once.")
         self._repaint()
         return False
+
+    async def _stop(self, controls: Controls, leaving: bool) -> None:
+        await controls.stop()
+        if leaving:
+            self._leave()
 
     async def _confirmed(self) -> bool:
         tally = self._tally

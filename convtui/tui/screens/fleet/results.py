@@ -19,8 +19,8 @@ from convtui.tui.widgets.text_pane import Document, TextPane
 if TYPE_CHECKING:
     from convtui.analysis.report.report import Report
 
-ReadResults = Callable[[Path, Callable[[], bool]], "Report"]
-"""Reads the report of a batch's folder; the second argument says whether to stop. Blocking."""
+ReadResults = Callable[[Path], "Report"]
+"""Reads the report of a batch from its folder. Blocking."""
 
 
 class FleetResults:
@@ -82,7 +82,7 @@ class FleetResults:
         try:
             while self._stale:
                 self._stale = False
-                report = await asyncio.to_thread(read, self._fleet.folder, lambda: self._closed)
+                report = await asyncio.to_thread(read, self._fleet.folder)
                 if self._closed:
                     return
                 self._report = report
@@ -138,7 +138,7 @@ class FleetResults:
         read = self._read
         if read is None:
             return
-        report = await asyncio.to_thread(read, self._fleet.folder, lambda: self._closed)
+        report = await asyncio.to_thread(read, self._fleet.folder)
         await asyncio.to_thread(write_html, report, path)
         self._context.notify(f"Written: {visible(str(path.absolute()))}")
 

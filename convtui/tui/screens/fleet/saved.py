@@ -63,9 +63,11 @@ class SavedFleet:
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         self._callbacks.append(callback)
+        return lambda: self._callbacks.remove(callback) if callback in self._callbacks else None
+
+    def start(self) -> None:
         if not self.over and self._task is None:
             self._task = asyncio.ensure_future(self._follow())
-        return lambda: self._callbacks.remove(callback) if callback in self._callbacks else None
 
     def close(self) -> None:
         if self._task is not None:

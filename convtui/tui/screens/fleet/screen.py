@@ -90,6 +90,7 @@ class FleetScreen(ActionScreen):
         """`results` reads what the conversations that are over say together. Blocking."""
         super().__init__(keymap)
         self.fleet = fleet
+        self._entitled: tuple[str, Path] | None = None
         context = ScreenContext.of(self)
         self._order = FleetOrder(fleet.rows)
         self._tally = Tally(fleet.rows, time.time())
@@ -131,7 +132,6 @@ class FleetScreen(ActionScreen):
         self._results = FleetResults(context, fleet, self._pane, results, shown=self._show_results)
 
     def compose(self) -> ComposeResult:
-        entitle(self._summary, self.fleet.name, short_path(self.fleet.folder))
         yield self._summary
         yield self._box
         yield self._error
@@ -147,6 +147,7 @@ class FleetScreen(ActionScreen):
     def on_mount(self) -> None:
         self._resized(self.app.size.width)
         self._feed.start(self)
+        self.call_after_refresh(self.fleet.start)
         if self.fleet.over and self.app.size.height >= _LINES[0][0]:
             self._results.toggle()
 
@@ -193,6 +194,9 @@ class FleetScreen(ActionScreen):
                 over=self.fleet.over,
             )
         )
+        if self._entitled != (self.fleet.name, self.fleet.folder):
+            self._entitled = self.fleet.name, self.fleet.folder
+            entitle(self._summary, self.fleet.name or "batch", short_path(self.fleet.folder))
         shown, everything = len(self._order.shown), len(self.fleet.rows)
         title = Content.assemble(
             "conversations  ",
@@ -207,13 +211,15 @@ class FleetScreen(ActionScreen):
         self.refresh_footer()
 
     def _say_nothing(self, empty: bool) -> None:
-        if self._empty.display == empty:
+        if not empty and not self._empty.display:
             return
         self._empty.display = empty
         self.listed.display = self._header.display = not empty
         self._empty.update(
             "No conversation matches this filter. Escape clears it."
             if self._filter.text
+            else "Reading the plan ..."
+            if self.fleet.standing().starting
             else "This batch has no conversations."
         )
 

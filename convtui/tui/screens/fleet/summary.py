@@ -47,6 +47,8 @@ def summary_lines(
 
 
 def _progress(tally: Tally, standing: Standing, now: float, width: int, over: bool) -> list[Span]:
+    if standing.starting:
+        return [("reading the plan ...", "muted")]
     words: list[Span] = [(f"{tally.done:,} of {tally.total:,} done", "text bold")]
     held = tally.states["held"]
     if held:

@@ -131,8 +131,7 @@ def test_rates_and_the_time_left() -> None:
         one = fleet[second - 1]
         one.state, one.turns, one.tokens, one.termination = "over", 10, 1000, DONE
         tally.update([second - 1], NOW + second)
-    turns, tokens = tally.rates(NOW + 10)
-    assert (turns, tokens) == (pytest.approx(10), pytest.approx(1000))
+    assert tally.rates(NOW + 10) == pytest.approx((10, 1000))
     assert tally.left(NOW + 10) == pytest.approx(10)
 
 
