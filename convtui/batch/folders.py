@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from convtui.batch.manifest import MANIFEST
 from convtui.errors import FileError
+from convtui.log.names import MANIFEST
 from convtui.text.boundary import safe_name
 
 
