@@ -33,13 +33,14 @@ REHOOK = frozenset({"rehook"})
 PROFILE = frozenset({"profile"})
 WARM = frozenset({"warm"})
 ARMS = frozenset({"arms"})
+BATCHES = frozenset({"batches"})
 TAKE_OVER = frozenset({"take_over"})
 SEARCH = frozenset({"search"})
 INSPECTOR = frozenset({"inspector"})
 OUTLINE = frozenset({"outline"})
 OVERLAY = frozenset({"overlay"})
-SCREENS = DEBUGGER | PICKER | RUNS | COMPARE | REHOOK | PROFILE | WARM | ARMS
-PANES = DEBUGGER | REHOOK | PROFILE | WARM | ARMS
+SCREENS = DEBUGGER | PICKER | RUNS | COMPARE | REHOOK | PROFILE | WARM | ARMS | BATCHES
+PANES = DEBUGGER | REHOOK | PROFILE | WARM | ARMS | BATCHES
 """Screens with several panes."""
 EVERYWHERE = SCREENS | OVERLAY | TAKE_OVER
 CONTEXTS = (
@@ -58,6 +59,7 @@ CONTEXTS = (
     "profile",
     "warm",
     "arms",
+    "batches",
     "overlay",
 )
 TABS = 10
@@ -474,7 +476,7 @@ def _actions() -> Iterator[Action]:
     )
 
     group = "Move"
-    lists = DEBUGGER | RUNS | COMPARE | REHOOK | PROFILE | WARM | ARMS
+    lists = DEBUGGER | RUNS | COMPARE | REHOOK | PROFILE | WARM | ARMS | BATCHES
     yield Action("move.up", ("up", "k"), "up", "Select the turn or row above.", group, lists)
     yield Action("move.down", ("down", "j"), "down", "Select the turn or row below.", group, lists)
     yield Action("move.first", ("g", "home"), "first", "Go to the first turn or row.", group, lists)
@@ -628,7 +630,7 @@ def _actions() -> Iterator[Action]:
         "runs.compare",
         ("C",),
         "compare",
-        "Compare two marked runs, a marked run with this one, or a branch with its parent.",
+        "Compare two marked runs or batches, a marked one with this, or a branch with its parent.",
         group,
         RUNS,
     )
@@ -774,6 +776,22 @@ def _actions() -> Iterator[Action]:
     yield Action("ab.run", ("enter",), "open run", "Open the selected run.", group, ARMS)
     yield Action("ab.next_pane", ("tab",), "next pane", "Go to the next pane.", group, ARMS)
     yield Action("ab.stop", ("escape",), "stop", "Stop, or go back.", group, ARMS)
+
+    group = "Two batches"
+    yield Action(
+        "batches.pair", ("enter",), "open pair", "Open both runs side by side.", group, BATCHES
+    )
+    yield Action("batches.next_pane", ("tab",), "next pane", "Go to the next pane.", group, BATCHES)
+    yield Action(
+        "batches.report",
+        ("w",),
+        "HTML report",
+        "Write the comparison as an HTML page.",
+        group,
+        BATCHES,
+    )
+    yield Action("batches.again", ("R",), "read again", "Read both again.", group, BATCHES)
+    yield Action("batches.stop", ("escape",), "back", "Go back.", group, BATCHES)
 
     group = "Everywhere"
     yield Action(
