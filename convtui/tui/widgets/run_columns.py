@@ -9,7 +9,7 @@ from typing import Final
 
 from rich.cells import cell_len
 
-from convtui.batch.listing import counts_words
+from convtui.batch.listing import counts_words, size_words
 from convtui.library.families import RunNode
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import span_of_time, visible_line
@@ -208,7 +208,8 @@ def _cell(row: RunRow, name: str, now: datetime) -> list[Span]:
 def _who(run: RunSummary) -> str:
     if run.damaged:
         return visible_line(run.name, 80)
-    return f"{visible_line(run.persona, 24)} -> {visible_line(short_spec(run.provider), 40)}"
+    batch = f"{size_words(run.batch)}: " if run.batch is not None else ""
+    return f"{batch}{visible_line(run.persona, 24)} -> {visible_line(short_spec(run.provider), 40)}"
 
 
 def _notes(row: RunRow) -> list[Span]:
@@ -220,7 +221,7 @@ def _notes(row: RunRow) -> list[Span]:
     if run.tags:
         notes.append((visible_line(f"#{' #'.join(run.tags)}", 80), "tool"))
     if run.batch is not None:
-        notes.append((f"batch: {counts_words(run.batch)}", "accent"))
+        notes.append((counts_words(run.batch), "accent"))
     elif branch.size and not branch.depth:
         count = f"{branch.size} branch{'es' if branch.size != 1 else ''}"
         newest = branch.newest or run

@@ -48,10 +48,10 @@ class PairList(RowList[Pair]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._width = 0
+        self._name_width = 0
 
     def show_pairs(self, pairs: Sequence[Pair]) -> None:
-        self._width = max((len(_name(pair)) for pair in pairs), default=0)
+        self._name_width = max((len(_name(pair)) for pair in pairs), default=0)
         self.show_items(pairs)
 
     def spans_of(self, item: Pair) -> Sequence[Span]:
@@ -62,7 +62,7 @@ class PairList(RowList[Pair]):
             sign, role = ("worse  ", "error") if after.outcome == "bad" else ("better ", "ok")
         return [
             (sign, f"{role} bold"),
-            (f"{_name(item):<{self._width}}  ", "text"),
+            (f"{_name(item):<{self._name_width}}  ", "text"),
             (f"{short_ending(before.ending):<14}", ending_role(before.ending)),
             (" -> ", "muted"),
             (short_ending(after.ending), ending_role(after.ending)),
@@ -102,7 +102,8 @@ class BatchesScreen(PaneScreen):
         yield Static(id="batches-title", classes="screen-title", markup=False)
         report, pairs = TextPane(), PairList()
         make_pane(report, "what got better, what worse")
-        make_pane(pairs, "pairs that ended otherwise", "-list -below")
+        make_pane(pairs, "pairs that ended otherwise", "-list")
+        pairs.add_class("-below")
         with Container(id="batches-body"):
             yield report
             yield pairs

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -52,6 +53,18 @@ class RunsView(Protocol):
     def repaint_title(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a filter found."""
+
+    rows: Sequence[Row]
+    matching: int
+    """How many runs match."""
+    searched: int
+    partly: bool = False
+    """Whether some could not be searched yet."""
+
+
 class RunFilter:
     """Reads the runs of a folder, follows changes, and lists those that match."""
 
@@ -80,6 +93,8 @@ class RunFilter:
         """Roots whose branches are shown."""
         self.matching = 0
         """The number of runs that match."""
+        self.searched = 0
+        """The number of runs that were looked at; with a filter also those of batches."""
         self.was_read = False
         """Whether the folder has been read."""
         self.partly = False
@@ -207,39 +222,34 @@ class RunFilter:
             return
         self._show_error("")
 
-        def find() -> tuple[list[Row], int, bool]:
+        def find() -> Found:
             return self._rows(text, expression, lambda: query != self._query)
 
         reads = any(run.batch is not None for run in self.everything) and (text or self.opened)
         if expression is None and len(self.everything) <= _SYNC_LIMIT and not reads:
-            rows, matching, partly = find()
+            found = find()
         else:
-            rows, matching, partly = await asyncio.to_thread(find)
+            found = await asyncio.to_thread(find)
         if query != self._query or not self.alive:
             return
-        self.matching, self.partly = matching, partly
-        self._listed.show_rows(rows, None if text else self.opened)
-        self._view.show_empty(not rows, bool(text))
+        self.matching, self.searched, self.partly = found.matching, found.searched, found.partly
+        self._listed.show_rows(found.rows, None if text else self.opened)
+        self._view.show_empty(not found.rows, bool(text))
         self._view.repaint_title()
         self._context.refresh_keys()
 
-    def _rows(
-        self, text: str, expression: Filter | None, stop: Callable[[], bool]
-    ) -> tuple[list[Row], int, bool]:
-        """The rows, the number of matching runs, and whether some could not be searched yet."""
+    def _rows(self, text: str, expression: Filter | None, stop: Callable[[], bool]) -> Found:
         with self._placing:
             return self._find(text, expression, stop)
 
-    def _find(
-        self, text: str, expression: Filter | None, stop: Callable[[], bool]
-    ) -> tuple[list[Row], int, bool]:
+    def _find(self, text: str, expression: Filter | None, stop: Callable[[], bool]) -> Found:
         runs, roots = self.everything, self.roots
         self._conversations.place(roots, self._is_open if not text else lambda _: True)
         if not text:
-            return list(guides(roots, self._is_open)), len(runs), False
+            return Found(list(guides(roots, self._is_open)), len(runs), len(runs))
         partly = False
+        inside = [node.run for root in roots if root.run.batch for node in walk(root.children)]
         if expression is None:
-            inside = [node.run for root in roots if root.run.batch for node in walk(root.children)]
             matches = [run for run in (*runs, *inside) if run.matches(text)]
         else:
             single = [run for run in runs if run.batch is None]
@@ -248,7 +258,8 @@ class RunFilter:
             matches += self._conversations.matches(roots, expression, stop)
         files = {run.file for run in matches}
         # Show matches even if they are branches of a closed root.
-        return list(guides(only(roots, lambda run: run.file in files))), len(matches), partly
+        rows = list(guides(only(roots, lambda run: run.file in files)))
+        return Found(rows, len(matches), len(runs) + len(inside), partly)
 
     def _is_open(self, branch: RunNode) -> bool:
         return branch.depth > 0 or branch.run.file in self.opened

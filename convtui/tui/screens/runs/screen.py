@@ -102,6 +102,8 @@ class RunsScreen(ActionScreen):
         self._preview_timer: Timer | None = None
         self._previewed: tuple[object, ...] = ()
         self._ticks = 0
+        self._on_batch = False
+        """Whether a batch is selected."""
         self._frame = Vertical(id="runs-list", classes=f"{PANE} -list -below")
         self._empty = Static(id="runs-empty", markup=False)
         self._error = Static(id="runs-error", markup=False)
@@ -253,9 +255,9 @@ class RunsScreen(ActionScreen):
 
     def repaint_title(self) -> None:
         """Updates the title: folder, number of runs, sort order, progress."""
-        total = len(self._filter.everything)
-        count = counted(total, "run")
+        count = counted(len(self._filter.everything), "run")
         if self._filter.filter:
+            count = counted(self._filter.searched, "run")
             count = (
                 f"{self._filter.matching:,} of {count}{' so far' if self._filter.partly else ''}"
             )
@@ -272,6 +274,12 @@ class RunsScreen(ActionScreen):
 
     def on_run_list_highlighted(self) -> None:
         """Previews the selected run after a short delay."""
+        branch = self._filter.selected
+        batch = branch is not None and branch.run.batch is not None
+        if batch != self._on_batch:
+            # Other keys apply to it.
+            self._on_batch = batch
+            self.refresh_footer()
         if self._preview_timer is not None:
             self._preview_timer.stop()
         self._preview_timer = call_once(self, _PREVIEW_DELAY, self._preview_now)
