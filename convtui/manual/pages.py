@@ -47,6 +47,7 @@ TOPIC_OF_CONTEXT: Final[Mapping[str, str]] = {
     "profile": "profiles",
     "warm": "warm-starts",
     "arms": "profiles",
+    "fleet": "library",
     "batches": "library",
     "overlay": "debugging",
 }

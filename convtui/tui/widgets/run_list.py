@@ -231,7 +231,8 @@ class RunList(LineView):
 class Sortable(Protocol):
     """A list with columns."""
 
-    order: str
+    @property
+    def order(self) -> str: ...
 
     @property
     def palette(self) -> Palette: ...
