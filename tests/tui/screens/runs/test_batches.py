@@ -12,6 +12,7 @@ from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.compare.batches import BatchesScreen, PairList
 from convtui.tui.screens.compare.screen import CompareScreen
 from convtui.tui.screens.dialogs.questions import Ask, Choose
+from convtui.tui.screens.fleet.screen import FleetScreen
 from convtui.tui.screens.profile.screen import ProfileScreen
 from convtui.tui.screens.runs.screen import RunsScreen
 from convtui.tui.widgets.run_list import RunList
@@ -108,6 +109,18 @@ async def test_a_batch_is_deleted_and_tagged_as_a_whole(folder: Path, tmp_path: 
         await pilot.press("u")
         await until(pilot, lambda: OLD in names(listed))
         assert (folder / OLD / "anna.1.jsonl").is_file()
+
+
+async def test_enter_opens_the_screen_of_a_batch(folder: Path, tmp_path: Path) -> None:
+    app = app_of(folder, tmp_path)
+    async with app.run_test(size=(120, 36)) as pilot:
+        listed = app.screen.query_one(RunList)
+        await until(pilot, lambda: len(listed.runs) == 3)
+        select(listed, NEW)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, FleetScreen))
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
 
 
 async def test_what_takes_many_runs_takes_all_of_a_batch(folder: Path, tmp_path: Path) -> None:
