@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.batch.personas import PersonaChoice
-from convtui.batch.plan import Plan, key_path
+from convtui.batch.plan import CellFlags, Plan
+from convtui.batch.plan_parts import key_path
 from convtui.errors import DataFileError, FilterError, Problem, UsageError
 from convtui.files.near import near_file
 from convtui.files.validation import KeyPath, dotted
 from convtui.filters.breaks import parse_breakpoint
+from convtui.library.recorded_provider import with_recorded
 from convtui.scenario.flags import FlaggedScenario, apply_flags, put_key, put_provider
 from convtui.scenario.merge import settable_keys
 from convtui.scenario.provider_spec import ProviderSpec, absolute, parse_provider_spec
@@ -20,6 +22,7 @@ from convtui.scenario.scenario import Scenario
 from convtui.scenario.unused_settings import takes_params
 from convtui.secrets.redactor import Redactor
 from convtui.warm.names import is_path
+from convtui.warm.store import chosen_context
 
 _HIDDEN: Final = "[not shown]"
 _OF_MODELS: Final = ("user_model", "user_api_base")
@@ -107,7 +110,8 @@ class Drafts:
         data = self._filled(draft, origin)
         if data is None:
             return draft
-        flagged = self._flagged(draft, data)
+        flags = self._plan.cell_flags
+        flagged = self._flagged(draft, data, flags)
         if flagged is None:
             return draft
         within = [*_names(origin), *flagged.origin]
@@ -119,6 +123,10 @@ class Drafts:
             return draft
         file = base.path if base is not None else None
         scenario = scenario.at(file, self._base, choice.persona.persona.source)
+        try:
+            scenario = with_recorded(scenario, flags.runs if flags is not None else ())
+        except UsageError as error:
+            self._attribute(draft, Problem(str(error), key="provider.use"), origin)
         draft.scenario = scenario
         draft.provider = scenario.provider.spec
         draft.sessions = scenario.session_types
@@ -163,10 +171,11 @@ class Drafts:
             data.setdefault("on_discard", "retry 2")
         return data
 
-    def _flagged(self, draft: Draft, data: dict[str, Any]) -> FlaggedScenario | None:
+    def _flagged(
+        self, draft: Draft, data: dict[str, Any], flags: CellFlags | None
+    ) -> FlaggedScenario | None:
         """The data with the flags that hold for every cell, those that have no use here left out;
         None when one is wrong."""
-        flags = self._plan.cell_flags
         if flags is None:
             return FlaggedScenario(data)
         persona = draft.choice.persona.persona
@@ -270,4 +279,9 @@ def _unready(scenario: Scenario) -> list[Problem]:
             parse_breakpoint(text)
         except FilterError as error:
             problems.append(Problem(str(error), key="breakpoints"))
+    if scenario.warm is not None:
+        try:
+            chosen_context(scenario.warm)
+        except UsageError as error:
+            problems.append(Problem(str(error), key="warm"))
     return problems
