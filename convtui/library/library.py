@@ -20,7 +20,7 @@ from convtui.library.index_file import remove_index
 from convtui.library.index_rows import IndexedRun, header_of
 from convtui.library.prefilter import prefilter
 from convtui.library.run_order import NEWEST, sort_runs
-from convtui.log.filter_lookup import LogLookup
+from convtui.log.filter_lookup import LogLookup, log_matches
 from convtui.log.notes import Notes, TurnNote
 from convtui.log.reader import Log, open_log
 from convtui.log.run_summary import RunSummary, log_files, summarise
@@ -269,7 +269,4 @@ def _matches(log: Log, run: RunSummary, expression: Filter) -> bool:
     transcript = log.transcript
     # The tags are those that the run has now, which its header cannot know.
     transcript.header = {**transcript.header, **header_of(run)}
-    if not expression.about_turns:
-        return decide(expression.on_header(transcript))
-    lookup = LogLookup(log) if expression.needs_raw else None
-    return any(decide(expression.on_turn(turn, transcript, lookup)) for turn in transcript.turns)
+    return log_matches(log, expression)
