@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from convtui.batch.manifest import MANIFEST
-from convtui.errors import FileError
+from convtui.errors import FileError, listed
+from convtui.log.names import MANIFEST
 from convtui.text.boundary import safe_name
 
 
@@ -41,3 +42,30 @@ def batch_folders(parent: Path) -> list[Path]:
     except OSError:
         return []
     return sorted(found, key=lambda folder: folder.name, reverse=True)
+
+
+def named_batch(word: str, folders: Sequence[Path]) -> Path | None:
+    """The folder of the batch that `word` names; None where it names none.
+
+    That is the path of its folder or manifest, or the name of its folder in the first of `folders`
+    that has it, or a unique start of that with a digit. Raises `FileError` for a start of several.
+    """
+    path = Path(word)
+    try:
+        if is_batch(path):
+            return path.parent if path.name == MANIFEST else path
+    except (OSError, ValueError):
+        return None
+    if path.name != word or not any(sign.isdigit() for sign in word) or path.exists():
+        return None
+    for folder in folders:
+        known = batch_folders(folder)
+        whole = [each for each in known if each.name == word]
+        matches = whole or [each for each in known if each.name.startswith(word)]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise FileError(
+                f"{word} is the start of several batches: {listed(each.name for each in matches)}"
+            )
+    return None

@@ -14,7 +14,7 @@ _LIMIT: Final = 80
 _PART: Final = 28
 _SHORT: Final = {"temperature": "t"}
 """Keys that go by a letter before their number."""
-_VALUE: Final = re.compile(r"[A-Za-z0-9.+-]{1,16}")
+_VALUE: Final = re.compile(r"[A-Za-z0-9.+-][A-Za-z0-9.+ -]{0,15}")
 
 
 def part(text: str) -> str:
@@ -55,6 +55,7 @@ def settings_label(settings: Mapping[str, Any], public: Mapping[str, Any], numbe
         if not plain or not _VALUE.fullmatch(text):
             return f"set{number}"
         short = _SHORT.get(name)
+        text = text.strip().replace(" ", "_")
         labels.append(f"{short}{text}" if short else f"{safe_name(name)}_{text}")
     label = "-".join(labels)
     if not label:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from convtui.cli.batch_flags import batch_flags
 from convtui.cli.common import example
-from convtui.errors import UsageError
-
-_SHELL_FILES: Final = (".yaml", ".yml")
 
 
 def _complete(_ctx: click.Context, _param: click.Parameter, typed: str) -> list[Any]:
@@ -48,6 +44,6 @@ def command(what: str | None, **flags: Any) -> int:
 
     Exit code: the highest of all conversations, as `convtui run` has it; 0 if none failed.
     """
-    from convtui.cli.batch_command import BatchCommand
+    from convtui.cli.batch_command import run_batch
 
-    return BatchCommand(what, flags).run()
+    return run_batch(what, flags)

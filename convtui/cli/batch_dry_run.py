@@ -63,10 +63,10 @@ def _calls(total: Total) -> str:
 
 
 def _cost(total: Total) -> str:
-    about = f"with {WORDS_PER_TURN} words a turn and every turn used"
+    about = f"if every turn is used, with {WORDS_PER_TURN} words each"
     if total.cost is None:
         return f"What it costs is not known: there is no price for {listed(total.unpriced)}"
-    text = f"about {_dollars(total.cost)} at most {about}"
+    text = f"about {_dollars(total.cost)} {about}"
     return text + (f", without {listed(total.unpriced)}" if total.unpriced else "")
 
 

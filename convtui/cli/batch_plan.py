@@ -21,7 +21,7 @@ from convtui.text.counts import counted
 DEFAULT_PLAN: Final = "plan.yaml"
 DEMO: Final = "demo"
 _HOW: Final = frozenset({"out", "python", "env_file", "wire", "theme", "task"})
-_MOST_ERRORS: Final = 5
+_MOST_ERRORS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,9 @@ def _read(file: Path, flags: Mapping[str, Any]) -> Plan:
     kind = recognise(file)
     if kind == "plan":
         if flags.get("task") is not None:
-            raise UsageError(f"--task {flags['task']}: {file} is a plan; only a waza eval has tasks")
+            raise UsageError(
+                f"--task {flags['task']}: {file} is a plan; only a waza eval has tasks"
+            )
         return Plan.load(file)
     if kind not in ("scenario", "waza"):
         raise UsageError(f"{file}: this is a {kind}; name a plan or a scenario")
@@ -135,11 +137,16 @@ def _defaults(plan: Plan, flags: Mapping[str, Any], config: Config) -> dict[str,
 
 
 def _name_errors(cells: list[Cell]) -> None:
-    broken = [cell for cell in cells if cell.error is not None]
-    if not broken:
+    """Says which cells cannot run, those with the same reason together."""
+    by_error: dict[str, list[str]] = {}
+    for cell in cells:
+        for line in (cell.error or "").splitlines():
+            by_error.setdefault(line, []).append(cell.name)
+    if not by_error:
         return
-    say(f"convtui: {counted(len(broken), 'cell')} of {len(cells)} cannot run:")
-    for cell in broken[:_MOST_ERRORS]:
-        say(f"  {cell.name}: {cell.error}")
-    if len(broken) > _MOST_ERRORS:
-        say(f"  and {listed([cell.name for cell in broken[_MOST_ERRORS:]])}")
+    count = sum(cell.error is not None for cell in cells)
+    say(f"convtui: {count} of {counted(len(cells), 'cell')} cannot run; the others do:")
+    for error, names in list(by_error.items())[:_MOST_ERRORS]:
+        say(f"  {error}\n    {listed(names, limit=3)}")
+    if len(by_error) > _MOST_ERRORS:
+        say(f"  and {len(by_error) - _MOST_ERRORS} more reasons; --dry-run --json lists all")

@@ -97,7 +97,7 @@ def common_flags(*, but: Collection[str] = ()) -> Callable[[Command], Command]:
     """Adds the common flags to a command, but for those whose names are listed."""
 
     def add(command: Command) -> Command:
-        for name, flag in reversed(_FLAGS.items()):
+        for name, flag in reversed(list(_FLAGS.items())):
             if name not in but:
                 command = flag(command)
         return command
