@@ -11,6 +11,7 @@ from math import prod
 from typing import Any, Final
 
 from convtui.batch import names
+from convtui.batch.attempts import unreflecting
 from convtui.batch.drafts import Choice, Draft, Drafts
 from convtui.batch.keys import Key
 from convtui.batch.personas import persona_choices
@@ -75,6 +76,9 @@ def cells_of(plan: Plan, *, ready: bool = True) -> list[Cell]:
     made = [drafts.of(Choice(*each)) for each in product(personas, providers, sessions, settings)]
     problems = [*_wrong_everywhere(made)] or ([] if any(_usable(made)) else _all(made))
     problems = problems or drafts.problems
+    unable = unreflecting(plan, [draft.provider for draft in _usable(made)])
+    if unable is not None:
+        problems = [*problems, unable]
     if problems:
         raise DataFileError(problems)
     labels = names.unique(_labels(plan, made))
