@@ -66,6 +66,8 @@ def with_flags(
     for name, key in _KEYS.items():
         if name in given:
             value = given[name]
+            if name == "concurrency" and str(value).isdecimal():
+                value = int(value)
             _put(data, key, str(absolute(value, cwd)) if name in _PATHS else value)
             places[key] = _flag(name)
     vary = dict(data.get("vary") or {})

@@ -135,10 +135,15 @@ class _Reader:
         parts = Path(pattern).parts
         fixed = next(n for n, part in enumerate(parts) if _WILD.search(part))
         folder = absolute(str(Path(*parts[:fixed])), self._plan.base)
+        scenario = self._plan.base_scenario
+        # The plan and its scenario may be where the personas are.
+        own = {self._plan.path, None if scenario is None else scenario.path}
         matches = sorted(
             path
             for path in folder.glob(str(Path(*parts[fixed:])))
-            if path.is_file() and (not path.name.startswith(".") or parts[-1].startswith("."))
+            if path not in own
+            and path.is_file()
+            and (not path.name.startswith(".") or parts[-1].startswith("."))
         )
         usable = [path for path in matches if path.suffix.lower() in (*_YAML, *SUFFIXES)]
         if not usable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,11 @@ _OF_COMMAND: Final = frozenset({
     "as_json",
 })  # fmt: skip
 """Flags that make no part of a plan."""
+_MAY_CHANGE: Final = frozenset({
+    "concurrency", "workers", "budget_tokens", "budget_cost", "stop_after", "on_pause", "out",
+    "python", "env_file", "wire", "theme",
+})  # fmt: skip
+"""Flags of a plan that may be others when its batch is gone on with by name."""
 _NEWEST: Final = 50
 """Batches that are looked through for one that the same command began."""
 
@@ -43,6 +49,9 @@ class How:
     @classmethod
     def of(cls, flags: Mapping[str, Any], folders: list[Path]) -> How:
         """From flags; `folders` are those of saved runs. Raises `UsageError`."""
+        where = str(flags.get("on") or "local")
+        if where not in ("local", "ray") and not re.match(r"ray://[^/\s]", where):
+            raise UsageError(f"--on {where}: write local, ray or ray://HOST:PORT")
         against = flags.get("against")
         earlier = None if against is None else _earlier(against, folders)
         wanted = Wanted.of(flags, earlier)
@@ -57,7 +66,7 @@ class How:
             bool(flags.get("dry_run")),
             bool(flags.get("anew")),
             bool(flags.get("agreed")),
-            str(flags.get("on") or "local"),
+            where,
             tuple(flags.get("env") or ()),
             flags.get("speed"),
         )
@@ -92,6 +101,10 @@ def _saved(folder: Path, flags: Mapping[str, Any], how: How) -> int:
     if source is None or not source.readable:
         return _without_plan(batch, source, how)
     own = {name: value for name, value in flags.items() if value not in (None, (), False)}
+    for name in own:
+        if name not in _MAY_CHANGE:
+            flag = f"--{name.rstrip('_').replace('_', '-')}"
+            raise UsageError(f"{flag}: {folder.name} has its plan; change that, or name the plan")
     made = planned(
         None if source.file is None else str(source.file),
         {**source.flags, **own, "out": str(folder.parent)},

@@ -67,7 +67,10 @@ def planned(word: str | None, flags: Mapping[str, Any], cwd: Path | None = None)
     )
     cells = cells_of(plan)
     _name_errors(cells)
-    return Planned(plan, cells, config, PlanSource(file, flags, cwd))
+    written = {name: value for name, value in flags.items() if name not in ("out", "theme")}
+    if config.env_file and flags.get("env_file"):
+        written["env_file"] = str(Path(config.env_file).absolute())
+    return Planned(plan, cells, config, PlanSource(file, written, cwd))
 
 
 def _file(word: str | None, flags: Mapping[str, Any], cwd: Path) -> Path | None:
