@@ -44,24 +44,16 @@ def batch_folders(parent: Path) -> list[Path]:
     return sorted(found, key=lambda folder: folder.name, reverse=True)
 
 
-def named_batch(word: str, folders: Sequence[Path]) -> Path | None:
-    """The folder of the batch that `word` names; None where it names none.
+def batch_starting(word: str, folders: Sequence[Path]) -> Path | None:
+    """The folder of the batch whose name starts so, in the first of `folders` that has one.
 
-    That is the path of its folder or manifest, or the name of its folder in the first of `folders`
-    that has it, or a unique start of that with a digit. Raises `FileError` for a start of several.
+    A start counts when it has a digit, as all names of batches have. Raises `FileError` for the
+    start of several.
     """
-    path = Path(word)
-    try:
-        if is_batch(path):
-            return path.parent if path.name == MANIFEST else path
-    except (OSError, ValueError):
-        return None
-    if path.name != word or not any(sign.isdigit() for sign in word) or path.exists():
+    if Path(word).name != word or not any(sign.isdigit() for sign in word):
         return None
     for folder in folders:
-        known = batch_folders(folder)
-        whole = [each for each in known if each.name == word]
-        matches = whole or [each for each in known if each.name.startswith(word)]
+        matches = [each for each in batch_folders(folder) if each.name.startswith(word)]
         if len(matches) == 1:
             return matches[0]
         if matches:

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from convtui.batch.folders import batch_folders, named_batch, new_folder
+from convtui.batch.folders import batch_folders, batch_starting, new_folder
 from convtui.batch.manifest import BatchFile, read_batch
 from convtui.batch.plan_changes import PlanChanges, plan_changes
 from convtui.batch.record import PlanSource
 from convtui.cli.batch_dry_run import dry_run
 from convtui.cli.batch_plan import Planned, planned
-from convtui.cli.batch_results import Wanted, print_results
+from convtui.cli.batch_results import print_against, print_results
 from convtui.cli.common import has_screen, say, says_yes
-from convtui.cli.logs import log_folders
+from convtui.cli.logs import batch_named, log_folders
 from convtui.errors import FileError, UsageError
+from convtui.log.names import MANIFEST
 
 _OF_COMMAND: Final = frozenset({
     "on", "env", "anew", "agreed", "speed", "dry_run", "tui", "against", "junit", "report", "plain",
@@ -34,6 +35,47 @@ _NEWEST: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is made of the results of a batch."""
+
+    as_json: bool = False
+    plain: bool = False
+    junit: str | None = None
+    report: str | None = None
+    against: Path | None = None
+    """The folder of an earlier batch."""
+
+    @classmethod
+    def of(cls, flags: Mapping[str, Any], against: Path | None) -> Wanted:
+        """From flags. Raises `FileError` for a file in a folder that does not exist."""
+        junit, report = (flags.get(name) for name in ("junit", "report"))
+        for name in filter(None, (junit, report)):
+            # Said before hours are spent, not after.
+            folder = Path(name).absolute().parent
+            if not folder.is_dir():
+                raise FileError(f"{name}: there is no folder {folder}")
+            if Path(name).is_dir():
+                raise FileError(f"{name}: this is a folder; name a file")
+        as_json, plain = bool(flags.get("as_json")), bool(flags.get("plain"))
+        if as_json and plain:
+            raise UsageError("--json and --plain exclude each other")
+        return cls(as_json, plain, junit, report, against)
+
+    def print(self, folder: Path) -> int:
+        """Prints the results of the batch in a folder, and writes the files that are wanted.
+
+        Returns the highest exit code in them; against another batch, 1 where this one is worse.
+        """
+        if self.against is not None:
+            return print_against(
+                folder, self.against, as_json=self.as_json, plain=self.plain, report=self.report
+            )
+        return print_results(
+            folder, as_json=self.as_json, plain=self.plain, junit=self.junit, report=self.report
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class How:
     """What is asked for beside the plan."""
 
@@ -47,13 +89,13 @@ class How:
     speed: float | None
 
     @classmethod
-    def of(cls, flags: Mapping[str, Any], folders: list[Path]) -> How:
-        """From flags; `folders` are those of saved runs. Raises `UsageError`."""
+    def of(cls, flags: Mapping[str, Any]) -> How:
+        """From flags. Raises `UsageError`."""
         where = str(flags.get("on") or "local")
         if where not in ("local", "ray") and not re.match(r"ray://[^/\s]", where):
             raise UsageError(f"--on {where}: write local, ray or ray://HOST:PORT")
         against = flags.get("against")
-        earlier = None if against is None else _earlier(against, folders)
+        earlier = None if against is None else _earlier(against, flags.get("out"))
         wanted = Wanted.of(flags, earlier)
         screen = flags.get("tui")
         if screen is None:
@@ -74,10 +116,9 @@ class How:
 
 def run_batch(what: str | None, flags: Mapping[str, Any]) -> int:
     """Does what the command line says; returns the exit code. Raises `UsageError`."""
-    folders = log_folders(flags.get("out"))
-    how = How.of(flags, folders)
+    how = How.of(flags)
     plan_flags = {name: value for name, value in flags.items() if name not in _OF_COMMAND}
-    folder = None if what is None else named_batch(what, folders)
+    folder = None if what is None else _batch(what, flags.get("out"))
     if folder is not None:
         return _saved(folder, plan_flags, how)
     made = planned(what, plan_flags)
@@ -128,7 +169,7 @@ def _without_plan(batch: BatchFile, source: PlanSource | None, how: How) -> int:
 
 def _show(batch: BatchFile, how: How) -> int:
     if not how.screen:
-        return print_results(batch.folder, how.wanted)
+        return how.wanted.print(batch.folder)
     from convtui.cli.batch_screen import show_saved
 
     return show_saved(batch, how)
@@ -184,8 +225,19 @@ def _run(folder: Path, made: Planned, how: How, *, resumes: bool = False) -> int
     return run_headless(folder, made, how, resumes=resumes)
 
 
-def _earlier(word: str, folders: list[Path]) -> Path:
-    folder = named_batch(word, folders)
+def _batch(word: str, out: str | None) -> Path | None:
+    """The folder of the batch that `word` names by path, name or a start of that; else None."""
+    path = Path(word)
+    if path.name == MANIFEST and path.is_file():
+        return path.parent
+    named = batch_named(word, out)
+    if named is not None:
+        return Path(named)
+    return None if path.exists() else batch_starting(word, log_folders(out))
+
+
+def _earlier(word: str, out: str | None) -> Path:
+    folder = _batch(word, out)
     if folder is None:
         raise FileError(f"--against {word}: there is no such batch; `convtui runs` lists them")
     return folder

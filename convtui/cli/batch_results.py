@@ -1,105 +1,109 @@
-"""Prints what a batch came to, and writes it for other programs."""
+"""What `convtui batch` prints of a batch: its results, or two batches side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from convtui.batch.results.reading import Results, read_results
 from convtui.cli.common import print_json, report_printer, say, settings
 from convtui.cli.progress import Bar
-from convtui.errors import FileError
+from convtui.errors import UsageError
+
+if TYPE_CHECKING:
+    from convtui.analysis.report.report import Report
+    from convtui.batch.manifest import BatchFile
+    from convtui.batch.results.reading import Results
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is made of the results of a batch."""
+def print_results(
+    batch: BatchFile | Path,
+    *,
+    as_json: bool = False,
+    plain: bool = False,
+    junit: str | None = None,
+    report: str | None = None,
+) -> int:
+    """Prints the results of a batch and writes the files that were asked for.
 
-    as_json: bool = False
-    plain: bool = False
-    junit: Path | None = None
-    report: Path | None = None
-    against: Path | None = None
-    """The folder of an earlier batch."""
-
-    @classmethod
-    def of(cls, flags: Mapping[str, Any], against: Path | None) -> Wanted:
-        """From flags. Raises `FileError` for a file in a folder that does not exist."""
-        files = [flags.get(name) for name in ("junit", "report")]
-        for name in filter(None, files):
-            # Said before hours are spent, not after.
-            folder = Path(name).absolute().parent
-            if not folder.is_dir():
-                raise FileError(f"{name}: there is no folder {folder}")
-            if Path(name).is_dir():
-                raise FileError(f"{name}: this is a folder; name a file")
-        junit, report = (Path(name) if name else None for name in files)
-        return cls(bool(flags.get("as_json")), bool(flags.get("plain")), junit, report, against)
-
-
-def print_results(folder: Path, wanted: Wanted) -> int:
-    """Prints the results of a batch, finished or not; returns the highest exit code in them.
-
-    Against another batch it is 1 where this one is worse, else 0. Raises `FileError`.
+    Returns the highest exit code of its conversations. Raises `FileError` for a folder without a
+    batch and for a file that cannot be written.
     """
-    results = _read(folder)
-    if wanted.junit is not None:
-        from convtui.batch.results.junit import write_junit
-
-        write_junit(results, wanted.junit)
-        say(str(wanted.junit))
-    if wanted.against is not None:
-        return _compare(_read(wanted.against), results, wanted)
     from convtui.batch.results.data import as_dict
     from convtui.batch.results.report import results_report
 
-    report = results_report(results)
-    _write_page(report, wanted)
-    if wanted.as_json:
+    _exclude(as_json, plain)
+    results = _read(batch)
+    if junit is not None:
+        from convtui.batch.results.junit import write_junit
+
+        write_junit(results, Path(junit))
+        say(junit)
+    whole = results_report(results)
+    if report is not None:
+        _write_page(whole, report)
+    if as_json:
         print_json(as_dict(results))
     else:
-        _print(report, wanted)
+        _print(whole, plain=plain)
     return results.exit_code
 
 
-def _compare(before: Results, after: Results, wanted: Wanted) -> int:
+def print_against(
+    batch: BatchFile | Path,
+    against: BatchFile | Path,
+    *,
+    as_json: bool = False,
+    plain: bool = False,
+    report: str | None = None,
+) -> int:
+    """Compares a batch with an earlier one, `against`; returns 1 where more went wrong than then.
+
+    Raises `FileError`, and `UsageError` for two batches that have nothing in common.
+    """
     from convtui.batch.results.compare import compare_batches
     from convtui.batch.results.compare_data import as_dict
     from convtui.batch.results.compare_report import comparison_report
     from convtui.batch.results.scenario_changes import scenario_changes
 
-    comparison = compare_batches(before, after)
+    _exclude(as_json, plain)
+    comparison = compare_batches(_read(against), _read(batch))
     changes = scenario_changes(comparison)
-    report = comparison_report(comparison, changes)
-    _write_page(report, wanted)
-    if wanted.as_json:
+    whole = comparison_report(comparison, changes)
+    if report is not None:
+        _write_page(whole, report)
+    if as_json:
         print_json(as_dict(comparison, changes))
     else:
-        _print(report, wanted)
+        _print(whole, plain=plain)
     return 1 if comparison.verdict == "worse" else 0
 
 
-def _read(folder: Path) -> Results:
+def _exclude(as_json: bool, plain: bool) -> None:
+    if as_json and plain:
+        raise UsageError("--json and --plain exclude each other")
+
+
+def _read(batch: BatchFile | Path) -> Results:
+    from convtui.batch.results.reading import read_results
+
     bar = Bar("reading logs")
     try:
-        return read_results(folder, progress=bar)
+        return read_results(batch, progress=bar)
     finally:
         bar.close()
 
 
-def _write_page(report: Any, wanted: Wanted) -> None:
-    if wanted.report is None:
-        return
-    from convtui.analysis.report.html import write_html
-
-    write_html(report, wanted.report)
-    say(str(wanted.report))
-
-
-def _print(report: Any, wanted: Wanted) -> None:
-    if wanted.plain:
+def _print(report: Report, *, plain: bool) -> None:
+    if plain:
         report_printer().print_sentences(report)
     else:
-        report_printer(settings().color).print(report)
+        # The tables have the same figures in fewer lines.
+        report_printer(settings().color).print(replace(report, plots=()))
+
+
+def _write_page(report: Report, path: str) -> None:
+    from convtui.analysis.report.html import write_html
+
+    write_html(report, Path(path))
+    say(path)

@@ -14,7 +14,6 @@ from convtui.batch.work import HowToRun
 from convtui.cli.batch_command import How
 from convtui.cli.batch_plan import Planned
 from convtui.cli.batch_progress import BatchProgress
-from convtui.cli.batch_results import print_results
 from convtui.cli.common import say
 
 
@@ -44,7 +43,7 @@ def run_headless(folder: Path, made: Planned, how: How, *, resumes: bool) -> int
     """
     batch = open_batch(folder, made, how, resumes=resumes)
     interrupted = asyncio.run(_run(batch))
-    code = print_results(folder, how.wanted)
+    code = how.wanted.print(folder)
     say(str(folder))
     return 130 if interrupted else code
 

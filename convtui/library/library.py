@@ -16,7 +16,7 @@ from convtui.filters.atoms import ATOMS
 from convtui.filters.filter import Filter, decide
 from convtui.library.families import families, walk
 from convtui.library.index import Index, Progress
-from convtui.library.index_file import remove_index
+from convtui.library.index_file import Stat, remove_index
 from convtui.library.index_rows import IndexedRun, header_of
 from convtui.library.prefilter import prefilter
 from convtui.library.run_order import NEWEST, sort_runs
@@ -119,8 +119,8 @@ class Library:
         return [run for run in runs if run.file in wanted]
 
     def changed(self, paths: Iterable[Path]) -> None:
-        """Refreshes runs whose log or notes have just been changed here."""
-        names = [path.name for path in paths]
+        """Refreshes runs whose log or notes have just been changed here. Batches need none."""
+        names = [path.name for path in paths if path.suffix == ".jsonl"]
 
         def refresh(index: Index) -> None:
             for name in names:
@@ -137,6 +137,14 @@ class Library:
             transcript = log.transcript
             notes = sorted(Notes(run.path).all().items())
             return RunTurns(transcript.sessions, transcript.turns, notes)
+
+    def kept_batches(self) -> Mapping[str, tuple[Stat, str]]:
+        """What the index keeps of the batches in folders of their own; see `Index.batches()`."""
+        return self._by_index(lambda index: index.batches()) or {}
+
+    def keep_batches(self, read: Mapping[str, tuple[Stat, str]], gone: Iterable[str]) -> None:
+        """Keeps what was read of batches, where there is an index."""
+        self._by_index(lambda index: index.keep_batches(read, gone))
 
     def _by_index(self, ask: Callable[[Index], T]) -> T | None:
         """What the index answers; None when it cannot. A damaged index is rebuilt once."""

@@ -83,8 +83,16 @@ class BatchFolder:
         self.add("started", key=key, log=log.name, worker=1, attempt=1)
         if close:
             trailer = json.loads(log.read_bytes().splitlines()[-1])
-            ended = {name: trailer.get(name) for name in ("termination", "totals")}
-            self.add("ended", key=key, log=log.name, status="closed", **ended)
+            totals = trailer["totals"]
+            usage = {side: used for side, used in totals.items() if isinstance(used, dict)}
+            self.add(
+                "ended",
+                key=key,
+                log=log.name,
+                status="closed",
+                termination=trailer["termination"],
+                totals={"turns": totals["turns"], "usage": usage},
+            )
         return log
 
 
