@@ -81,6 +81,8 @@ class Drafts:
         self._data = {} if scenario is None else scenario.model_dump(exclude_unset=True)
         self._base = plan.base if scenario is None else scenario.base
         self._redactor = Redactor.of_process()
+        self._settings: dict[int, dict[str, Any]] = {}
+        """By the number of an entry: the values that it sets, without secrets."""
         self._unused = {*plan.cell_flags.given} & {*_OF_MODELS} if plan.cell_flags else set()
 
     @property
@@ -130,7 +132,7 @@ class Drafts:
         draft.scenario = scenario
         draft.provider = scenario.provider.spec
         draft.sessions = scenario.session_types
-        draft.settings = self._public(scenario, choice.settings[1])
+        draft.settings = self._public(scenario, *choice.settings)
         for problem in _unready(scenario) if self._ready else ():
             self._attribute(draft, problem, origin)
         return draft
@@ -245,13 +247,17 @@ class Drafts:
         if where[0] == "vary":
             draft.at_entries.append((where[:3], problem))
 
-    def _public(self, scenario: Scenario, settings: Mapping[str, Any]) -> dict[str, Any]:
+    def _public(
+        self, scenario: Scenario, entry: int, settings: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """The values of the settings as a log's header has them."""
-        if not settings:
-            return {}
-        scenario.tell(self._redactor)
-        public = scenario.public(self._redactor)
-        return {key: _at(public, key_path(key)) for key in settings}
+        known = self._settings.get(entry)
+        if known is None and settings:
+            scenario.tell(self._redactor)
+            public = scenario.public(self._redactor)
+            known = {key: _at(public, key_path(key)) for key in settings}
+            self._settings[entry] = known
+        return dict(known or {})
 
 
 def _names(origin: Mapping[KeyPath, KeyPath]) -> list[tuple[str, ...]]:
