@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from textual.app import App
 from textual.screen import Screen
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from convtui.tui.sources.run import LiveRun, Plan, WarmEngine
 
 
+class EndsWithApp(Protocol):
+    async def end(self) -> None:
+        """Ends at once what still runs."""
+
+
 class OpenRuns:
     """The run that the app has to end, of which there is at most one, and its debugger."""
 
@@ -37,6 +42,8 @@ class OpenRuns:
         """The log of the run or the recording that was opened last."""
         self.last_failure = ""
         """Why the last run could not start, for the picker."""
+        self.batch: EndsWithApp | None = None
+        """The batch that runs here; `close()` ends it."""
         self._warm: WarmEngine | None = None
         """An engine process for the next run."""
 
@@ -140,6 +147,8 @@ class OpenRuns:
         """Ends every engine."""
         if self.current is not None:
             await self.current.close()
+        if self.batch is not None:
+            await self.batch.end()
         if self._warm is not None:
             await self._warm.close()
 
