@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from convtui.errors import FileError, listed
+from convtui.errors import FileError
 from convtui.log.names import MANIFEST
 from convtui.text.boundary import safe_name
 
@@ -42,22 +41,3 @@ def batch_folders(parent: Path) -> list[Path]:
     except OSError:
         return []
     return sorted(found, key=lambda folder: folder.name, reverse=True)
-
-
-def batch_starting(word: str, folders: Sequence[Path]) -> Path | None:
-    """The folder of the batch whose name starts so, in the first of `folders` that has one.
-
-    A start counts when it has a digit, as all names of batches have. Raises `FileError` for the
-    start of several.
-    """
-    if Path(word).name != word or not any(sign.isdigit() for sign in word):
-        return None
-    for folder in folders:
-        matches = [each for each in batch_folders(folder) if each.name.startswith(word)]
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            raise FileError(
-                f"{word} is the start of several batches: {listed(each.name for each in matches)}"
-            )
-    return None

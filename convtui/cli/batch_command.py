@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from convtui.batch.folders import batch_folders, batch_starting, new_folder
+from convtui.batch.folders import batch_folders, new_folder
+from convtui.batch.listing import find_batch, names_batch
 from convtui.batch.manifest import BatchFile, read_batch
 from convtui.batch.plan_changes import PlanChanges, plan_changes
 from convtui.batch.record import PlanSource
@@ -16,9 +17,8 @@ from convtui.cli.batch_dry_run import dry_run
 from convtui.cli.batch_plan import Planned, planned
 from convtui.cli.batch_results import print_against, print_results
 from convtui.cli.common import has_screen, say, says_yes
-from convtui.cli.logs import batch_named, log_folders
+from convtui.cli.logs import log_folders
 from convtui.errors import FileError, UsageError
-from convtui.log.names import MANIFEST
 
 _OF_COMMAND: Final = frozenset({
     "on", "env", "anew", "agreed", "speed", "dry_run", "tui", "against", "junit", "report", "plain",
@@ -30,6 +30,7 @@ _MAY_CHANGE: Final = frozenset({
     "python", "env_file", "wire", "theme",
 })  # fmt: skip
 """Flags of a plan that may be others when its batch is gone on with by name."""
+LAST: Final = "last"
 _NEWEST: Final = 50
 """Batches that are looked through for one that the same command began."""
 
@@ -137,10 +138,10 @@ def _saved(folder: Path, flags: Mapping[str, Any], how: How) -> int:
     if how.wanted.against is not None or batch.finished or batch.running:
         if how.dry:
             raise UsageError(f"--dry-run: {folder.name} has run; name its plan")
-        return _show(batch, how)
+        return _show(batch, how, flags.get("theme"))
     source = PlanSource.of(batch.plan)
     if source is None or not source.readable:
-        return _without_plan(batch, source, how)
+        return _without_plan(batch, source, how, flags.get("theme"))
     own = {name: value for name, value in flags.items() if value not in (None, (), False)}
     for name in own:
         if name not in _MAY_CHANGE:
@@ -156,7 +157,7 @@ def _saved(folder: Path, flags: Mapping[str, Any], how: How) -> int:
     return _resume(folder, made, how)
 
 
-def _without_plan(batch: BatchFile, source: PlanSource | None, how: How) -> int:
+def _without_plan(batch: BatchFile, source: PlanSource | None, how: How, theme: str | None) -> int:
     """Shows what there is of a batch whose plan cannot be read again."""
     why = "it does not say what its plan was"
     if source is not None:
@@ -164,15 +165,15 @@ def _without_plan(batch: BatchFile, source: PlanSource | None, how: How) -> int:
         if source.file is not None and not source.file.is_file():
             why = f"its plan {source.file} is gone"
     say(f"convtui: {batch.folder.name} is unfinished and cannot be resumed by its name: {why}")
-    return _show(batch, how)
+    return _show(batch, how, theme)
 
 
-def _show(batch: BatchFile, how: How) -> int:
+def _show(batch: BatchFile, how: How, theme: str | None) -> int:
     if not how.screen:
         return how.wanted.print(batch.folder)
     from convtui.cli.batch_screen import show_saved
 
-    return show_saved(batch, how)
+    return show_saved(batch, how, theme)
 
 
 def _unfinished(made: Planned) -> Path | None:
@@ -227,17 +228,13 @@ def _run(folder: Path, made: Planned, how: How, *, resumes: bool = False) -> int
 
 def _batch(word: str, out: str | None) -> Path | None:
     """The folder of the batch that `word` names by path, name or a start of that; else None."""
-    path = Path(word)
-    if path.name == MANIFEST and path.is_file():
-        return path.parent
-    named = batch_named(word, out)
-    if named is not None:
-        return Path(named)
-    return None if path.exists() else batch_starting(word, log_folders(out))
+    if word == LAST:
+        return find_batch(word, log_folders(out))
+    return None if Path(word).is_file() else names_batch(word, log_folders(out))
 
 
 def _earlier(word: str, out: str | None) -> Path:
-    folder = _batch(word, out)
-    if folder is None:
-        raise FileError(f"--against {word}: there is no such batch; `convtui runs` lists them")
-    return folder
+    try:
+        return find_batch(word, log_folders(out))
+    except FileError as error:
+        raise FileError(f"--against {error}") from None

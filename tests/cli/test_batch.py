@@ -158,7 +158,7 @@ def test_a_batch_is_named_as_runs_are(convtui: Run, home: Path) -> None:
     assert convtui("batch", "202601", "--json").code == 0
     result = convtui("batch", "2026", "--json")
     assert result.code == 2
-    assert "2026 is the start of several batches" in result.err
+    assert "2026 may be 20260101T000000Z_refund or 2026" in result.err
 
 
 def test_results_are_written_for_other_programs(convtui: Run, tmp_path: Path) -> None:
