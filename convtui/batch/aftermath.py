@@ -69,7 +69,7 @@ class Aftermath:
         self._board.look(running)
         if _has_moved(hosted.termination):
             running.moving = True
-            running.slot = None
+            self._board.detach(running)
             self._spawn(self._await_adoption(running, hosted))
             return
         if hosted.termination is not None:
@@ -103,7 +103,7 @@ class Aftermath:
         reason = _reason(error)
         if running.work.parent is not None and hosted.log_path is None:
             # Its log cannot be gone on with after all.
-            self._forget(running)
+            self._board.forget(running)
             self._again(Work(running.key, running.work.cell, attempt=running.work.attempt))
             self._settled()
             return
@@ -134,7 +134,7 @@ class Aftermath:
             self._finish(running, "failed", failed(why), {}, row)
         else:
             self._board.add("rerun", key=running.key, because=reason, log=entry.log)
-            self._forget(running)
+            self._board.forget(running)
             parent = log.name if log is not None and left.continuable else None
             work = running.work
             self._again(Work(work.key, work.cell, parent, work.attempt))
@@ -142,7 +142,7 @@ class Aftermath:
 
     def abandon(self, running: Running) -> None:
         """Leaves one as a driver that dies would: a resume goes on with it."""
-        self._forget(running)
+        self._board.forget(running)
         self._settled()
 
     # --- its end
@@ -187,7 +187,7 @@ class Aftermath:
         used = Used(entry.tokens or 0, entry.cost or 0.0, entry.turns or 0)
         if totals:
             self._spending.update(entry.log or entry.key, used)
-        self._forget(running)
+        self._board.forget(running)
         self._count(termination)
         if status == "closed" and self._attempts is not None and entry.log is not None:
             self._spawn(self._try_again(running, entry))
@@ -197,9 +197,6 @@ class Aftermath:
     def _count(self, termination: Mapping[str, Any]) -> None:
         if termination.get("kind") == "failed":
             self._spending.count_failure(as_text(termination.get("reason")))
-
-    def _forget(self, running: Running) -> None:
-        self._board.running.pop(running.key, None)
 
     async def _try_again(self, running: Running, entry: Entry) -> None:
         assert self._attempts is not None

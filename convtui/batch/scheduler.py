@@ -270,7 +270,8 @@ class Batch:
         if running is None:
             return
         running.moving = False
-        running.link, running.slot = handle, None
+        self._board.detach(running)
+        running.link = handle
         running.given_up = ""
         log = handle.log_path
         if log is not None:
