@@ -11,7 +11,7 @@ from pathlib import Path
 from convtui.batch.record import plan_record
 from convtui.batch.scheduler import Batch
 from convtui.batch.work import HowToRun
-from convtui.cli.batch_command import How
+from convtui.cli.batch_how import How
 from convtui.cli.batch_plan import Planned
 from convtui.cli.batch_progress import BatchProgress
 from convtui.cli.common import say

@@ -7,7 +7,7 @@ from pathlib import Path
 from convtui.batch.attempts import best_of
 from convtui.batch.listing import batch_row, counts_words
 from convtui.batch.manifest import BatchFile, read_batch
-from convtui.cli.batch_command import How
+from convtui.cli.batch_how import How
 from convtui.cli.batch_plan import Planned
 from convtui.cli.batch_run import open_batch
 from convtui.cli.common import say, settings
