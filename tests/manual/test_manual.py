@@ -219,7 +219,7 @@ def test_yaml_is_a_scenario_a_plan_a_persona_or_a_keymap(file: Path) -> None:
         elif "responder" in data or "script" in data:
             assert Persona.model_validate(data).name
         elif set(data) & (set(Plan.model_fields) - set(Scenario.model_fields)):
-            assert Plan.model_validate(data)
+            assert Plan.model_validate(data) is not None
         else:
             assert scenario_problems(data) == []
 
