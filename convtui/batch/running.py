@@ -30,8 +30,8 @@ class Running:
     started: bool = False
     """Whether it has a log."""
     held: bool = False
-    moving: bool = False
-    """Whether it goes on in another engine that has not been named yet."""
+    moving: asyncio.Event | None = None
+    """Set when the engine is named in which it goes on; None while it does not move."""
     given_up: str = ""
     """Why the batch ends it."""
     stop_reason: str = ""
