@@ -41,7 +41,7 @@ def spelled(who: str, what: str, persona: str, provider: str) -> list[dict[str, 
     ("name", "text", "count"),
     [
         ("a.json", json.dumps({"conversations": HI}), 1),
-        ("a.json", json.dumps([{"conversations": HI}, {"conversations": HI, "id": 1}], indent=2), 2),
+        (
             "a.json",
             json.dumps([{"id": 1, "conversations": HI}, {"conversations": HI}], indent=2),
             2,
