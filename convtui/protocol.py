@@ -466,8 +466,13 @@ class StartSpec:
     """Loads the provider and runs its hooks over one reply: no conversation, no log."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for a START frame."""
-        return asdict(self)
+        """Plain data for a START frame, which shares with the spec what that holds."""
+        # Copying the scenario is most of what it costs to begin a conversation.
+        data: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        for name in ("continue_from", "attempt", "rehook", "preview"):
+            if data[name] is not None:
+                data[name] = asdict(data[name])
+        return data
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> StartSpec:
