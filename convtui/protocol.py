@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from enum import IntEnum
 from typing import Any, BinaryIO, Final, Literal, TypedDict
 
@@ -466,13 +466,15 @@ class StartSpec:
     """Loads the provider and runs its hooks over one reply: no conversation, no log."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for a START frame, which shares with the spec what that holds."""
-        # Copying the scenario is most of what it costs to begin a conversation.
-        data: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
-        for name in ("continue_from", "attempt", "rehook", "preview"):
-            if data[name] is not None:
-                data[name] = asdict(data[name])
-        return data
+        """Plain data for a START frame; texts, lists and mappings are shared with this, not copied.
+
+        A batch begins thousands of conversations with the same scenario.
+        """
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {
+            name: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+            for name, value in values.items()
+        }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> StartSpec:

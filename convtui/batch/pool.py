@@ -26,6 +26,8 @@ class Slot:
     generation: int
     ready: bool = False
     hosted: set[Hosted] = field(default_factory=set)
+    held: int = 0
+    """How many of them wait for an answer."""
     limits: dict[str, int] = field(default_factory=dict)
     """The limits that it was told last."""
     closing: bool = False
@@ -185,4 +187,4 @@ class Pool:
 
 def _load(slot: Slot) -> int:
     """Conversations that want processor time: those that are held do not."""
-    return sum(1 for hosted in slot.hosted if hosted.hold is None)
+    return len(slot.hosted) - slot.held

@@ -269,8 +269,11 @@ class Batch:
         running = self._board.running.get(key)
         if running is None:
             return
-        running.moving = False
-        running.link, running.slot = handle, None
+        if running.moving is not None:
+            running.moving.set()
+            running.moving = None
+        self._board.detach(running)
+        running.link = handle
         running.given_up = ""
         log = handle.log_path
         if log is not None:
@@ -355,7 +358,8 @@ class Batch:
             self._pool.kill()
             await closing
         for running in list(self._board.running.values()):
-            if running.moving:
+            if running.moving is not None:
+                running.moving.set()
                 self._aftermath.abandon(running)
 
     # --- what workers say
