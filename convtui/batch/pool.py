@@ -156,8 +156,9 @@ class Pool:
             await slot.worker.start(env_file=self._how.env_file)
         except EngineError as error:
             self._failures += 1
+            killed = error.error.get("type") == "EngineDied"
             others = any(other.ready for other in self.current)
-            if self._failures >= _GIVE_UP_AFTER or not others:
+            if self._failures >= _GIVE_UP_AFTER or not (killed or others):
                 self.failure = error
             self.slots.pop(slot.number, None)
             self._events.over(slot, [])
