@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from convtui.batch.plan import BatchBudget, StopAfter
+from convtui.batch.plan_parts import BatchBudget, StopAfter
 from convtui.log.run_summary import number
 
 
