@@ -11,7 +11,7 @@ from convtui.batch.attempts import next_attempt
 from convtui.batch.crashed import Broken, Ended, look_at
 from convtui.batch.keys import Key
 from convtui.batch.manifest import Entry
-from convtui.batch.plan import Attempts
+from convtui.batch.plan_parts import Attempts
 from convtui.batch.running import Board, Running
 from convtui.batch.spending import Spending, Used
 from convtui.batch.work import Work, failed
