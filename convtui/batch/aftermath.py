@@ -11,7 +11,7 @@ from convtui.batch.attempts import next_attempt
 from convtui.batch.crashed import Broken, Ended, look_at
 from convtui.batch.keys import Key
 from convtui.batch.manifest import Entry
-from convtui.batch.plan import Attempts
+from convtui.batch.plan_parts import Attempts
 from convtui.batch.running import Board, Running
 from convtui.batch.spending import Spending, Used
 from convtui.batch.work import Work, failed
@@ -68,9 +68,8 @@ class Aftermath:
         """A worker has said that a conversation is over."""
         self._board.look(running)
         if _has_moved(hosted.termination):
-            running.moving = True
-            running.slot = None
-            self._spawn(self._await_adoption(running, hosted))
+            self._board.detach(running)
+            self._await_adoption(running, hosted, hosted.termination or {})
             return
         if hosted.termination is not None:
             self._close(running, hosted.termination, hosted.totals or {}, hosted.row)
@@ -82,20 +81,28 @@ class Aftermath:
         if handle.state is EngineState.CLOSED:
             transcript = handle.transcript
             if _has_moved(transcript.termination):
-                running.moving = True
-                self._spawn(self._await_adoption(running, handle))
+                self._await_adoption(running, handle, transcript.termination or {})
                 return
             totals = as_object((transcript.trailer or {}).get("totals"))
             self._close(running, transcript.termination or {}, totals, self._row(running))
         else:
             self._spawn(self._lost(running, _reason(handle.error)))
 
-    async def _await_adoption(self, running: Running, link: ConversationLink) -> None:
-        """Ends a conversation that no other engine goes on with after all."""
-        await asyncio.sleep(_ADOPTED_WITHIN)
-        if running.moving and running.link is link:
-            termination = getattr(link, "termination", None) or link.transcript.termination
-            self._close(running, termination or {}, {}, self._row(running))
+    def _await_adoption(
+        self, running: Running, link: ConversationLink, termination: dict[str, Any]
+    ) -> None:
+        """Ends a conversation with `termination` if no other engine goes on with it after all."""
+        adopted = running.moving = asyncio.Event()
+
+        async def wait() -> None:
+            try:
+                async with asyncio.timeout(_ADOPTED_WITHIN):
+                    await adopted.wait()
+            except TimeoutError:
+                if running.link is link:
+                    self._close(running, termination, {}, self._row(running))
+
+        self._spawn(wait())
 
     def _unclosed(self, running: Running, hosted: Hosted) -> None:
         """One that could not begin, or whose log could not be written to its end."""
@@ -103,7 +110,7 @@ class Aftermath:
         reason = _reason(error)
         if running.work.parent is not None and hosted.log_path is None:
             # Its log cannot be gone on with after all.
-            self._forget(running)
+            self._board.forget(running)
             self._again(Work(running.key, running.work.cell, attempt=running.work.attempt))
             self._settled()
             return
@@ -134,7 +141,7 @@ class Aftermath:
             self._finish(running, "failed", failed(why), {}, row)
         else:
             self._board.add("rerun", key=running.key, because=reason, log=entry.log)
-            self._forget(running)
+            self._board.forget(running)
             parent = log.name if log is not None and left.continuable else None
             work = running.work
             self._again(Work(work.key, work.cell, parent, work.attempt))
@@ -142,7 +149,7 @@ class Aftermath:
 
     def abandon(self, running: Running) -> None:
         """Leaves one as a driver that dies would: a resume goes on with it."""
-        self._forget(running)
+        self._board.forget(running)
         self._settled()
 
     # --- its end
@@ -187,7 +194,7 @@ class Aftermath:
         used = Used(entry.tokens or 0, entry.cost or 0.0, entry.turns or 0)
         if totals:
             self._spending.update(entry.log or entry.key, used)
-        self._forget(running)
+        self._board.forget(running)
         self._count(termination)
         if status == "closed" and self._attempts is not None and entry.log is not None:
             self._spawn(self._try_again(running, entry))
@@ -197,9 +204,6 @@ class Aftermath:
     def _count(self, termination: Mapping[str, Any]) -> None:
         if termination.get("kind") == "failed":
             self._spending.count_failure(as_text(termination.get("reason")))
-
-    def _forget(self, running: Running) -> None:
-        self._board.running.pop(running.key, None)
 
     async def _try_again(self, running: Running, entry: Entry) -> None:
         assert self._attempts is not None

@@ -30,8 +30,8 @@ class Running:
     started: bool = False
     """Whether it has a log."""
     held: bool = False
-    moving: bool = False
-    """Whether it goes on in another engine that has not been named yet."""
+    moving: asyncio.Event | None = None
+    """Set when the engine is named in which it goes on; None while it does not move."""
     given_up: str = ""
     """Why the batch ends it."""
     stop_reason: str = ""
@@ -66,6 +66,8 @@ class Board:
         self.writer = writer
         self.file = writer.batch
         self.running: dict[str, Running] = {}
+        self.held = 0
+        """How many of them wait for an answer."""
         self.changed: set[str] = set()
         self._subscribers: list[Callable[[], None]] = []
         self._scheduled = False
@@ -73,7 +75,28 @@ class Board:
     @property
     def active(self) -> int:
         """Conversations that run and are not held."""
-        return sum(1 for running in self.running.values() if not running.held)
+        return len(self.running) - self.held
+
+    def forget(self, running: Running) -> None:
+        """A conversation runs no more."""
+        if self.running.pop(running.key, None) is running and running.held:
+            self.held -= 1
+        self.detach(running)
+        self.touch(running.key)
+
+    def detach(self, running: Running) -> None:
+        """A conversation is in its worker no more."""
+        if running.slot is not None and running.held:
+            running.slot.held -= 1
+        running.slot = None
+
+    @property
+    def held_by_errors(self) -> int:
+        """Conversations that wait for an answer because something has failed."""
+        if not self.held:
+            return 0
+        holds = [running.link.hold or {} for running in self.running.values() if running.held]
+        return sum(1 for hold in holds if hold.get("reason") == "error")
 
     def entry(self, key: str) -> Entry:
         """The entry of a conversation of this batch."""
@@ -121,6 +144,9 @@ class Board:
             )
         if running.started and not link.over and running.is_held != running.held:
             running.held = running.is_held
+            self.held += 1 if running.held else -1
+            if running.slot is not None:
+                running.slot.held += 1 if running.held else -1
             hold = link.hold or {}
             if running.held:
                 kept = {name: hold[name] for name in _TEXTS_OF_A_HOLD if name in hold}
