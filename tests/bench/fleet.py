@@ -122,7 +122,7 @@ def rows(home: Path, times: int) -> list[Row]:
 def _keys(home: Path, folder: Path, times: int) -> list[float]:
     """Seconds from a key to the frame that it asks for: the last rows, and the first again."""
     taken = []
-    command = [sys.executable, "-c", _SHOW, folder]
+    command: list[str | Path] = [sys.executable, "-c", _SHOW, folder]
     with Terminal(command, env=clean_environment(home), cwd=home) as terminal:
         terminal.until("anna-000.1", "went wrong")
         last = sorted(folder.glob("batch.jsonl"))[0].read_bytes().rsplit(b'"key":"', 1)[1]

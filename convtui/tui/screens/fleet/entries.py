@@ -72,7 +72,12 @@ def _fill(row: FleetRow, entry: Entry, now: float) -> None:
         row.tokens = entry.tokens
     if row.cost is None:
         row.cost = entry.cost
-    row.hold = (entry.hold or as_object(told.get("hold")) or {}) if row.state == "held" else None
+    row.hold = None
+    if row.state == "held":
+        row.hold = entry.hold or as_object(told.get("hold"))
+        # It is known of before the row that says where it is.
+        row.session = _whole(row.hold.get("session")) or row.session
+        row.turn = _whole(row.hold.get("turn")) or row.turn
     wait = _amount(told.get("wait"))
     row.retry_at = now + wait if wait is not None and not entry.over else None
     row.why = as_text(told.get("why"))
