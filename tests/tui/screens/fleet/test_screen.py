@@ -208,7 +208,7 @@ async def test_leaving_asks_ends_them_and_a_second_time_at_once(batch: FleetApp)
         assert batch.screen.quit_does == "asks whether to end all"
         await pilot.press("q")
         await until(pilot, lambda: isinstance(batch.app.screen, Choose))
-        assert "2 conversations of 4 run, 1 have not begun" in batch.drawn()
+        assert "3 of 4 conversations are not over, 1 of them not begun." in batch.drawn()
         await pilot.press("down", "enter")
         await until(pilot, lambda: batch.app.screen is batch.screen)
         assert not batch.orders
