@@ -99,9 +99,7 @@ class Hosted:
 
     def on_background_failure(self, context: dict[str, Any]) -> None:
         """Shows the error of a provider's task that nothing awaited as output."""
-        error = context.get("exception")
-        cause = describe(error) if isinstance(error, BaseException) else "no exception"
-        self.capture.take("stderr", f"{context.get('message')}: {cause}\n")
+        self.capture.take("stderr", background_failure(context))
 
     # --- frames
 
@@ -146,7 +144,7 @@ class Hosted:
         conversation.on_begin = self._log_early_output
         self.desk.handler = CommandHandler(conversation)
         log = conversation.journal.writer.path
-        models.capture(log, spec.wire)
+        models.capture(log, spec.wire, everywhere=self.channel.number is None)
         self.channel.send(Kind.READY, log=str(log), id=conversation.id, pid=os.getpid())
         if self._stop_reason:
             conversation.stop("human", self._stop_reason)
@@ -204,3 +202,10 @@ class Hosted:
 
 current_hosted: ContextVar[Hosted | None] = ContextVar("convtui_current_hosted", default=None)
 """The conversation of this context, where the process hosts many."""
+
+
+def background_failure(context: dict[str, Any]) -> str:
+    """What an event loop's exception handler was told, as a line of output."""
+    error = context.get("exception")
+    cause = describe(error) if isinstance(error, BaseException) else "no exception"
+    return f"{context.get('message')}: {cause}\n"

@@ -8,14 +8,17 @@ import contextvars
 import gc
 import json
 import os
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from convtui.engine.core.output import OutputCapture, current_output
+from convtui.engine.process.attribution import note_tasks, owner_of_failure
+from convtui.engine.process.blocked import BlockedWatch
 from convtui.engine.process.exit_report import describe_unforeseen
-from convtui.engine.process.hosted import Hosted, current_hosted
+from convtui.engine.process.hosted import Hosted, background_failure, current_hosted
 from convtui.engine.process.parts import ProcessParts
 from convtui.engine.process.pipe import Channel
 from convtui.engine.process.rows import RowBoard, row_of
@@ -84,9 +87,12 @@ class WorkerProcess:
     async def run(self, env_file: str | None) -> int:
         """Hosts conversations until the process is told to end; returns the exit status."""
         from convtui.engine.conversation.build import apply_env_file
+        from convtui.providers.imported import FILES
 
+        FILES.keep()
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._on_background_failure)
+        note_tasks(loop)
         self._parts.start_beating(lambda: self._parts.sender.heartbeat(None))
         try:
             apply_env_file(env_file)
@@ -96,6 +102,8 @@ class WorkerProcess:
             return error.exit_code
         self._parts.redactor.look_everywhere()
         self._rows.start()
+        watch = BlockedWatch(self._parts.pulse, threading.get_ident(), self._on_blocked)
+        watch.start()
         self._parts.sender.send(Kind.READY, log=None, id="", pid=os.getpid())
         await self._ending.wait()
         while self._tasks:
@@ -134,9 +142,15 @@ class WorkerProcess:
     def _on_background_failure(
         self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]
     ) -> None:
-        hosted = current_hosted.get()
+        hosted = owner_of_failure(context)
         if hosted is not None:
             hosted.on_background_failure(context)
+        else:
+            self._parts.capture.take("stderr", background_failure(context))
+
+    def _on_blocked(self, hosted: Hosted | None, seconds: float, where: str) -> None:
+        number = None if hosted is None else hosted.channel.number
+        self._parts.sender.send(Kind.BLOCKED, conversation=number, seconds=seconds, where=where)
 
     # --- conversations
 
