@@ -17,6 +17,7 @@ ConvtuiError
 │   ├── UserSimulatorError      the simulated user failed; never an ending in disguise
 │   │   └── ResponderError      a responder made no decision that counts
 │   ├── CompressionError        the model's answer is no summary of the history
+│   ├── ReflectionError         the model's answer is no reflection on an attempt
 │   ├── ToolError               a tool could not be set up
 │   ├── CallCancelledError      a call was cancelled by hand
 │   └── ModelError              a model call failed
@@ -225,6 +226,12 @@ class ResponderError(UserSimulatorError):
 
 class CompressionError(ConversationError):
     """The history was not summarised: the model's answer is no summary."""
+
+    category = "llm"
+
+
+class ReflectionError(ConversationError):
+    """An earlier attempt was not reflected on: the model's answer says nothing."""
 
     category = "llm"
 

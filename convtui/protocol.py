@@ -50,7 +50,8 @@ class Kind(IntEnum):
     # engine to screen
     RECORD = 1
     DELTA = 2
-    """`{after, call, session, turn, side, text, reasoning}`: text that arrived since the last."""
+    """`{after, call, session, turn, side, offset, text, reasoning}`: text that arrived since
+    the last; it begins at character `offset` of the reply."""
     GATE = 3
     """`{after, state, hold}`: the gate's state; `hold` as in `debug.held`, or null."""
     ACK = 4
@@ -179,7 +180,8 @@ class Commands:
     GIVE_UP = "give_up"
     """`{reason}`: ends the conversation as `failed`, also where provider code blocks the engine."""
     STOP = "stop"
-    """`{reason}`: ends the conversation here, `interrupted` by the human."""
+    """`{reason, after_turn}`: ends the conversation, `interrupted` by the human: here, or with
+    `after_turn` after the turn in progress, if it is not held."""
     RELOAD_FAILED = "reload_failed"
     """`{error}`: a reload failed; for the record, the conversation stays as it is."""
     RETIRE = "retire"
@@ -364,6 +366,22 @@ class ContinueFrom:
     """Whether nothing is said in the new log: it only stands where the conversation goes on."""
 
 
+@dataclass(slots=True)
+class AttemptSpec:
+    """Another attempt at a conversation that ended otherwise than it should have."""
+
+    number: int
+    """Of this attempt, from 2."""
+    parent: dict[str, Any]
+    """The log of the attempt before, `{id, file, seq, sha256}`."""
+    material: str = ""
+    """What was said there and how it ended, for a model to reflect on; empty: no reflection."""
+    model: str | None = None
+    """The litellm model that reflects; None: the provider's own."""
+    reflections: list[dict[str, Any]] = field(default_factory=list)
+    """Those of earlier attempts, as fields of `reflection.added`."""
+
+
 REHOOK_CURSOR: Final = "@ii"
 """Where a rehook stands, in a file that both processes map: index of the log, index of the reply
 (-1: none yet); a log of -1 is the end."""
@@ -414,6 +432,10 @@ class StartSpec:
     None: made of the time, both sides and the id."""
     watched: bool = False
     """Whether somebody can answer holds; otherwise `on_pause` does."""
+    hold_endings: bool = True
+    """Whether, where it is watched, every ending holds before it is written, so that it can be
+    overridden. Without this only while somebody sees its records (`Kind.WATCH`); a signal that
+    pauses holds all the same."""
     paused: bool = False
     """Whether to hold before the first turn."""
     on_pause: str = "end"
@@ -434,6 +456,8 @@ class StartSpec:
     """Faults that are armed from the beginning, by side, as the answer to `Commands.INJECT` lists
     them."""
     continue_from: ContinueFrom | None = None
+    attempt: AttemptSpec | None = None
+    """Which attempt it is, where it is not the first."""
     only_load: bool = False
     """Loads the provider, tells what it is, and ends: no conversation, no log."""
     rehook: RehookSpec | None = None
@@ -450,11 +474,13 @@ class StartSpec:
         """The reverse of `as_dict()`."""
         values = dict(data)
         parent = values.pop("continue_from", None)
+        attempt = values.pop("attempt", None)
         rehook = values.pop("rehook", None)
         preview = values.pop("preview", None)
         return cls(
             **values,
             continue_from=ContinueFrom(**parent) if parent else None,
+            attempt=AttemptSpec(**attempt) if attempt else None,
             rehook=RehookSpec(**rehook) if rehook else None,
             preview=PreviewSpec(**preview) if preview else None,
         )

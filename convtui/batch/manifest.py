@@ -30,13 +30,13 @@ from typing import Any, Final, Literal
 
 from convtui.batch.keys import Key
 from convtui.errors import FileError, NewerError
+from convtui.log.names import MANIFEST
 from convtui.log.reader import is_being_written
 from convtui.log.run_summary import number, total
 from convtui.records.codec import RecordDict, decode
 from convtui.records.times import parse_time
 from convtui.records.values import as_list, as_object, as_text
 
-MANIFEST: Final = "batch.jsonl"
 FORMAT: Final = 1
 _MOST: Final = 1_000_000
 """Conversations that a manifest may announce; more is damage."""

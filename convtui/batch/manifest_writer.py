@@ -15,10 +15,10 @@ from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
-from convtui.batch.manifest import FORMAT, MANIFEST, BatchCell, BatchFile, read_batch
+from convtui.batch.manifest import FORMAT, BatchCell, BatchFile, read_batch
 from convtui.errors import BatchLocked, FileError
 from convtui.log.descriptor import open_private, write_all
-from convtui.log.names import lock_path
+from convtui.log.names import MANIFEST, lock_path
 from convtui.records.codec import RecordDict, encode
 from convtui.secrets.redactor import Redactor
 

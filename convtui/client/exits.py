@@ -1,10 +1,24 @@
-"""How an engine process ended, in words."""
+"""Why an engine process ended, in words and as an error."""
 
 from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from convtui.errors import EngineError
+
+
+def failure_of(error: Mapping[str, Any] | None) -> EngineError:
+    """The error of an engine that could not start, `{message, frames?, exit_code?}`, to raise."""
+    described = dict(error or {"message": "the engine did not start"})
+    failure = EngineError("\n".join([str(described["message"]), *described.get("frames", ())]))
+    # A SPEC that names nothing is bad usage, whichever process has found that out.
+    failure.exit_code = int(described.get("exit_code", failure.exit_code))
+    failure.error = described
+    return failure
 
 
 def crash_frames(text: str) -> list[str]:

@@ -11,6 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from convtui.client.exits import failure_of
 from convtui.errors import CommandRefused, EngineError
 from convtui.protocol import Commands, Kind, StartSpec, unpack_record
 from convtui.records.codec import RecordDict, decode
@@ -47,6 +48,8 @@ class ConversationLink(ABC):
 
     thinking = False
     """Whether what arrived last was reasoning, not text."""
+    python: str
+    """The interpreter that runs it."""
 
     def __init__(self) -> None:
         self.state = EngineState.NEW
@@ -146,12 +149,7 @@ class ConversationLink(ABC):
 
     def failure(self) -> EngineError:
         """Why the engine could not start, as an error to raise."""
-        error = self.error or {"message": "the engine did not start"}
-        failure = EngineError("\n".join([str(error["message"]), *error.get("frames", ())]))
-        # A SPEC that names nothing is bad usage, whichever process has found that out.
-        failure.exit_code = int(error.get("exit_code", failure.exit_code))
-        failure.error = dict(error)
-        return failure
+        return failure_of(self.error)
 
     # --- commands
 
@@ -199,7 +197,7 @@ class ConversationLink(ABC):
         self.thinking = bool(data.get("reasoning")) and not text
         # A responder's decision is not what is said, and a summary belongs to no turn.
         if text and number is not None and data.get("side") != "responder":
-            turn = self.transcript.stream(data["session"], number, text)
+            turn = self.transcript.stream(data["session"], number, text, data.get("offset"))
             if turn is not None:
                 self.changed.add(turn.index)
 
@@ -298,12 +296,16 @@ class ConversationLink(ABC):
             self.state = EngineState.CLOSED if closed else EngineState.DEAD
         if self.state is EngineState.DEAD:
             self.error = self.error or error
-            left = self.transcript.abandon("the engine ended here")
-            if left is not None:
-                self.changed.add(left.index)
+            self._abandon()
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_result({"ok": False, "reason": "the engine has ended"})
         self._waiting.clear()
         self._over.set()
         self.notify()
+
+    def _abandon(self) -> None:
+        """Closes the turn in progress: the log has no writer any more."""
+        left = self.transcript.abandon("the engine ended here")
+        if left is not None:
+            self.changed.add(left.index)

@@ -1,4 +1,4 @@
-"""The files that belong to a log."""
+"""The files that belong to a log, and that of a batch of logs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ LOCK: Final = ".lock"
 WIRE: Final = ".wire.jsonl"
 TOOLS: Final = ".tools.jsonl"
 NOTES: Final = ".notes.jsonl"
+MANIFEST: Final = "batch.jsonl"
+"""In the folder of a batch; no log."""
 
 
 def lock_path(path: Path) -> Path:

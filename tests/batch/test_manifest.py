@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from convtui.batch.keys import Key
-from convtui.batch.manifest import MANIFEST, counts, read_batch
+from convtui.batch.manifest import counts, read_batch
 from convtui.batch.manifest_writer import ManifestWriter
 from convtui.errors import BatchLocked, FileError, NewerError
+from convtui.log.names import MANIFEST
 from tests.batch.manifests import begin
 
 DONE = {"kind": "completed", "by": "simulator", "reason": "script", "at_turn": 4}

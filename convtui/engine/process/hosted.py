@@ -106,8 +106,12 @@ class Hosted:
     def watch(self, on: bool) -> None:
         """Sends its records from now on, or no more."""
         self.channel.watched = on
-        if on and self.conversation is not None:
-            gate, written = self.conversation.gate, self.conversation.journal.writer.count
+        if self.conversation is None:
+            return
+        gate = self.conversation.gate
+        gate.holds_endings = on or self.conversation.holds_endings
+        if on:
+            written = self.conversation.journal.writer.count
             self._publish_gate(gate.state, gate.hold.record if gate.hold else None)
             self.channel.send(Kind.CATCH_UP, from_seq=written)
 

@@ -215,6 +215,49 @@ async def test_stopping_before_the_run_begins_stops_it(tmp_path: Path) -> None:
     assert findings(conversation.journal.writer.path) == []
 
 
+async def test_stopping_after_the_turn_lets_the_call_come_back(tmp_path: Path) -> None:
+    begun, answer = asyncio.Event(), asyncio.Event()
+
+    class Slow(Bot):
+        async def respond(self, request: Any) -> Any:
+            from convtui.models.base import Delta
+
+            begun.set()
+            await answer.wait()
+            yield Delta(text="the whole reply")
+
+    conversation, _, _ = prepare(scenario(Slow()), tmp_path)
+    task = asyncio.create_task(conversation.run())
+    await begun.wait()
+    conversation.stop_after_turn("the batch ends")
+    answer.set()
+    ended = await task
+    assert (ended.kind, ended.by, ended.reason) == ("interrupted", "human", "the batch ends")
+    assert [turn.text for turn in conversation.journal.transcript.turns] == [
+        "one",
+        "the whole reply",
+    ]
+    assert findings(conversation.journal.writer.path) == []
+
+
+async def test_one_that_is_held_does_not_wait_for_its_turn_to_stop(tmp_path: Path) -> None:
+    stop = ("stop", {"reason": "x", "after_turn": True})
+    ran = await run(scenario(Bot()), tmp_path, plan=[stop], paused=True)
+    assert (ran.termination.kind, ran.termination.reason) == ("interrupted", "x")
+
+
+async def test_endings_need_not_hold_where_it_is_watched(tmp_path: Path) -> None:
+    ran = await run(scenario(Bot()), tmp_path, plan=["go"], paused=True, hold_endings=False)
+    assert [hold["reason"] for hold in ran.driver.holds] == ["pause"]
+    assert ran.termination.kind == "completed"
+
+
+async def test_a_signal_that_pauses_holds_all_the_same(tmp_path: Path) -> None:
+    what = scenario(Bot("fine [x]", signals=["[x]"]), on_signal={"[x]": "pause"})
+    ran = await run(what, tmp_path, plan=["end"], hold_endings=False)
+    assert [hold["reason"] for hold in ran.driver.holds] == ["ending"]
+
+
 async def test_stopping_in_a_call_keeps_what_had_arrived(tmp_path: Path) -> None:
     begun = asyncio.Event()
 
