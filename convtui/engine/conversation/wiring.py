@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from convtui.engine.calls.permits import Permits
 from convtui.engine.core.gate import GateState
 from convtui.log.names import wire_path
 from convtui.models.base import ModelClient, ModelClients
@@ -33,6 +34,8 @@ class Wiring:
     publish_gate: Callable[[GateState, RecordDict | None], None] = lambda state, hold: None
     publish_delta: Callable[[dict[str, Any]], None] | None = None
     redactor: Redactor = field(default_factory=Redactor.of_process)
+    permits: Permits = field(default_factory=Permits)
+    """How many calls of a model may run at once, over all conversations that share it."""
     explain_failure: Callable[[BaseException], str] = lambda error: (
         f"internal error: {describe(error)}"
     )

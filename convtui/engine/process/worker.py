@@ -14,11 +14,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from convtui.engine.calls.permits import Permits
 from convtui.engine.core.output import OutputCapture, current_output
 from convtui.engine.process.attribution import note_tasks, owner_of_failure
 from convtui.engine.process.blocked import BlockedWatch
 from convtui.engine.process.exit_report import describe_unforeseen
 from convtui.engine.process.hosted import Hosted, background_failure, current_hosted
+from convtui.engine.process.matching import Matching, matching_for
 from convtui.engine.process.parts import ProcessParts
 from convtui.engine.process.pipe import Channel
 from convtui.engine.process.rows import RowBoard, row_of
@@ -44,9 +46,14 @@ class WorkerProcess:
         self._rows = RowBoard(self._send_rows)
         self._ending = asyncio.Event()
         self._frozen = False
+        self._permits = Permits(self._send_used)
+        self._new_matching: Callable[[], Matching | None] = lambda: None
+        self._looking_back: asyncio.Task[None] | None = None
         self._takers: dict[Kind, Callable[..., None]] = {
             Kind.BEGIN: self._begin,
             Kind.WATCH: self._watch,
+            Kind.FILTER: self._filter,
+            Kind.LIMITS: self._limit,
         }
         parts.shutdown.running = self
         parts.on_breakpoint = self._on_breakpoint
@@ -80,7 +87,34 @@ class WorkerProcess:
             hosted.watch(on)
 
     def _send_rows(self, rows: list[tuple[int, Row]]) -> None:
-        self._parts.sender.put(pack(Kind.ROWS, json_body(rows=rows)))
+        if rows:
+            self._parts.sender.put(pack(Kind.ROWS, json_body(rows=rows)))
+        self._send_used()
+
+    def _send_used(self) -> None:
+        used = self._permits.used()
+        if used:
+            self._parts.sender.send(Kind.USED, calls=used)
+
+    def _limit(self, limits: dict[str, int]) -> None:
+        self._permits.limit({key: int(most) for key, most in limits.items()})
+
+    def _filter(self, expression: str) -> None:
+        self._new_matching = matching_for(expression)
+        for number, hosted in self._hosted.items():
+            hosted.matching = self._new_matching()
+            self._rows.changed(number, hosted)
+        if self._looking_back is not None:
+            self._looking_back.cancel()
+        self._looking_back = asyncio.create_task(self._look_back())
+
+    async def _look_back(self) -> None:
+        """Has the filter look at what was said before it was set."""
+        for number, hosted in list(self._hosted.items()):
+            if hosted.matching is not None and hosted.conversation is not None:
+                await hosted.matching.look_back(hosted.conversation)
+                if number in self._hosted:
+                    self._rows.changed(number, hosted)
 
     # --- the process
 
@@ -163,7 +197,9 @@ class WorkerProcess:
             pulse=self._parts.pulse,
             give_up=lambda reason: self._give_up(conversation, reason),
             explain_failure=self._parts.originals.explain_failure,
+            permits=self._permits,
         )
+        hosted.matching = self._new_matching()
         hosted.on_change = lambda: self._rows.changed(conversation, hosted)
         self._hosted[conversation] = hosted
         context = contextvars.copy_context()
@@ -208,6 +244,7 @@ class WorkerProcess:
             self._end(number, hosted, status)
 
     def _end(self, number: int, hosted: Hosted, status: int) -> None:
+        hosted.over = True
         self._rows.forget(number)
         conversation = hosted.conversation
         trailer: RecordDict = {}
