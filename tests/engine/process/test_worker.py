@@ -131,6 +131,10 @@ WAITS = """
         said = messages[-1]["content"]
         if said.startswith("wait"):
             await asyncio.Event().wait()
+        if said.startswith("later"):
+            while not os.path.exists(said.split()[1]):
+                await asyncio.sleep(0.01)
+            time.sleep(60)
         if said.startswith("block"):
             time.sleep(float(said.split()[1]))
         return f"heard {said}"
@@ -224,7 +228,7 @@ async def test_code_that_blocks_is_named_and_can_be_given_up(tmp_path: Path) -> 
         await worker.all_ended(1)
         await worker.when(lambda: bool(blocks(2)) and not blocks(2)[-1]["seconds"])
         first = blocks(2)[0]
-        assert first["seconds"] >= 1 and first["where"].endswith("bot_under_test.py:8 in bot")
+        assert first["seconds"] >= 1 and first["where"].endswith("bot_under_test.py:12 in bot")
         assert worker.ended[2]["termination"]["kind"] == "completed"
         # One is given up while another blocks: its log is closed at once.
         worker.begin(bot_spec(tmp_path, WAITS, script=["block 1.5"]), first=3)
@@ -256,12 +260,13 @@ async def test_whoever_ends_the_worker_leaves_whole_logs(tmp_path: Path, how: st
     count = 20
     scripts = [["x", "wait"] for _ in range(count)]
     if how == "hang up on one that blocks":
-        scripts[3] = ["x", "block 60"]
+        scripts[3] = ["x", f"later {tmp_path / 'now'}"]
     async with hosting() as worker:
         worker.begin(*(bot_spec(tmp_path, WAITS, script=script) for script in scripts))
-        await worker.when(
-            lambda: [r.get("turns") for r in worker.rows.values()].count(3) >= count - 1
-        )
+        await worker.when(lambda: [r["turns"] for r in worker.rows.values()].count(3) == count)
+        if how == "hang up on one that blocks":
+            (tmp_path / "now").touch()
+            await worker.when(lambda: bool(worker.found(Kind.BLOCKED)))
         if how == "SIGTERM":
             worker.process.send_signal(signal.SIGTERM)
         else:
