@@ -29,7 +29,7 @@ def open_batch(folder: Path, made: Planned, how: How, *, resumes: bool) -> Batch
         wire="last" if config.wire == "recent" else config.wire,
         env_file=config.env_file,
         python=config.python,
-        speed=how.speed or 0.0,
+        speed=how.demo_speed,
     )
     record = plan_record(made.plan, made.source)
     begin = Batch.resume if resumes else Batch.create
