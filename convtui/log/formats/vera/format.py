@@ -32,6 +32,7 @@ from convtui.log.formats.vera.names import (
 )
 from convtui.log.formats.vera.records import Files, ReadTurn, Session, session_records
 from convtui.log.formats.vera.transcripts import is_transcript
+from convtui.records.times import NO_ZONE
 from convtui.records.values import drop_none
 
 _HEAD: Final = 4096
@@ -227,6 +228,8 @@ def _details(
     details: dict[str, Any] = {
         "format": "vera",
         "created_at_from": whence,
+        # None of the times in logs and names has one.
+        "created_at_zone": None if whence == "file's date" else NO_ZONE,
         "tag": name.tag,
         "run": name.run,
         "persona_model": middle.model,
