@@ -117,10 +117,12 @@ def _figures(tally: Tally, standing: Standing, now: float, over: bool) -> list[S
     else:
         turns, tokens = tally.rates(now)
         add(f"{turns:.3g}" if turns < 100 else f"{turns:,.0f}", "turns/s")
-        add(short_count(round(tokens)), "tokens/s")
-    of = f" of {short_count(standing.most_tokens)}" if standing.most_tokens is not None else ""
-    add(f"{short_count(tally.tokens)}{of}", "tokens")
-    if tally.priced or standing.most_cost is not None:
+        if tally.tokens:
+            add(short_count(round(tokens)), "tokens/s")
+    if tally.tokens or standing.most_tokens is not None:
+        of = f" of {short_count(standing.most_tokens)}" if standing.most_tokens is not None else ""
+        add(f"{short_count(tally.tokens)}{of}", "tokens")
+    if tally.cost > 0 or standing.most_cost is not None:
         of = f" of {dollars(standing.most_cost)}" if standing.most_cost is not None else ""
         add(f"{dollars(tally.cost)}{of}", "cost")
     if standing.at_once is not None and not over:

@@ -91,6 +91,11 @@ async def test_it_follows_what_happens_and_the_selection_stays(batch: FleetApp) 
     async with batch.app.run_test(size=(120, 30)) as pilot:
         await until(pilot, lambda: "1 held" in batch.drawn())
         assert batch.keys() == ["ben.1", "anna.2", "ben.2", "anna.1"]
+        batch.fleet.tell(1, state="held", hold={"reason": "step"})
+        await until(pilot, lambda: batch.keys()[0] == "anna.2")
+        assert batch.screen.listed.selected is batch.fleet.rows[1], "the first, whichever it is"
+        batch.fleet.tell(1, state="running", hold=None)
+        await until(pilot, lambda: batch.keys()[0] == "ben.1")
         await pilot.press("j")
         assert batch.screen.listed.selected is batch.fleet.rows[1]
         batch.fleet.tell(3, state="held", hold={"reason": "human"})
