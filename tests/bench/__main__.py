@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from convtui.config.paths import write_state
-from tests.bench import costs, library, liveness, rehooking, replaying, startup
+from tests.bench import batch_results, costs, library, liveness, rehooking, replaying, startup
 from tests.bench.measure import Row, table, write_json
 
 
@@ -33,6 +33,7 @@ def _groups(home: Path, *, quick: bool) -> dict[str, Callable[[], list[Row]]]:
         "long": lambda: costs.long_talk(folder("long"), 400 if quick else 2000),
         "library": lambda: library.rows(folder("library"), 3 if quick else 7),
         "pipeline": lambda: [costs.throughput(5)],
+        "results": lambda: batch_results.rows(folder("results"), 1 if quick else 5),
         "rehook": lambda: rehooking.rows(folder("rehook"), 1 if quick else 5),
         "warm": lambda: [costs.warm_start(folder("warm"), 1 if quick else 5)],
     }
