@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from convtui.tui.app import ConvtuiApp
 
 
-async def open_saved(app: ConvtuiApp, run: RunSummary) -> None:
-    """Opens a recording, or the screen of a batch. Raises `FileError` for a batch that is gone."""
+def open_saved(app: ConvtuiApp, run: RunSummary) -> None:
+    """Opens a recording, or the screen of a batch."""
     if run.batch is None:
         app.runs.replay(run.path)
         return
     from convtui.tui.screens.fleet.open import open_batch
 
-    await open_batch(app, run.path)
+    open_batch(app, run.path)

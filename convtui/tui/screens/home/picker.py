@@ -308,7 +308,7 @@ class PickerScreen(ActionScreen):
 
     def on_run_list_selected(self, event: RunList.Selected) -> None:
         event.stop()
-        self.spawn(open_saved(self.capp, event.run))
+        open_saved(self.capp, event.run)
 
     async def on_screen_resume(self) -> None:
         """Refreshes after a run, which may have failed to start."""

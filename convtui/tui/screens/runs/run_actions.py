@@ -29,7 +29,7 @@ class RunActions:
         runs: OpenRuns,
         *,
         again: Callable[[Path], Awaitable[None]],
-        open_saved: Callable[[RunSummary], Awaitable[None]],
+        open_saved: Callable[[RunSummary], None],
         rehook: Callable[[Sequence[Path], str], Awaitable[None]],
         warm_dir: Callable[[], Path],
     ) -> None:
@@ -69,7 +69,7 @@ class RunActions:
 
     def open(self, run: RunSummary) -> None:
         """Opens a run, or a batch."""
-        self._context.spawn(self._open_saved(run), group="open")
+        self._open_saved(run)
 
     async def _again(self) -> None:
         branch = self._filter.selected
