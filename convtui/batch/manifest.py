@@ -356,8 +356,11 @@ def _decoded(line: bytes) -> RecordDict | None:
 def _file_name(value: Any) -> str | None:
     """A log's name; None for anything that is not a name in the batch's folder."""
     name = as_text(value)
-    bad = not name or name in (".", "..") or any(sign in name for sign in "/\\\0")
+    bad = not name or name in (".", "..") or not _NO_NAME.isdisjoint(name)
     return None if bad else name
+
+
+_NO_NAME: Final = frozenset("/\\\0")
 
 
 def _started(entry: Entry, record: RecordDict, at: datetime | None) -> None:
