@@ -12,6 +12,7 @@ from pathlib import Path
 from convtui.config.paths import write_state
 from tests.bench import (
     batch_results,
+    batches,
     costs,
     fleet,
     library,
@@ -45,6 +46,9 @@ def _groups(home: Path, *, quick: bool) -> dict[str, Callable[[], list[Row]]]:
         "pipeline": lambda: [costs.throughput(5)],
         "results": lambda: batch_results.rows(folder("results"), 1 if quick else 5),
         "rehook": lambda: rehooking.rows(folder("rehook"), 1 if quick else 5),
+        "batches": lambda: batches.rows(
+            folder("batches"), 1 if quick else 5, many=400 if quick else 1000
+        ),
         "warm": lambda: [costs.warm_start(folder("warm"), 1 if quick else 5)],
     }
 

@@ -26,6 +26,7 @@ _MODULES: Final = {
     "hermes": "hermes.format",
     "hermes-trajectory": "hermes.trajectory",
     "inspect": "inspect.format",
+    "tau-bench": "tau.format",
     "claude-code": "claude_code.format",
     "sharegpt": "sharegpt.format",
     "openai": "openai.format",
