@@ -129,6 +129,11 @@ class Entry:
         return self.state == "ended"
 
     @property
+    def settled(self) -> bool:
+        """Whether it has ended for good: a resume leaves it alone."""
+        return self.over and self.status not in ("crashed", "stopped")
+
+    @property
     def ending(self) -> str:
         """The kind of its termination; empty while there is none."""
         return as_text((self.termination or {}).get("kind"))

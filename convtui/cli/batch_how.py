@@ -15,6 +15,7 @@ from convtui.cli.logs import log_folders
 from convtui.errors import FileError, UsageError
 
 LAST: Final = "last"
+_WATCHED_SPEED: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +72,21 @@ class How:
     env: tuple[str, ...]
     speed: float | None
 
+    @property
+    def demo_speed(self) -> float:
+        """How fast the demo speaks: so that one can follow it, where somebody looks."""
+        if self.speed is not None:
+            return self.speed
+        return _WATCHED_SPEED if self.screen else 0.0
+
     @classmethod
     def of(cls, flags: Mapping[str, Any]) -> How:
         """From flags. Raises `UsageError`."""
         where = str(flags.get("on") or "local")
         if where not in ("local", "ray") and not re.match(r"ray://[^/\s]", where):
             raise UsageError(f"--on {where}: write local, ray or ray://HOST:PORT")
+        if flags.get("env") and where == "local":
+            raise UsageError("--env: workers on this machine have its environment; see --env-file")
         against = flags.get("against")
         earlier = None if against is None else _earlier(against, flags.get("out"))
         wanted = Wanted.of(flags, earlier)
