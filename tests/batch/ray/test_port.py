@@ -14,8 +14,9 @@ import pytest
 
 from convtui.client.link import EngineState
 from convtui.client.worker import Hosted, Worker
+from convtui.log.parents import parent_problem
 from convtui.log.reader import open_log
-from convtui.protocol import StartSpec
+from convtui.protocol import ContinueFrom, StartSpec
 from convtui.scenario.scenario import Scenario
 from convtui.trust.rules import vouched_for
 from tests.builders.waiting import when
@@ -66,6 +67,19 @@ async def over(*hosted: Hosted) -> None:
         await asyncio.gather(*(one.wait() for one in hosted))
 
 
+def logs(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*.jsonl"))
+
+
+async def started(worker: Worker, hosted: Hosted) -> None:
+    """Waits until its first turn was said: rows say so, which change no handle."""
+    changed = asyncio.Event()
+    worker.on_rows = lambda _: changed.set()
+    while hosted.row.get("turns") != 1:
+        await changed.wait()
+        changed.clear()
+
+
 def said(log: Path | None) -> list[str]:
     assert log is not None
     with open_log(log) as opened:
@@ -73,107 +87,89 @@ def said(log: Path | None) -> list[str]:
         return [turn.text for turn in opened.transcript.turns if turn.speaker == "provider"]
 
 
-@pytest.mark.parametrize("shared", [True, False])
-async def test_conversations_on_a_node_leave_whole_logs_here(
-    cluster: Cluster, apart: Cluster, project: Path, tmp_path: Path, *, shared: bool
+async def test_conversations_on_a_node_that_sees_the_folder(
+    cluster: Cluster, project: Path, tmp_path: Path
 ) -> None:
-    async with working(cluster if shared else apart, tmp_path) as worker:
-        hosted = [worker.begin(spec(tmp_path, project, log_name=f"c.{n}")) for n in range(5)]
-        await over(*hosted)
-    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix == ".jsonl") == [
-        f"c.{n}.jsonl" for n in range(5)
-    ]
-    for one in hosted:
-        assert one.state is EngineState.CLOSED
-        assert one.log_path is not None
-        assert one.log_path.parent == tmp_path
-        assert said(one.log_path) == ["Good day. You said one", "Good day. You said two"]
-        assert one.termination is not None
-        assert one.termination["kind"] == "completed"
-    with open_log(tmp_path / "c.0.jsonl") as log:
+    async with working(cluster, tmp_path) as worker:
+        bot = worker.begin(spec(tmp_path, project, log_name="bot"))
+        keys = worker.begin(spec(tmp_path, project, "Keys", log_name="keys"))
+        broken = worker.begin(spec(tmp_path, project, "Broken", log_name="broken"))
+        await over(bot, keys, broken)
+    assert logs(tmp_path) == ["bot.jsonl", "broken.jsonl", "keys.jsonl"]
+    assert said(bot.log_path) == ["Good day. You said one", "Good day. You said two"]
+    assert said(keys.log_path)[0] == "RAYTEST_NAMED=arrives", "and nothing else"
+    # Files are named as at home, where they are looked for afterwards.
+    with open_log(tmp_path / "bot.jsonl") as log:
         provider = log.transcript.header["provider"]
-        assert provider["file"] == str(project / "desk/bot.py"), "as it is named at home"
-        assert provider["modules"] == [
-            str(project / "desk/__init__.py"),
-            str(project / "desk/words.py"),
-        ]
-        assert log.transcript.outputs
+    assert provider["file"] == f"{project}/desk/bot.py"
+    assert provider["modules"] == [f"{project}/desk/__init__.py", f"{project}/desk/words.py"]
+    assert broken.termination is not None
+    assert broken.termination["detail"]["frames"][0].startswith(f"{project}/desk/bot.py:")
 
 
-async def test_a_watched_conversation_is_seen_as_it_goes(
+async def test_logs_travel_from_a_node_that_does_not(
     apart: Cluster, project: Path, tmp_path: Path
 ) -> None:
+    (tmp_path / "bot.jsonl").write_text("of an earlier worker")
     async with working(apart, tmp_path) as worker:
-        hosted = worker.begin(spec(tmp_path, project, watched=True, paused=True))
-        await hosted.watch()
+        bots = [worker.begin(spec(tmp_path, project, log_name=name)) for name in ("bot", "b2")]
+        watched = worker.begin(spec(tmp_path, project, log_name="w", watched=True, paused=True))
+        await watched.watch()
         async with asyncio.timeout(WITHIN):
-            await when(lambda: hosted.hold is not None)
-            await hosted.command("step_turn")
-            await when(lambda: len(hosted.transcript.turns) == 1 and hosted.hold is not None)
-            assert hosted.transcript.turns[0].text == "one"
-            assert hosted.log_path is not None
-            assert b'"text":"one"' in hosted.log_path.read_bytes(), "shipped before it is shown"
-            await hosted.command("stop", reason="enough")
-        await over(hosted)
-
-
-async def test_only_named_variables_arrive(cluster: Cluster, project: Path, tmp_path: Path) -> None:
-    async with working(cluster, tmp_path) as worker:
-        hosted = worker.begin(spec(tmp_path, project, "Keys"))
-        await over(hosted)
-    assert said(hosted.log_path)[0] == "RAYTEST_NAMED=arrives"
+            await when(watched, lambda: watched.hold is not None)
+            await watched.command("step_turn")
+            await when(
+                watched,
+                lambda: bool(watched.hold) and "turn.committed" in watched.transcript.counts,
+            )
+            assert watched.log_path == tmp_path / "w.jsonl"
+            assert b'"text":"one"' in watched.log_path.read_bytes(), "it is here before it is shown"
+            await watched.command("stop", reason="enough")
+        await over(*bots, watched)
+        half = tmp_path / "w.jsonl"
+        resumed = spec(tmp_path, project, log_name="r", continue_from=ContinueFrom(str(half)))
+        further = worker.begin(resumed)
+        await over(further)
+    assert logs(tmp_path) == ["b2.jsonl", "bot-2.jsonl", "bot.jsonl", "r.jsonl", "w.jsonl"]
+    assert bots[0].log_path == tmp_path / "bot-2.jsonl"
+    for bot in (*bots, further):
+        assert bot.state is EngineState.CLOSED
+        assert said(bot.log_path) == ["Good day. You said one", "Good day. You said two"]
+    with open_log(tmp_path / "r.jsonl") as log:
+        assert parent_problem(log.transcript.header, log.path) == ""
 
 
 async def test_what_is_excluded_is_not_on_the_nodes(cluster: Cluster) -> None:
     def listed() -> list[str]:
-        return sorted(str(path) for path in Path().rglob("*") if path.is_file())
+        files = [str(path) for path in Path().rglob("*") if path.is_file()]
+        return sorted(file for file in files if "__pycache__" not in file)
 
-    files = cluster.ray.get(cluster.ray.remote(listed).remote())
+    (files,) = cluster.map(listed, [()])
     assert files == ["desk/__init__.py", "desk/bot.py", "desk/words.py", "pyproject.toml"]
-
-
-async def test_an_error_names_the_line_at_home(
-    cluster: Cluster, project: Path, tmp_path: Path
-) -> None:
-    async with working(cluster, tmp_path) as worker:
-        hosted = worker.begin(spec(tmp_path, project, "Broken"))
-        await over(hosted)
-    assert hosted.termination is not None
-    frames = hosted.termination["detail"]["frames"]
-    assert frames[0].startswith(f"{project}/desk/bot.py:")
 
 
 async def test_a_worker_that_is_killed_ends_its_conversations_alone(
     apart: Cluster, project: Path, tmp_path: Path
 ) -> None:
-    async with working(apart, tmp_path) as other, working(apart, tmp_path) as worker:
-        safe = other.begin(spec(tmp_path, project, log_name="safe"))
-        lost = worker.begin(spec(tmp_path, project, "Slow", log_name="lost"))
+    async with working(apart, tmp_path) as killed, working(apart, tmp_path) as orphan:
+        lost = [
+            worker.begin(spec(tmp_path, project, "Slow", log_name=name))
+            for worker, name in ((killed, "killed"), (orphan, "orphan"))
+        ]
         async with asyncio.timeout(WITHIN):
-            await when(lambda: lost.row.get("turns") == 1)
-        assert worker.pid is not None
-        os.kill(worker.pid, signal.SIGKILL)
-        await over(safe, lost)
-        assert (lost.state, safe.state) == (EngineState.DEAD, EngineState.CLOSED)
-    with open_log(tmp_path / "lost.jsonl") as log:
-        assert [turn.text for turn in log.transcript.turns if turn.text] == ["one"]
-        assert log.transcript.trailer is None
-
-
-async def test_an_actor_that_dies_is_a_worker_that_dies(
-    apart: Cluster, project: Path, tmp_path: Path
-) -> None:
-    async with working(apart, tmp_path) as worker:
-        lost = worker.begin(spec(tmp_path, project, "Slow", log_name="lost"))
-        async with asyncio.timeout(WITHIN):
-            await when(lambda: lost.row.get("turns") == 1)
-            apart.ray.kill(worker._port._actor)  # type: ignore[attr-defined]
-            await worker.wait()
-        assert lost.state is EngineState.DEAD
-        assert worker.error is not None
-        assert "the worker's node lost it" in worker.error["message"]
-        # The next one of the same name is another log.
-        async with working(apart, tmp_path) as another:
-            hosted = another.begin(spec(tmp_path, project, log_name="lost"))
-            await over(hosted)
-    assert said(tmp_path / "lost-2.jsonl") == ["Good day. You said one", "Good day. You said two"]
+            await started(killed, lost[0])
+            await started(orphan, lost[1])
+            assert killed.pid is not None
+            os.kill(killed.pid, signal.SIGKILL)
+            await killed.wait()
+            assert [one.state for one in lost] == [EngineState.DEAD, EngineState.RUNNING]
+            # The node itself is lost with what it had not sent.
+            apart.ray.kill(orphan._port._actor)  # type: ignore[attr-defined]
+            await orphan.wait()
+    assert lost[1].state is EngineState.DEAD
+    assert orphan.error is not None
+    assert "the worker's node lost it" in orphan.error["message"]
+    for name in ("killed", "orphan"):
+        with open_log(tmp_path / f"{name}.jsonl") as log:
+            assert [turn.text for turn in log.transcript.turns if turn.text] == ["one"]
+            assert log.transcript.trailer is None
