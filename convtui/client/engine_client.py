@@ -120,6 +120,12 @@ class EngineHandle(ConversationLink):
         """Kills the engine process and everything it started."""
         self._port.kill()
 
+    async def watch(self) -> None:
+        """Returns at once: an engine with one conversation sends all of its records."""
+
+    def unwatch(self) -> None:
+        """Changes nothing."""
+
     # --- in threads
 
     def _keep_error_line(self, line: str) -> None:

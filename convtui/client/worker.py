@@ -69,6 +69,11 @@ class Worker:
         return self._port.pid
 
     @property
+    def running(self) -> int:
+        """Number of conversations that are not over."""
+        return len(self.hosted)
+
+    @property
     def silent_for(self) -> float:
         """Seconds without a heartbeat; 0.0 while that is normal."""
         if self.over or self._last_beat is None:

@@ -9,6 +9,7 @@ LOCK: Final = ".lock"
 WIRE: Final = ".wire.jsonl"
 TOOLS: Final = ".tools.jsonl"
 NOTES: Final = ".notes.jsonl"
+PARTIAL: Final = ".part"
 MANIFEST: Final = "batch.jsonl"
 """In the folder of a batch; no log."""
 
@@ -31,6 +32,11 @@ def tool_results_path(path: Path) -> Path:
 def notes_path(path: Path) -> Path:
     """The file of marks, notes, corrections and tags."""
     return path.with_name(path.name + NOTES)
+
+
+def partial_path(path: Path) -> Path:
+    """What a log is called while an import writes it: no log yet, in no list of runs."""
+    return path.with_name(path.name + PARTIAL)
 
 
 def free_log_path(folder: Path, stem: str) -> Path:

@@ -47,6 +47,7 @@ TOPIC_OF_CONTEXT: Final[Mapping[str, str]] = {
     "profile": "profiles",
     "warm": "warm-starts",
     "arms": "profiles",
+    "fleet": "library",
     "overlay": "debugging",
 }
 """The topic about each context of `convtui.actions.registry`."""

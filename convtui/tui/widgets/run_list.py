@@ -230,7 +230,8 @@ class RunList(LineView):
 class Sortable(Protocol):
     """A list with columns."""
 
-    order: str
+    @property
+    def order(self) -> str: ...
 
     @property
     def palette(self) -> Palette: ...
