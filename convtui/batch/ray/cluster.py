@@ -56,6 +56,11 @@ class Cluster:
         """Whether it was started here."""
         return self.address == LOCAL
 
+    @property
+    def cores(self) -> int:
+        """How many cores its nodes have together."""
+        return max(1, int(self.ray.cluster_resources().get("CPU", 1)))
+
     @classmethod
     def connect(
         cls,
@@ -194,7 +199,7 @@ def _say_nothing() -> None:
     """
     module = sys.modules.get("ray._private.worker")
     if module is not None and hasattr(module, "print_to_stdstream"):
-        module.print_to_stdstream = lambda *_, **__: None
+        setattr(module, "print_to_stdstream", lambda *_, **__: None)  # noqa: B010
 
 
 def in_thread(name: str, run: Callable[..., None], *arguments: object) -> threading.Thread:

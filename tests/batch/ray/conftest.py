@@ -36,6 +36,17 @@ class Keys(Bot):
         return " ".join(f"{name}={os.environ[name]}" for name in names) or "none"
 
 
+class Steady(Bot):
+    async def generate_response(self, messages):
+        await asyncio.sleep(0.1)
+        return await super().generate_response(messages)
+
+
+class Shouting(Bot):
+    def post_process_response(self, text):
+        return text.upper()
+
+
 class Slow(Bot):
     async def generate_response(self, messages):
         await asyncio.sleep(60)
