@@ -30,8 +30,8 @@ class Running:
     started: bool = False
     """Whether it has a log."""
     held: bool = False
-    moving: bool = False
-    """Whether it goes on in another engine that has not been named yet."""
+    moving: asyncio.Event | None = None
+    """Set when the engine is named in which it goes on; None while it does not move."""
     given_up: str = ""
     """Why the batch ends it."""
     stop_reason: str = ""
@@ -89,6 +89,14 @@ class Board:
         if running.slot is not None and running.held:
             running.slot.held -= 1
         running.slot = None
+
+    @property
+    def held_by_errors(self) -> int:
+        """Conversations that wait for an answer because something has failed."""
+        if not self.held:
+            return 0
+        holds = [running.link.hold or {} for running in self.running.values() if running.held]
+        return sum(1 for hold in holds if hold.get("reason") == "error")
 
     def entry(self, key: str) -> Entry:
         """The entry of a conversation of this batch."""

@@ -157,6 +157,12 @@ class OpenRuns:
     def compare(self, path_a: Path, path_b: Path) -> None:
         self._app.push_screen(self.comparison(path_a, path_b))
 
+    def compare_batches(self, before: Path, after: Path) -> None:
+        """Opens two batches side by side."""
+        from convtui.tui.screens.compare.batches import BatchesScreen
+
+        self._app.push_screen(BatchesScreen(self._keymap, before, after))
+
     # --- leaving
 
     def leave(self, screen: Screen[Any], *, ended: bool = False) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convtui.errors import ConvtuiError
-from convtui.text.boundary import visible, visible_line
+from convtui.text.boundary import visible_line
 from convtui.tui.drawing.frames import entitle
-from convtui.tui.screens.dialogs.questions import Ask, Choose
 from convtui.tui.screens.fleet.view import Fleet
 from convtui.tui.screens.handlers import Handler
+from convtui.tui.screens.report_file import ask_report_file
 from convtui.tui.screens.screen_context import ScreenContext
 from convtui.tui.widgets.text_pane import Document, TextPane
 
@@ -106,47 +106,6 @@ class FleetResults:
     # --- the page
 
     def _ask_file(self) -> None:
-        here = visible_line(str(Path.cwd()), 200)
-
-        def given(text: str | None) -> None:
-            if text is not None:
-                self._ask_before(Path(text.strip()).expanduser())
-
-        hint = f"An HTML page with tables and plots; relative to {here}"
-        self._context.open(
-            Ask("write the report to", value="batch.html", hint=hint, check=_no_file), given
-        )
-
-    def _ask_before(self, path: Path) -> None:
-        if not path.exists():
-            self._context.spawn(self._write(path))
-            return
-
-        def answered(answer: str | None) -> None:
-            if answer == "replace":
-                self._context.spawn(self._write(path))
-            elif answer is not None:
-                self._ask_file()
-
-        answers = [("other", "another file"), ("replace", "replace it")]
-        name = visible_line(str(path), 200)
-        self._context.open(Choose("replace this file?", answers, name), answered)
-
-    async def _write(self, path: Path) -> None:
-        from convtui.analysis.report.html import write_html
-
         read = self._read
-        if read is None:
-            return
-        report = await asyncio.to_thread(read, self._fleet.folder)
-        await asyncio.to_thread(write_html, report, path)
-        self._context.notify(f"Written: {visible(str(path.absolute()))}")
-
-
-def _no_file(text: str) -> str | None:
-    path = Path(text.strip()).expanduser()
-    if not text.strip() or path.is_dir():
-        return "Write the name of a file, such as batch.html."
-    if not path.absolute().parent.is_dir():
-        return f"There is no folder {path.absolute().parent}."
-    return None
+        if read is not None:
+            ask_report_file(self._context, "batch.html", lambda: read(self._fleet.folder))
