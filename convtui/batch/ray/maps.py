@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,9 +14,26 @@ from convtui.analysis.rehook.sources import Source, carry_over
 from convtui.batch.ray.cluster import Cluster, require_ray
 from convtui.batch.ray.environment import named_variables
 from convtui.batch.ray.project import excludes_of, project_of
-from convtui.batch.ray.shards import Shard, log_files_of, map_shards, shards_of
-from convtui.batch.ray.tasks import Profiled, RehookOrder, profile_shard, rehook_shard
+from convtui.batch.ray.shards import (
+    Shard,
+    files_around,
+    files_below,
+    log_files_of,
+    map_shards,
+    shards_of,
+)
+from convtui.batch.ray.tasks import (
+    Profiled,
+    RehookOrder,
+    Transcript,
+    profile_shard,
+    read_part,
+    read_shard,
+    rehook_shard,
+)
 from convtui.client.exits import failure_of
+from convtui.errors import FileError
+from convtui.log.formats.registry import Format, Imported
 from convtui.protocol import StartSpec
 from convtui.scenario.scenario import Scenario
 
@@ -55,6 +73,51 @@ def profile_logs(
     arguments = [(expression,)] * len(shards)
     for results in map_shards(cluster, profile_shard, shards, arguments, files_of=log_files_of):
         yield from results
+
+
+def reader_on(
+    cluster: Cluster, paths: Sequence[Path], format: Format
+) -> Callable[[Path], Iterator[Imported]]:
+    """What reads these files of another tool on the nodes of a cluster, as `format.read` does.
+
+    Files are to be asked for in their order, each once; some may be left out.
+    """
+    tasks = cluster.cores * _SHARDS_PER_CORE
+    if format.read_part is not None and len(paths) == 1 and paths[0].is_dir():
+        return partial(_read_parts, cluster, format.name, tasks)
+    shards = shards_of(paths, at_least=tasks)
+    arguments = [(format.name,)] * len(shards)
+    results = map_shards(cluster, read_shard, shards, arguments, files_of=files_around)
+    names = (name for shard in shards for name in shard.paths)
+    transcripts = (transcript for result in results for transcript in result)
+
+    def read(path: Path) -> Iterator[Imported]:
+        for name, transcript in zip(names, transcripts, strict=True):
+            if name == str(path.absolute()):
+                yield from _conversations(transcript)
+                return
+
+    return read
+
+
+def _read_parts(cluster: Cluster, format: str, tasks: int, folder: Path) -> Iterator[Imported]:
+    """The conversations of a folder, which tasks share."""
+    (shard,) = shards_of([folder])
+    parts = map_shards(
+        cluster,
+        read_part,
+        [shard] * tasks,
+        [(format, part, tasks) for part in range(tasks)],
+        files_of=files_below,
+    )
+    for part in parts:
+        yield from _conversations(part)
+
+
+def _conversations(transcript: Transcript) -> Iterator[Imported]:
+    yield from transcript.conversations
+    if transcript.failure:
+        raise FileError(transcript.failure)
 
 
 def rehook_on(

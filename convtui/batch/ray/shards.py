@@ -7,6 +7,7 @@ that belong to them and the logs that they continue.
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,10 @@ from convtui.log.run_summary import header_of
 
 _MOST_FILES: Final = 200
 _MOST_BYTES: Final = 16 << 20
+_MOST_BESIDE: Final = 4 << 20
+"""Bytes of a file that is sent because it lies beside another one."""
+_ABOVE: Final = 2
+"""Folders above that of a transcript in which there may be more about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +36,9 @@ class Shard:
     """As they are named at home."""
     looks: tuple[tuple[int, int], ...]
     """Size and time of each: a node sees the same file where these are the same."""
-    contents: dict[str, bytes] | None = None
-    """The files themselves, and those that belong to them; None while nodes may see them."""
+    contents: dict[str, tuple[bytes, int]] | None = None
+    """The files themselves, with their time in nanoseconds, and those that belong to them; None
+    while nodes may see them."""
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[list[Path] | None]:
@@ -44,16 +50,17 @@ class Shard:
             return
         with tempfile.TemporaryDirectory(prefix="convtui-shard-") as folder:
             places = {path: _place(Path(folder), path) for path in self.contents}
-            for path, data in self.contents.items():
-                places[path].parent.mkdir(exist_ok=True)
+            for path, (data, time) in self.contents.items():
+                places[path].parent.mkdir(parents=True, exist_ok=True)
                 places[path].write_bytes(data)
+                os.utime(places[path], ns=(time, time))
             yield [_place(Path(folder), path) for path in self.paths]
 
 
 def _place(folder: Path, path: str) -> Path:
-    """A place for a file: those of one folder stay together, where they look for each other."""
+    """A place for a file: as at home, so that files that belong together find each other."""
     home = Path(path)
-    return folder / home.parent.as_posix().encode().hex()[-40:] / home.name
+    return folder / home.relative_to(home.anchor)
 
 
 def _looks_like(path: Path, look: tuple[int, int]) -> bool:
@@ -118,11 +125,11 @@ def map_shards(
 
 
 def _with_files(shard: Shard, files_of: Callable[[str], list[str]]) -> Shard:
-    contents: dict[str, bytes] = {}
+    contents: dict[str, tuple[bytes, int]] = {}
     names = dict.fromkeys(name for path in shard.paths for name in files_of(path))
     for name in names:
         with contextlib.suppress(OSError):
-            contents[name] = Path(name).read_bytes()
+            contents[name] = Path(name).read_bytes(), Path(name).stat().st_mtime_ns
     return Shard(shard.paths, shard.looks, contents)
 
 
@@ -142,3 +149,25 @@ def log_files_of(path: str) -> list[str]:
             # What reads the log says what is wrong with it.
             break
     return [file for file in files if Path(file).is_file()]
+
+
+def files_around(path: str) -> list[str]:
+    """A transcript with what lies beside it and in the folders above: formats look there."""
+    home = Path(path)
+    folders = [home.parent, *list(home.parent.parents)[:_ABOVE]]
+    files = [path]
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            files += [
+                str(file)
+                for file in sorted(folder.iterdir())
+                if file.is_file() and file.stat().st_size <= _MOST_BESIDE
+            ]
+    return list(dict.fromkeys(files))
+
+
+def files_below(path: str) -> list[str]:
+    """All files of a folder, and those beside and above it."""
+    home = Path(path)
+    below = [str(file) for file in sorted(home.rglob("*")) if file.is_file()]
+    return list(dict.fromkeys([*below, *files_around(str(home / "x"))[1:]]))

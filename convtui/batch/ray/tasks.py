@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,13 @@ from convtui.analysis.rehook.rehook_process import Rehooked, rehook_logs
 from convtui.analysis.rehook.sources import Source
 from convtui.batch.ray.environment import of_node
 from convtui.batch.ray.shards import Shard
-from convtui.errors import ConvtuiError, LogError
+from convtui.errors import ConvtuiError, FileError, LogError
 from convtui.filters.filter import parse
 from convtui.log.filter_lookup import log_matches
+from convtui.log.formats.registry import Imported, formats
 from convtui.log.reader import open_log
 from convtui.protocol import StartSpec, describe_error
+from convtui.records.models import Record
 
 Profiled = tuple[str, RunProfile | None, str]
 """A log as it is named at home, its profile where it matches, and why it cannot be opened."""
@@ -50,6 +52,75 @@ def _matches(log: Any, wanted: Any) -> bool:
         return log_matches(log, wanted)
     except ConvtuiError:
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What a transcript file holds: its conversations, and why it cannot be read further."""
+
+    conversations: list[Imported]
+    """With records that are read already; those of an unreadable one end with its error."""
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRecords:
+    """The records of a conversation; going through them ends with the error that they ended with.
+
+    Raises `FileError` then.
+    """
+
+    records: list[tuple[float, Record]]
+    failure: str = ""
+
+    def __iter__(self) -> Iterator[tuple[float, Record]]:
+        yield from self.records
+        if self.failure:
+            raise FileError(self.failure)
+
+
+def read_shard(shard: Shard, format_name: str) -> list[Transcript] | None:
+    """The transcripts of another tool, each file with its conversations."""
+    read = next(formats([format_name])).read
+    assert read is not None
+    with shard.opened() as paths:
+        if paths is None:
+            return None
+        places = dict(zip(map(str, paths), shard.paths, strict=True))
+        return [_transcript(read, path, places) for path in paths]
+
+
+def read_part(shard: Shard, format_name: str, part: int, parts: int) -> Transcript | None:
+    """One of the parts of a folder."""
+    read = next(formats([format_name])).read_part
+    assert read is not None
+    with shard.opened() as paths:
+        if paths is None:
+            return None
+        places = dict(zip(map(str, paths), shard.paths, strict=True))
+        return _transcript(lambda path: read(path, part, parts), paths[0], places)
+
+
+def _transcript(
+    read: Callable[[Path], Iterator[Imported]], path: Path, homes: Mapping[str, str]
+) -> Transcript:
+    home = homes[str(path)]
+    here, there = str(path.parent), str(Path(home).parent)
+    found: list[Imported] = []
+    try:
+        for imported in read(path):
+            records: list[tuple[float, Record]] = []
+            failure = ""
+            try:
+                records.extend(imported.records)
+            except FileError as error:
+                failure = str(error).replace(str(path), home)
+            imported.records = ReadRecords(records, failure)
+            imported.sources = [Path(_moved(str(file), here, there)) for file in imported.sources]
+            found.append(imported)
+    except FileError as error:
+        return Transcript(found, str(error).replace(str(path), home))
+    return Transcript(found)
 
 
 @dataclass(frozen=True, slots=True)

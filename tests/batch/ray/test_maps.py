@@ -18,6 +18,7 @@ from convtui.batch.ray.shards import Shard, log_files_of, shards_of
 from convtui.log.notes import Notes
 from convtui.log.reader import open_log
 from tests.builders.conversations import Bot, resume, run, scenario
+from tests.places import SAMPLES
 
 if TYPE_CHECKING:
     from convtui.batch.ray.cluster import Cluster
@@ -80,7 +81,7 @@ async def test_a_filter_is_asked_on_the_nodes_with_notes_and_parents(tmp_path: P
     from convtui.batch.ray.maps import profile_logs
 
     paths = await some_logs(tmp_path / "a", 2)
-    Notes(paths[0]).set(1, 1, mark=True)
+    Notes(paths[0]).mark(1, 1, True)
     what = scenario(Bot("other"), ["one", "two", "three"], max_turns=8)
     child = (await resume(paths[1], tmp_path / "b", what, kind="go_on")).path
     here = cluster_of(Here(share=False))
@@ -111,7 +112,7 @@ def test_files_of_one_name_do_not_meet(tmp_path: Path) -> None:
         path.parent.mkdir()
         path.write_text(path.parent.name)
     (shard,) = shards_of(paths)
-    sent = Shard(shard.paths, shard.looks, {str(path): path.read_bytes() for path in paths})
+    sent = Shard(shard.paths, shard.looks, {str(path): (path.read_bytes(), 0) for path in paths})
     with sent.opened() as places:
         assert places is not None
         assert [place.read_text() for place in places] == ["x", "y"]
@@ -152,3 +153,55 @@ async def test_hooks_that_cannot_be_loaded_on_a_node_say_why(
     start = start_for(f"{project}/desk/later.py:Bot")
     with pytest.raises(EngineError, match=r"later\.py: there is no such file"):
         rehook_on(cluster, start, sources_of(paths), timeout=60)
+
+
+@pytest.mark.parametrize("here", [Here(), Here(share=False, cores=2)])
+@pytest.mark.parametrize(("name", "sample"), [("vera", "vera-mh/*_run*.txt"), ("rath", "rath/*")])
+def test_transcripts_are_read_as_on_one_machine(
+    tmp_path: Path, here: Here, name: str, sample: str
+) -> None:
+    from convtui.batch.ray.maps import reader_on
+    from convtui.log.formats.importing import FileReader, Import
+    from convtui.log.formats.registry import format_for
+
+    folder = tmp_path / "run" / "conversations"
+    folder.mkdir(parents=True)
+    for file in SAMPLES.glob(sample):
+        shutil.copy(file, folder)
+    format_ = format_for(folder, name)
+    paths = [folder] if format_.files is None else format_.files(folder)
+    assert format_.read is not None
+    accounts = []
+    for out, read in (
+        ("a", format_.read),
+        ("b", reader_on(cluster_of(here), paths, format_)),
+    ):
+        files = FileReader(paths, read)
+        importing = Import(tmp_path / out, files.damage)
+        outcomes = list(importing.run(files.read()))
+        # The trailer says when it was written.
+        logs = [(o.log.name, b"".join(o.log.read_bytes().splitlines(True)[:-1])) for o in outcomes]
+        accounts.append((logs, [o.sources for o in outcomes], importing.findings))
+    assert len(accounts[0][0]) > 1
+    assert accounts[0] == accounts[1]
+
+
+def test_a_transcript_that_cannot_be_read_fails_where_it_would(tmp_path: Path) -> None:
+    from convtui.batch.ray.maps import reader_on
+    from convtui.errors import FileError
+    from convtui.log.formats.registry import format_for
+
+    for number in (1, 2, 3, 4):
+        text = "chatbot: hello\n\nuser: hi\n"
+        (tmp_path / f"0a1b2c_Maya_gpt-4o_run{number}.txt").write_text(text)
+    format_ = format_for(tmp_path, "vera")
+    assert format_.read is not None
+    good = [imported.id for imported in format_.read(tmp_path)]
+    large = tmp_path / "0a1b2c_Maya_gpt-4o_run3.txt"
+    with large.open("r+b") as file:
+        file.truncate(1 << 30)
+    read = reader_on(cluster_of(Here()), [tmp_path], format_)
+    seen: list[str] = []
+    with pytest.raises(FileError, match=f"{large.name}: larger than"):
+        seen.extend(imported.id for imported in read(tmp_path))
+    assert seen == good[:2]

@@ -17,7 +17,12 @@ def made(base: Path, **fields: Any) -> Scenario:
     (base / "desk/bot.py").write_text("def bot(messages): return 'x'\n")
     (base / "tools.py").write_text("def look_up(code): return code\n")
     (base / "warm.json").write_text('{"patterns": []}')
-    data = {"name": "t", "persona": {"script": ["hi"]}, "provider": "desk/bot.py:bot", **fields}
+    data = {
+        "name": "t",
+        "persona": {"name": "M", "script": ["hi"]},
+        "provider": "desk/bot.py:bot",
+        **fields,
+    }
     return Scenario.from_data(data, base=base)
 
 
