@@ -118,7 +118,7 @@ class Plan(StrictModel):
             return self.name
         if self._base_scenario is not None:
             return self._base_scenario.name
-        return "demo" if self._path is None else self._path.stem
+        return "batch" if self._path is None else self._path.stem
 
     @model_validator(mode="before")
     @classmethod

@@ -25,6 +25,7 @@ _MODULES: Final = {
     "rath": "rath.format",
     "hermes": "hermes.format",
     "hermes-trajectory": "hermes.trajectory",
+    "claude-code": "claude_code.format",
     "sharegpt": "sharegpt.format",
     "openai": "openai.format",
 }
