@@ -13,7 +13,6 @@ from convtui.batch.ray.environment import named_variables
 from convtui.batch.ray.port import RayPort
 from convtui.batch.ray.project import excludes_of, project_of
 from convtui.client.port import WorkerPort
-from convtui.errors import UsageError
 
 
 def ports_for(
@@ -24,7 +23,6 @@ def ports_for(
     *,
     env: Sequence[str] = (),
     env_file: str | None = None,
-    python: str | None = None,
 ) -> Callable[[int], WorkerPort]:
     """Starts or finds a cluster (`ray`, `ray://HOST:PORT`); returns what makes ports to workers.
 
@@ -33,8 +31,6 @@ def ports_for(
     there, and `EngineError` without a cluster.
     """
     require_ray()
-    if python is not None:
-        raise UsageError("--python is for workers on this machine: nodes have their own")
     environment = named_variables(env, os.environ, env_file)
     scenarios = [cell.scenario for cell in cells if cell.scenario is not None]
     project = project_of(scenarios)

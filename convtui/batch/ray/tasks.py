@@ -116,6 +116,7 @@ def _transcript(
             except FileError as error:
                 failure = str(error).replace(str(path), home)
             imported.records = ReadRecords(records, failure)
+            imported.details = _moved(imported.details, here, there)
             imported.sources = [Path(_moved(str(file), here, there)) for file in imported.sources]
             found.append(imported)
     except FileError as error:
