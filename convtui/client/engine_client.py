@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -124,6 +125,8 @@ class EngineHandle:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._next_seq = 0
         self._next_offset = 0
+        self._began = math.inf
+        """When the log's clock stood at 0, by ours; the record that came quickest tells it best."""
         self._command_id = 0
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._subscribers: list[Callable[[], None]] = []
@@ -147,6 +150,11 @@ class EngineHandle:
             return 0.0
         silence = time.monotonic() - self._last_beat
         return silence if silence > SILENT_AFTER else 0.0
+
+    @property
+    def log_time(self) -> float:
+        """The time now on the log's own clock (`t` of its records), in seconds."""
+        return max(time.monotonic() - self._began, self.transcript.last_t)
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Calls back after changes; call the result to unsubscribe."""
@@ -421,6 +429,7 @@ class EngineHandle:
         self._next_seq = record["seq"] + 1
         self._next_offset = offset + size
         turn = self.transcript.apply(record, offset)
+        self._began = min(self._began, time.monotonic() - self.transcript.last_t)
         if turn is not None:
             self.changed.add(turn.index)
         if record.get("type") == "debug.injected":
