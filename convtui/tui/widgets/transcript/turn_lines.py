@@ -175,6 +175,8 @@ class TurnLines:
             # In the row of the notes, which the height of the turn counts with.
             told = [[*words, (" · ", "border"), *row] for row in told] or [words]
         tail = [*own, *told, *badge_rows(turn, extra, geometry)]
+        # Rows that only keep the height, whatever is known of the turn, are nowhere inside it.
+        tail.sort(key=lambda spans: not any(text for text, _ in spans))
         role, before = _text_role(turn), (self._head, self._role)
         self._head, self._role = self._header(turn), role
         same = (
