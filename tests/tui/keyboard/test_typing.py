@@ -636,7 +636,23 @@ async def test_a_burst_in_the_palette_runs_nothing(taken: Taken) -> None:
         await pilot.press(*"approve", "enter")
         assert isinstance(taken.app.screen, Commands)
         assert taken.app.screen.query_one(Input).value == "approve "
+        assert "Press enter again" in taken.notices()
         assert not taken.handle.orders
+
+
+async def test_a_burst_in_the_list_of_breakpoints_adds_nothing_and_says_so(taken: Taken) -> None:
+    async with taken.app.run_test(size=(120, 26)) as pilot:
+        await taken.begin(pilot)
+        await pilot.press("B")
+        await until(pilot, lambda: isinstance(taken.app.screen, BreakpointsScreen))
+        taken.hands.burst()
+        await pilot.press(*"~end", "enter")
+        assert taken.app.screen.query_one(Input).value == "~end "
+        assert taken.notices().count("Press enter again") == 1
+        taken.hands.rest()
+        await pilot.press("enter")
+        await until(pilot, lambda: taken.handle.orders)
+        assert taken.last == ("break_add", {"expression": "~end"})
 
 
 async def test_a_burst_over_a_list_does_nothing(taken: Taken) -> None:
