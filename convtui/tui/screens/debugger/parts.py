@@ -122,7 +122,7 @@ class DebuggerParts:
             shown=lambda: screen.inspecting,
             source_changed=screen.source_changed,
         )
-        reply = self.reply = HoldReply(context)
+        reply = self.reply = HoldReply(context, widgets.view)
         self.tools = ToolApproval(context, reply, outside)
         self.take_over = TakeOver(
             context,
