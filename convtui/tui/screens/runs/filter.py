@@ -21,6 +21,7 @@ from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible
 from convtui.tui.screens.screen_context import ScreenContext
 from convtui.tui.timers import call_once
+from convtui.tui.widgets.run_columns import OF_NEWEST
 from convtui.tui.widgets.run_list import Row, RunList
 
 _FILTER_CHARS = '~&|!()"'
@@ -155,7 +156,7 @@ class RunFilter:
         self.everything = runs
         order = self.order
         self._listed.order = order
-        self.roots = await asyncio.to_thread(lambda: sorted_families(runs, order))
+        self.roots = await asyncio.to_thread(lambda: sorted_families(runs, order, of_newest=OF_NEWEST))
         await self.fill()
 
     def refresh(self) -> None:
