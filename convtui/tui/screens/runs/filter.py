@@ -156,7 +156,9 @@ class RunFilter:
         self.everything = runs
         order = self.order
         self._listed.order = order
-        self.roots = await asyncio.to_thread(lambda: sorted_families(runs, order, of_newest=OF_NEWEST))
+        self.roots = await asyncio.to_thread(
+            lambda: sorted_families(runs, order, of_newest=OF_NEWEST)
+        )
         await self.fill()
 
     def refresh(self) -> None:
