@@ -253,8 +253,8 @@ class ContinueFrom:
     restored_by: str | None = None
     """How the provider was last brought to an earlier point, where the parent log may not say."""
     clock: dict[str, float] | None = None
-    """What had passed, `{running, held}` in seconds, where that is more than the log says: a hold is
-    in it from its beginning only."""
+    """What had passed, `{running, held}` in seconds, where the log does not say it: of a hold it has
+    the beginning only."""
     stop: bool = False
     """Whether nothing is said in the new log: it only stands where the conversation goes on."""
 

@@ -123,8 +123,7 @@ class EngineHandle:
         self._scheduled = False
         self._wake_lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._next_seq = 0
-        self._next_offset = 0
+        self._next_seq = self._next_offset = 0
         self._began = math.inf
         """When the log's clock stood at 0, by ours; the record that came quickest tells it best."""
         self._command_id = 0
