@@ -5,6 +5,7 @@ ConvtuiError
 │   ├── FileError               a file that is missing, unreadable, of the wrong kind
 │   │   ├── DataFileError       a mistake in a scenario, persona, theme, keymap or config
 │   │   ├── NewerError          a file of a schema that is not known yet
+│   │   ├── BatchLocked         another process runs the batch of a folder
 │   │   └── LogError            a log that cannot be opened (damage is a finding instead)
 │   ├── FilterError             a filter expression that does not parse
 │   ├── ProviderLoadError       a provider SPEC that names nothing usable
@@ -16,6 +17,7 @@ ConvtuiError
 │   ├── UserSimulatorError      the simulated user failed; never an ending in disguise
 │   │   └── ResponderError      a responder made no decision that counts
 │   ├── CompressionError        the model's answer is no summary of the history
+│   ├── ReflectionError         the model's answer is no reflection on an attempt
 │   ├── ToolError               a tool could not be set up
 │   ├── CallCancelledError      a call was cancelled by hand
 │   └── ModelError              a model call failed
@@ -112,6 +114,14 @@ class Problem:
 
 class NewerError(FileError):
     """A file of a schema that is not known yet: nothing in it can be taken at its word."""
+
+
+class BatchLocked(FileError):
+    """Another process runs the batch of a folder; `pid` is which one, where that is known."""
+
+    def __init__(self, message: str, pid: int | None) -> None:
+        self.pid = pid
+        super().__init__(message)
 
 
 class LogError(FileError):
@@ -216,6 +226,12 @@ class ResponderError(UserSimulatorError):
 
 class CompressionError(ConversationError):
     """The history was not summarised: the model's answer is no summary."""
+
+    category = "llm"
+
+
+class ReflectionError(ConversationError):
+    """An earlier attempt was not reflected on: the model's answer says nothing."""
 
     category = "llm"
 

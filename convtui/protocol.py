@@ -1,9 +1,14 @@
 """What goes over the pipe between the screen and the engine process.
 
 Every message is a frame: four bytes of length (big-endian), one byte of kind, then the body. A
-`record` frame's body is eight bytes of byte offset in the log and the log line itself; every other
-body is a JSON object. Frames have no sequence number of their own: records carry theirs, and a
-`delta` or `gate` frame names the record it follows.
+`record` frame's body is eight bytes of byte offset in the log and the log line itself; an `of`
+frame's body is four bytes of the conversation's number, one byte of kind and the body of a frame of
+that conversation; every other body is a JSON object. Frames have no sequence number of their own:
+records carry theirs, and a `delta` or `gate` frame names the record it follows.
+
+A process whose first frame is `start` runs one conversation and ends with it. One whose first frame
+is `host` is a worker: it hosts as many conversations as it is told to begin, and ends when its
+commands do.
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Literal, TypedDict
 
 from convtui.errors import ConvtuiError
 from convtui.text.causes import causes, describe, frames_behind, roots, text_of
@@ -21,6 +26,7 @@ from convtui.text.tracebacks import frames_of
 
 _HEAD = struct.Struct(">IB")
 _OFFSET = struct.Struct(">Q")
+_OF = struct.Struct(">IB")
 MAX_FRAME = 1 << 30
 HEARTBEAT_EVERY = 0.25
 """Seconds between two heartbeats of a loop that is alive."""
@@ -28,6 +34,8 @@ SILENT_AFTER = 1.0
 """Seconds without a heartbeat after which an engine is called "not responding"."""
 ENGINE_MARK: Final = "CONVTUI_ENGINE"
 """The environment variable that tells to which engine a process belongs."""
+ROWS_EVERY = 0.1
+"""Seconds between two reports of what changed in a worker."""
 QUEUE_LIMIT = 8 << 20
 """Bytes queued for a screen that does not read, above which records are left to the log."""
 
@@ -42,7 +50,8 @@ class Kind(IntEnum):
     # engine to screen
     RECORD = 1
     DELTA = 2
-    """`{after, call, session, turn, side, text, reasoning}`: text that arrived since the last."""
+    """`{after, call, session, turn, side, offset, text, reasoning}`: text that arrived since
+    the last; it begins at character `offset` of the reply."""
     GATE = 3
     """`{after, state, hold}`: the gate's state; `hold` as in `debug.held`, or null."""
     ACK = 4
@@ -70,6 +79,28 @@ class Kind(IntEnum):
     have gone otherwise, `[session, seq of the first, number of counterfactual turns]`.
     Of a preview it is `{raw, before, after, error, failed}`; see `engine.preview`.
     """
+    # either way
+    OF = 16
+    """A frame of one conversation of a worker, see `unpack_of()`: READY, FAILED, RECORD, DELTA,
+    GATE, ACK, CATCH_UP and OUTPUT from it, COMMAND to it."""
+    # worker to driver
+    ROWS = 17
+    """`{rows: [[conversation, row], ...]}`: a `Row` of every conversation that changed since the
+    last; at most every `ROWS_EVERY` seconds."""
+    ENDED = 18
+    """`{conversation, status, termination, log, totals, row}`: it is over and its log is closed;
+    the last frame of this conversation. `status` is the exit status that `run` would end with.
+    `termination` and `totals` (as in the trailer) are null where it could not begin."""
+    USED = 19
+    """`{calls: {key: {running, waiting, ok, throttled, retry_after}}}`: model calls by endpoint.
+    `running` and `waiting` are as of now; `ok` and `throttled` (429) count since the last frame,
+    `retry_after` is the longest wait in seconds that was asked for since then, or null. Sent at
+    once on a 429, else with the rows, where something changed."""
+    BLOCKED = 20
+    """`{conversation, seconds, where}`: the code of a conversation does not give the event loop
+    back, and delays all others; `where` is the developer's own line as `file:line in function`.
+    Sent again while it lasts, and once with `seconds` 0 when it is over. `conversation` is null
+    where it cannot be told."""
     # screen to engine
     START = 32
     """What to run; the first frame. See `engine.process`."""
@@ -77,6 +108,23 @@ class Kind(IntEnum):
     """`{}`: load what model calls need, in the background; may come before START."""
     COMMAND = 33
     """`{id, do, ...}`: a debugger command."""
+    # driver to worker
+    HOST = 35
+    """`{env_file}`: the first frame of a worker, in the place of START; answered with READY, whose
+    `log` is null, or with FAILED."""
+    BEGIN = 36
+    """`{conversation, spec}`: begins a conversation; `spec` is a `StartSpec`, `conversation` the
+    driver's number, unique in the worker. Answered with READY or with FAILED and ENDED."""
+    WATCH = 37
+    """`{conversation, on}`: whether its RECORD and DELTA frames are sent; at first they are not.
+    Switching them on is answered with GATE and then CATCH_UP: all records from the next one on
+    follow as frames."""
+    FILTER = 38
+    """`{expression}`: rows say from now on whether the conversation has a turn that a filter
+    finds; empty ends that. One that is no filter finds nothing."""
+    LIMITS = 39
+    """`{limits: {key: n}}`: model calls that may run at once in this worker, by endpoint; without
+    an entry there is no limit."""
 
 
 FAULTS: Final[dict[str, str]] = {
@@ -132,7 +180,8 @@ class Commands:
     GIVE_UP = "give_up"
     """`{reason}`: ends the conversation as `failed`, also where provider code blocks the engine."""
     STOP = "stop"
-    """`{reason}`: ends the conversation here, `interrupted` by the human."""
+    """`{reason, after_turn}`: ends the conversation, `interrupted` by the human: here, or with
+    `after_turn` after the turn in progress, if it is not held."""
     RELOAD_FAILED = "reload_failed"
     """`{error}`: a reload failed; for the record, the conversation stays as it is."""
     RETIRE = "retire"
@@ -146,19 +195,40 @@ def pack(kind: Kind, body: bytes) -> bytes:
     return _HEAD.pack(len(body), kind) + body
 
 
+def json_body(**fields: Any) -> bytes:
+    """The body of a JSON frame."""
+    return json.dumps(fields, separators=(",", ":")).encode()
+
+
 def pack_json(kind: Kind, **fields: Any) -> bytes:
     """One frame with a JSON body."""
-    return pack(kind, json.dumps(fields, separators=(",", ":")).encode())
+    return pack(kind, json_body(**fields))
 
 
-def pack_record(offset: int, line: bytes) -> bytes:
-    """A record frame: the log line and the byte offset at which it stands in the log."""
-    return pack(Kind.RECORD, _OFFSET.pack(offset) + line)
+def record_body(offset: int, line: bytes) -> bytes:
+    """A record frame's body: the byte offset in the log at which the line stands, and the line."""
+    return _OFFSET.pack(offset) + line
 
 
 def unpack_record(body: bytes) -> tuple[int, bytes]:
     """The byte offset and the log line of a record frame's body."""
     return _OFFSET.unpack_from(body)[0], body[_OFFSET.size :]
+
+
+def pack_of(conversation: int, kind: Kind, body: bytes) -> bytes:
+    """A frame of one conversation of a worker. Raises ValueError for a body over `MAX_FRAME`."""
+    return pack(Kind.OF, _OF.pack(conversation, kind) + body)
+
+
+def unpack_of(body: bytes) -> tuple[int, Kind, bytes]:
+    """The conversation's number, the kind and the body of the frame in an OF frame's body.
+
+    Raises ValueError for an unknown kind or a body that is too short.
+    """
+    if len(body) < _OF.size:
+        raise ValueError(f"a frame of a conversation has {len(body)} bytes, which is too short")
+    number, kind = _OF.unpack_from(body)
+    return number, Kind(kind), body[_OF.size :]
 
 
 def read_frame(stream: BinaryIO) -> tuple[Kind, bytes] | None:
@@ -234,6 +304,46 @@ def _in_words(error: BaseException) -> str:
     return text_of(error) if roots(error)[0] is error else describe(error)
 
 
+RowState = Literal["starting", "running", "held", "waiting", "over"]
+"""What a hosted conversation is doing; `waiting` is for a model call to be made (again)."""
+
+
+class Row(TypedDict):
+    """A conversation of a worker, as a list of many shows it."""
+
+    state: RowState
+    session: int | None
+    turn: int | None
+    """Number within the session."""
+    side: str | None
+    words: str
+    """The last words said, at most `ROW_WORDS` characters; redacted, but as hostile as any text."""
+    turns: int
+    """Committed turns of all sessions."""
+    signals: int
+    last_signal: str | None
+    discards: int
+    flags: int
+    """Number of turns with something to look at."""
+    tokens: int | None
+    """Of all sides; None while no usage is known."""
+    cost: float | None
+    """US dollars."""
+    hold: dict[str, Any] | None
+    """As in a GATE frame."""
+    wait: float | None
+    """Seconds left before another attempt."""
+    why: str
+    """What it waits for."""
+    termination: dict[str, Any] | None
+    match: bool | None
+    """Whether the filter finds a turn; None without a filter."""
+
+
+ROW_WORDS: Final = 160
+"""Characters of the last words that a row has."""
+
+
 @dataclass(slots=True)
 class ContinueFrom:
     """Which log to continue, from where, and what changes."""
@@ -253,10 +363,26 @@ class ContinueFrom:
     restored_by: str | None = None
     """How the provider was last brought to an earlier point, where the parent log may not say."""
     clock: dict[str, float] | None = None
-    """What had passed, `{running, held}` in seconds, where the log does not say it: of a hold it has
-    the beginning only."""
+    """What had passed, `{running, held}` in seconds, where the log does not say it: a hold is there
+    with its beginning only."""
     stop: bool = False
     """Whether nothing is said in the new log: it only stands where the conversation goes on."""
+
+
+@dataclass(slots=True)
+class AttemptSpec:
+    """Another attempt at a conversation that ended otherwise than it should have."""
+
+    number: int
+    """Of this attempt, from 2."""
+    parent: dict[str, Any]
+    """The log of the attempt before, `{id, file, seq, sha256}`."""
+    material: str = ""
+    """What was said there and how it ended, for a model to reflect on; empty: no reflection."""
+    model: str | None = None
+    """The litellm model that reflects; None: the provider's own."""
+    reflections: list[dict[str, Any]] = field(default_factory=list)
+    """Those of earlier attempts, as fields of `reflection.added`."""
 
 
 REHOOK_CURSOR: Final = "@ii"
@@ -304,8 +430,15 @@ class StartSpec:
     """As `Scenario.public()` gives it, secrets included where the user wrote them in a file."""
     out_dir: str
     """Folder of the log; created when missing."""
+    log_name: str | None = None
+    """Name of the log without `.jsonl`; `-2` and so on is added where there is such a file already.
+    None: made of the time, both sides and the id."""
     watched: bool = False
     """Whether somebody can answer holds; otherwise `on_pause` does."""
+    hold_endings: bool = True
+    """Whether, where it is watched, every ending holds before it is written, so that it can be
+    overridden. Without this only while somebody sees its records (`Kind.WATCH`); a signal that
+    pauses holds all the same."""
     paused: bool = False
     """Whether to hold before the first turn."""
     on_pause: str = "end"
@@ -326,6 +459,8 @@ class StartSpec:
     """Faults that are armed from the beginning, by side, as the answer to `Commands.INJECT` lists
     them."""
     continue_from: ContinueFrom | None = None
+    attempt: AttemptSpec | None = None
+    """Which attempt it is, where it is not the first."""
     only_load: bool = False
     """Loads the provider, tells what it is, and ends: no conversation, no log."""
     rehook: RehookSpec | None = None
@@ -342,11 +477,13 @@ class StartSpec:
         """The reverse of `as_dict()`."""
         values = dict(data)
         parent = values.pop("continue_from", None)
+        attempt = values.pop("attempt", None)
         rehook = values.pop("rehook", None)
         preview = values.pop("preview", None)
         return cls(
             **values,
             continue_from=ContinueFrom(**parent) if parent else None,
+            attempt=AttemptSpec(**attempt) if attempt else None,
             rehook=RehookSpec(**rehook) if rehook else None,
             preview=PreviewSpec(**preview) if preview else None,
         )

@@ -9,6 +9,8 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel
 
 from convtui.actions.registry import actions, read_keymap
+from convtui.batch.cells import cells_of
+from convtui.batch.plan import GROUPED_DIGITS, Plan
 from convtui.config.paths import builtin_dir
 from convtui.config.settings import Config, config_model, config_problems, load_toml
 from convtui.config.themes import ROLES, Theme, load_theme, load_themes
@@ -26,7 +28,7 @@ from convtui.scenario.waza_keys import waza_kind
 from convtui.scenario.waza_task import read_waza
 from convtui.warm.templates import WarmTemplate, looks_like_template, read_template
 
-Kind = Literal["persona", "scenario", "theme", "keymap", "config", "log", "warm"]
+Kind = Literal["persona", "scenario", "plan", "theme", "keymap", "config", "log", "warm"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 CheckKind = Kind | Literal["waza"]
 CHECK_KINDS: tuple[CheckKind, ...] = (*KINDS, "waza")
@@ -42,6 +44,7 @@ def schema(kind: str) -> dict[str, Any]:
     makers: dict[str, Callable[[], dict[str, Any]]] = {
         "persona": lambda: _file_schema(Persona),
         "scenario": _scenario,
+        "plan": _plan,
         "theme": _theme,
         "keymap": _keymap,
         "config": lambda: _file_schema(config_model(), Config),
@@ -134,6 +137,18 @@ def _scenario() -> dict[str, Any]:
         "required": ["persona"],
         "properties": {"persona": {"not": {"type": "object", "anyOf": unable}}},
     }
+    return made
+
+
+def _plan() -> dict[str, Any]:
+    made = _file_schema(Plan)
+    for name in ("persona", "provider", "set"):
+        # One entry may stand without a list.
+        entries = made["$defs"]["Vary"]["properties"][name]
+        kinds_of_one = entries["anyOf"][0]["items"]
+        entries["anyOf"].insert(0, kinds_of_one)
+    tokens = made["$defs"]["BatchBudget"]["properties"]["tokens"]
+    tokens["anyOf"].append({"type": "string", "pattern": GROUPED_DIGITS})
     return made
 
 
@@ -239,6 +254,10 @@ def check_file(
 def _check(path: Path, kind: str) -> list[Problem]:
     if kind == "scenario":
         Scenario.load(path)
+    elif kind == "plan":
+        cells = cells_of(Plan.load(path), ready=False)
+        errors = [line for cell in cells if cell.error for line in cell.error.splitlines()]
+        return [Problem(line) for line in dict.fromkeys(errors)]
     elif kind == "persona" and path.suffix.lower() in TABLES:
         return read_persona_table(path).problems
     elif kind == "persona":
@@ -281,6 +300,7 @@ def recognise(path: Path) -> CheckKind:
     keys = {str(key) for key in data} if isinstance(data, dict) else set()
     scores: dict[Kind, int] = {
         "scenario": len(keys & set(Scenario.model_fields)),
+        "plan": len(keys & set(Plan.model_fields)),
         "persona": len(keys & set(Persona.model_fields)),
         "theme": len(keys & set(Theme.model_fields)),
         "keymap": sum(name in actions() or name.count(".") == 1 for name in keys),
@@ -290,6 +310,9 @@ def recognise(path: Path) -> CheckKind:
     for telling, kind in (
         ("persona", "scenario"),
         ("provider", "scenario"),
+        ("scenario", "plan"),
+        ("vary", "plan"),
+        ("runs", "plan"),
         ("colors", "theme"),
         ("script", "persona"),
         ("simulator", "persona"),
@@ -299,7 +322,8 @@ def recognise(path: Path) -> CheckKind:
     best = max(scores, key=lambda kind: scores[kind])
     if not scores[best]:
         raise UsageError(
-            f"{path}: cannot tell whether this is a scenario, persona, theme or keymap;"
+            f"{path}: cannot tell whether this is a scenario, plan, persona, theme or"
+            " keymap;"
             " it has none of their keys"
         )
     return best

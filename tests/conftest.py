@@ -55,7 +55,7 @@ def forked_engines(
     if request.node.get_closest_marker("slow") is not None:
         # Here, where no clock runs: it takes seconds.
         fork_server.wait_until_ready()
-    monkeypatch.setattr("convtui.client.engine_client._spawn", fork_server.spawn)
+    monkeypatch.setattr("convtui.client.spawn.spawn_engine", fork_server.spawn)
 
 
 # What loads litellm, which takes seconds.

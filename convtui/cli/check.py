@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from convtui.log.reader import Log
 
 MAX_PROBLEMS = 50
-KINDS = ("persona", "scenario", "theme", "keymap", "config", "log", "warm", "waza")
+KINDS = ("persona", "scenario", "plan", "theme", "keymap", "config", "log", "warm", "waza")
 
 
 @click.command(

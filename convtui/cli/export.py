@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from convtui.cli.common import echo, example, json_flag, print_json, say
-from convtui.cli.logs import log_named
-from convtui.errors import UsageError
+from convtui.cli.logs import batch_named, log_named
+from convtui.errors import LogError, UsageError
 from convtui.text.boundary import visible
+
+if TYPE_CHECKING:
+    from convtui.log.formats.registry import Written
+    from convtui.log.reader import Log
 
 
 @click.command(
@@ -19,7 +25,7 @@ from convtui.text.boundary import visible
         "convtui export run.jsonl --to oharness --out exported --json",
     ),
 )
-@click.argument("log")
+@click.argument("log", metavar="LOG|BATCH")
 @click.option(
     "--to",
     "format_name",
@@ -32,26 +38,50 @@ from convtui.text.boundary import visible
 def command(log: str, format_name: str, out: str, as_json: bool) -> int:
     """Writes a log as another tool would have written it; never overwrites anything.
 
+    Of a batch all logs are written.
+
     What was said is the same when it is imported again; what the format has no place for is said
     on standard error.
     """
     from convtui.log.formats.registry import by_name
-    from convtui.log.reader import open_log
-    from convtui.secrets.redactor import Redactor
 
     format_ = by_name(format_name)
     if format_.write is None:
         raise UsageError(f"{format_name} can be read, not written")
-    log = log_named(log)
-    with open_log(log, Redactor.of_process()) as opened:
-        for finding in opened.findings:
-            say(f"{log}: {finding}")
-        written = format_.write(opened, Path(out))
+    files: list[Path] = []
+    notes: dict[str, None] = {}
+    for path in _logs(log):
+        written = _write(format_.write, path, Path(out))
+        files += written.files
+        notes.update(dict.fromkeys(written.notes))
     if as_json:
-        print_json({"files": [str(file) for file in written.files], "notes": written.notes})
+        print_json({"files": [str(file) for file in files], "notes": list(notes)})
     else:
-        for file in written.files:
+        for file in files:
             echo(f"wrote {visible(str(file))}")
-    for note in written.notes:
+    for note in notes:
         say(note)
     return 0
+
+
+def _logs(word: str) -> list[str]:
+    """The log that is named, or all logs of a batch. Raises `LogError`."""
+    from convtui.log.run_summary import log_files
+
+    batch = batch_named(word)
+    if batch is None:
+        return [log_named(word)]
+    logs = sorted(entry.path for entry in log_files(Path(batch)))
+    if not logs:
+        raise LogError(f"{visible(word)}: no conversation of this batch has begun")
+    return logs
+
+
+def _write(write: Callable[[Log, Path], Written], path: str, folder: Path) -> Written:
+    from convtui.log.reader import open_log
+    from convtui.secrets.redactor import Redactor
+
+    with open_log(path, Redactor.of_process()) as opened:
+        for finding in opened.findings:
+            say(f"{path}: {finding}")
+        return write(opened, folder)

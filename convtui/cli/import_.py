@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,19 +11,19 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from convtui.cli.common import echo, example, json_flag, print_json, say, settings, table
-from convtui.errors import FileError, LogError, UsageError, did_you_mean
-from convtui.text.boundary import one_line, visible
+from convtui.cli.import_findings import as_json_finding, say_findings
+from convtui.cli.import_list import choose, print_sessions
+from convtui.cli.signals import ended_by_signals
+from convtui.errors import LogError, UsageError
+from convtui.text.boundary import visible
 from convtui.text.counts import counted
 
 if TYPE_CHECKING:
     from convtui.log.formats.findings import Finding
-    from convtui.log.formats.registry import Imported, Listed
-    from convtui.records.models import Record
+    from convtui.log.formats.registry import Imported
 
 _FAILED: Final = 1
 """The exit code if one of several files could not be read and the others were imported."""
-_SHOWN: Final = 20
-"""The most findings of a file that are printed."""
 
 
 @click.command(
@@ -37,12 +36,13 @@ _SHOWN: Final = 20
         "convtui import ~/.hermes/state.db --session 20260413_100000_aaaa11",
     ),
 )
-@click.argument("path", metavar="FILE|DIR")
+@click.argument("path", metavar="FILE|DIR", required=False)
+@click.option("--list-formats", is_flag=True, help="Say which formats are read and written.")
 @click.option(
     "--from",
     "format_name",
     metavar="FORMAT",
-    help="vera, waza, oharness, rath, hermes, hermes-trajectory; guessed.",
+    help="See --list-formats; guessed.",
 )
 @click.option("--out", metavar="DIR", help="Where the logs go; the runs folder by default.")
 @click.option("--list", "listing", is_flag=True, help="Say what is in the file; import nothing.")
@@ -56,7 +56,8 @@ _SHOWN: Final = 20
 @json_flag
 def command(
     *,
-    path: str,
+    path: str | None,
+    list_formats: bool,
     format_name: str | None,
     out: str | None,
     listing: bool,
@@ -67,13 +68,16 @@ def command(
 ) -> int:
     """Reads transcripts of another tool and writes each conversation as a log.
 
-    Known are VERA-MH's transcripts, waza's results and transcripts (a log for each run of a task),
-    oharness' event files, rath's session files, and hermes' state.db, exports, session logs and
-    trajectories. Sessions of one conversation go into one log; of a chain of compressed sessions
-    each is a log that names the one before, and those before come with it. What the files do not
-    say is left out. A conversation that was imported before is passed over; nothing in the files is
-    executed.
+    Sessions of one conversation go into one log; of a chain of compressed sessions each is a log
+    that names the one before, and those before come with it. What the files do not say is left out.
+    A conversation that was imported before is passed over, one that has grown since is imported
+    anew and names the earlier log; nothing in the files is executed.
     """
+    if list_formats:
+        return _print_formats(as_json=as_json)
+    if path is None:
+        raise UsageError("which file or folder? `convtui import FILE`; see also --list-formats")
+    from convtui.log.formats.importing import FileReader
     from convtui.log.formats.registry import format_for
 
     file = Path(path)
@@ -87,7 +91,7 @@ def command(
             )
         assert format_.read is not None
         paths = format_.files(file) if format_.files is not None else [file]
-        files = _Files(paths, format_.read)
+        files = FileReader(paths, format_.read)
         return _import(files.read, path, out, files.damage, strict=strict, as_json=as_json)
     if every and chooses:
         raise UsageError("--all takes everything: leave --session and the filters out, or --all")
@@ -97,12 +101,12 @@ def command(
         wanted: Collection[str] | None = None
         if listing or chooses or (not every and file.suffix.lower() == ".db"):
             listed = source.listed()
-            chosen = _chosen(listed, path, **choice)
+            chosen = choose(listed, path, **choice)
             if listing:
-                _print(chosen, source.damage, as_json=as_json)
+                print_sessions(chosen, source.damage, as_json=as_json)
                 return _exit_code(source.damage)
             if not chooses and sum(one.relation != "compress" for one in listed) > 1:
-                _print(listed, source.damage, as_json=as_json)
+                print_sessions(listed, source.damage, as_json=as_json)
                 raise UsageError(
                     f"{path}: holds {counted(len(listed), 'session')}: choose with --session ID or"
                     " a filter (--source, --ended, --min-messages, --max-sessions), or take --all"
@@ -118,30 +122,32 @@ def command(
         )
 
 
-class _Files:
-    """Reads files one after the other; unreadable ones are collected in `damage`."""
+def _print_formats(*, as_json: bool) -> int:
+    from convtui.log.formats.registry import formats
 
-    def __init__(self, paths: list[Path], read: Callable[[Path], Iterator[Imported]]) -> None:
-        self._paths = paths
-        self._read = read
-        self.damage: list[Finding] = []
+    known = list(formats())
+    if as_json:
+        print_json(
+            {
+                "formats": [
+                    {
+                        "name": one.name,
+                        "reads": one.read is not None,
+                        "writes": one.write is not None,
+                        "description": one.description,
+                    }
+                    for one in known
+                ]
+            }
+        )
+        return 0
+    rows = [[one.name, _yes(one.read), _yes(one.write), one.description] for one in known]
+    table([["FORMAT", "READ", "WRITTEN", "WHAT"], *rows])
+    return 0
 
-    def read(self) -> Iterator[Imported]:
-        """Yields the conversations. Raises `FileError` if the only file is unreadable."""
-        from convtui.log.formats.findings import EMPTY, UNREADABLE, Finding, finding_of
-        from convtui.log.formats.json_objects import is_empty
 
-        self.damage.clear()
-        for path in self._paths:
-            if len(self._paths) > 1 and is_empty(path):
-                self.damage.append(Finding(path, "the file is empty", code=EMPTY))
-                continue
-            try:
-                yield from self._read(path)
-            except FileError as error:
-                if len(self._paths) == 1:
-                    raise
-                self.damage.append(finding_of(error, path, None, UNREADABLE))
+def _yes(what: object) -> str:
+    return "yes" if what is not None else "-"
 
 
 def _import(
@@ -153,73 +159,59 @@ def _import(
     strict: bool,
     as_json: bool,
 ) -> int:
-    from convtui.log.formats.store import Parents, place_of, store
-    from convtui.secrets.redactor import Redactor
+    from convtui.cli.progress import Bar
+    from convtui.log.formats.importing import Import
 
     if strict:
         _refuse_findings(read, path, damage, as_json=as_json)
-    folder = settings(out_dir=out).runs_dir
-    results: list[dict[str, Any]] = []
-    findings: list[Finding] = []
-    redactor, parents = Redactor.of_process(), Parents(folder)
-    for imported in read():
-        log, there = place_of(imported, folder)
-        result: dict[str, Any] = {"log": str(log), "id": imported.id}
-        result["sources"] = [str(source) for source in imported.sources]
-        watched = _Watched(imported)
-        if there:
-            result["outcome"] = "there already"
-        else:
-            store(imported, folder, redactor, parents)
-            result["outcome"] = "imported"
-        parents.add(imported, log)
-        findings += watched.findings
-        results.append(result)
-        if not as_json:
-            echo(f"{result['outcome']:13}  {visible(str(log))}")
-    findings += damage
-    if as_json:
-        print_json({"logs": results, "findings": [_as_json(finding) for finding in findings]})
-    _say_findings(findings, as_json=as_json)
-    if not results:
-        why = f": {findings[0].placed}" if len(findings) == 1 else ""
-        raise LogError(f"{path}: there is no conversation in it{why}")
-    fresh = sum(result["outcome"] == "imported" for result in results)
-    say(f"{fresh} imported, {len(results) - fresh} there already; in {folder}")
-    return _exit_code(damage)
+    bar = Bar()
+    importing = Import(
+        settings(out_dir=out).runs_dir,
+        damage,
+        lambda name, records: bar(0, 0, f"{name}: {records:,} records written"),
+    )
+    try:
+        with ended_by_signals():
+            for outcome in importing.run(read()):
+                if not as_json:
+                    bar.close()
+                    echo(f"{outcome.outcome:13}  {visible(str(outcome.log))}")
+    finally:
+        # Also where it breaks off: what was written is there.
+        bar.close()
+        if as_json:
+            print_json(
+                {
+                    "logs": [outcome.as_dict() for outcome in importing.outcomes],
+                    "findings": [as_json_finding(finding) for finding in importing.findings],
+                }
+            )
+    findings, outcomes = importing.findings, importing.outcomes
+    if not outcomes:
+        raise LogError(f"{path}: there is no conversation in it{_why_none(findings)}")
+    say_findings(findings, as_json=as_json)
+    there = sum(outcome.outcome == "there already" for outcome in outcomes)
+    say(f"{len(outcomes) - there} imported, {there} there already; in {importing.folder}")
+    return _exit_code(importing.findings)
 
 
-class _Watched:
-    """Collects the findings among the records of a conversation while they are written."""
-
-    def __init__(self, imported: Imported) -> None:
-        from convtui.log.formats.sound import sound
-
-        self.findings: list[Finding] = []
-        self._records = imported.records
-        self._sound = sound
-        self._path = imported.sources[0] if imported.sources else Path()
-        imported.records = self
-
-    def __iter__(self) -> Iterator[tuple[float, Record]]:
-        from convtui.log.formats.findings import finding_of
-        from convtui.records.models import Warned
-
-        self.findings.clear()
-        for seconds, record in self._sound(self._records):
-            if isinstance(record, Warned):
-                error = FileError(record.message)
-                self.findings.append(finding_of(error, self._path, record.line, record.code))
-            yield seconds, record
+def _why_none(findings: list[Finding]) -> str:
+    """The first finding, and how many more there are: where nothing is read, each line is one."""
+    if not findings:
+        return ""
+    more = f" (and {counted(len(findings) - 1, 'more finding')})" if len(findings) > 1 else ""
+    return f": {findings[0].placed}{more}"
 
 
 def _refuse_findings(
     read: Callable[[], Iterator[Imported]], path: str, damage: list[Finding], *, as_json: bool
 ) -> None:
     """Reads everything and writes nothing. Raises `UsageError` if there is a finding."""
+    from convtui.log.formats.importing import Watched
+
     findings: list[Finding] = []
     for imported in read():
-        watched = _Watched(imported)
+        watched = Watched(imported)
         for _ in imported.records:
             pass
         findings += watched.findings
@@ -227,93 +219,13 @@ def _refuse_findings(
     if not findings:
         return
     if as_json:
-        print_json({"logs": [], "findings": [_as_json(finding) for finding in findings]})
-    _say_findings(findings, as_json=as_json)
+        print_json({"logs": [], "findings": [as_json_finding(finding) for finding in findings]})
+    say_findings(findings, as_json=as_json)
     count = counted(len(findings), "finding")
     raise UsageError(f"{path}: {count}, and --strict imports nothing then")
-
-
-def _as_json(finding: Finding) -> dict[str, Any]:
-    return {
-        "file": str(finding.path),
-        "line": finding.line,
-        "code": finding.code,
-        "message": finding.message,
-    }
-
-
-def _say_findings(findings: list[Finding], *, as_json: bool) -> None:
-    """Prints the first findings of each file on standard error."""
-    counts: dict[Path, int] = {}
-    for finding in findings:
-        counts[finding.path] = counts.get(finding.path, 0) + 1
-        if counts[finding.path] <= _SHOWN:
-            say(f"convtui: {finding}")
-    for path, count in counts.items():
-        if count > _SHOWN:
-            where = "" if as_json else " (all are in the logs and in --json)"
-            say(f"convtui: {path}: {count - _SHOWN} more findings{where}")
 
 
 def _exit_code(damage: list[Finding]) -> int:
     from convtui.log.formats.findings import UNREADABLE
 
     return _FAILED if any(finding.code == UNREADABLE for finding in damage) else 0
-
-
-def _chosen(
-    listed: list[Listed],
-    path: str,
-    *,
-    ids: tuple[str, ...],
-    source: str | None,
-    ended: str | None,
-    min_messages: int | None,
-    max_sessions: int | None,
-) -> list[Listed]:
-    """The sessions that the flags select, in order. Raises `UsageError` if there are none."""
-    known = [one.id for one in listed]
-    for id_ in ids:
-        if id_ not in known:
-            raise UsageError(
-                f"{path}: there is no session {id_!r} in it{did_you_mean(id_, known)}; --list says"
-                " which there are"
-            )
-    matches = [
-        one
-        for one in listed
-        if (not ids or one.id in ids)
-        and (source is None or one.source == source)
-        and (ended is None or (one.ended or "open") == ended)
-        and (min_messages is None or (one.messages or 0) >= min_messages)
-    ]
-    if listed and not matches:
-        raise UsageError(f"{path}: none of its {len(listed)} sessions is like that; see --list")
-    return matches[:max_sessions]
-
-
-def _print(listed: list[Listed], damage: list[Finding], *, as_json: bool) -> None:
-    if as_json:
-        rows = [asdict(one) for one in listed]
-        for row in rows:
-            row["created_at"] = row["created_at"] and row["created_at"].isoformat()
-        print_json({"sessions": rows, "findings": [_as_json(finding) for finding in damage]})
-        return
-    table(
-        [
-            ["SESSION", "STARTED (UTC)", "FROM", "MESSAGES", "ENDED", "MODEL", "TITLE"],
-            *([*_row(one)] for one in listed),
-        ]
-    )
-    _say_findings(damage, as_json=as_json)
-
-
-def _row(one: Listed) -> Iterator[str]:
-    yield one.id
-    yield f"{one.created_at:%Y-%m-%d %H:%M}" if one.created_at is not None else "-"
-    yield one.source
-    yield "-" if one.messages is None else str(one.messages)
-    yield one.ended or "open"
-    yield one.model
-    relation = f"({one.relation} of {one.parent}) " if one.relation else ""
-    yield relation + one_line(one.title)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from convtui.cli.common import settings
 from convtui.library.log_names import as_path, find_log, names_log
+from convtui.log.names import MANIFEST
 
 
 def log_named(word: str, out: str | None = None) -> str:
@@ -19,14 +20,30 @@ def log_named(word: str, out: str | None = None) -> str:
 
 
 def logs_named(words: Sequence[str], out: str | None = None) -> list[str]:
-    """The paths of the logs that `words` name, and of the folders among them."""
-    return [word if is_folder(word) else log_named(word, out) for word in words]
+    """The paths of the logs that `words` name, of the folders among them, and of named batches."""
+    return [
+        word if is_folder(word) else batch_named(word, out) or log_named(word, out)
+        for word in words
+    ]
+
+
+def batch_named(word: str, out: str | None = None) -> str | None:
+    """The folder of the batch of that very name or path; None for anything else."""
+    if is_folder(word) and (Path(word) / MANIFEST).is_file():
+        return word
+    if not word.strip() or Path(word).name != word or "\0" in word:
+        return None
+    folders = (folder / word for folder in log_folders(out))
+    return next((str(folder) for folder in folders if (folder / MANIFEST).is_file()), None)
 
 
 def log_or_filter(word: str, out: str | None = None) -> str | None:
-    """The path of the log that `word` names; None for a filter. Raises `LogError`."""
+    """The path of the log or of the batch that `word` names; None for a filter.
+
+    Raises `LogError`.
+    """
     path = names_log(word, log_folders(out))
-    return None if path is None else str(path)
+    return batch_named(word, out) if path is None else str(path)
 
 
 def is_folder(word: str) -> bool:

@@ -154,15 +154,9 @@ def read_profile(logs: Sequence[str], wanted: Filter | None = None) -> Profile:
 
 def _matches(log: Log, wanted: Filter) -> bool:
     """Whether a log matches, as in `convtui runs`: one turn that matches is enough."""
-    from convtui.filters.filter import decide
-    from convtui.log.filter_lookup import LogLookup
+    from convtui.log.filter_lookup import log_matches
 
-    if not wanted.about_turns:
-        return decide(wanted.on_header(log.transcript))
     try:
-        lookup = LogLookup(log) if wanted.needs_raw else None
-        return any(
-            decide(wanted.on_turn(turn, log.transcript, lookup)) for turn in log.transcript.turns
-        )
+        return log_matches(log, wanted)
     except ConvtuiError:
         return False

@@ -24,7 +24,10 @@ class Bar:
         self._output = Output(sys.stderr)
 
     def __call__(self, done: int, of: int, text: str = "") -> None:
-        """Shows that `done` items `of` a total are done; `text` replaces the default label."""
+        """Shows that `done` items `of` a total are done; `text` replaces the default label.
+
+        A total of 0 is unknown: there is no bar then.
+        """
         if not self._on or (now := time.monotonic()) < self._next:
             return
         self._next = now + _EVERY
@@ -32,7 +35,7 @@ class Bar:
         width = _room()
         size = min(30, width - len(text) - 3)
         full = size * done // max(1, of)
-        bar = f"[{'#' * full}{'.' * (size - full)}] " if size >= 5 else ""
+        bar = f"[{'#' * full}{'.' * (size - full)}] " if size >= 5 and of else ""
         self._output.progress((bar + text)[:width])
 
     def step(self, name: str) -> None:

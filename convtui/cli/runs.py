@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 import click
 
@@ -15,6 +15,7 @@ from convtui.cli.runs_list import print_rows, print_runs_json, when
 from convtui.errors import LogError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from convtui.cli.runs_batches import FoundBatch
     from convtui.library.library import Library
     from convtui.log.run_summary import RunSummary
 
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
         "convtui runs --tag regression '~toolerror & ~date >= 2026-03-01'",
         "convtui runs --trash --ended crashed",
         "convtui runs --tree",
+        "convtui runs 20261130T0630 '~fault provider'",
     ),
 )
-@click.argument("arguments", nargs=-1, metavar="[FILTER|LOG...]")
+@click.argument("arguments", nargs=-1, metavar="[FILTER|LOG|BATCH...]")
 @click.option("--name", metavar="TEXT", help="Words in the name, persona, provider, ending or tag.")
 @click.option("--since", metavar="WHEN", help="A day (2026-01-31, today) or 7d, 12h.")
 @click.option("--ended", metavar="KIND", help="How it ended; also running, crashed, damaged.")
@@ -75,8 +77,10 @@ def command(
     """Lists saved runs, newest first; a FILTER asks about the runs and about their turns.
 
     They are sorted by when they began; `last` is the first. A run and its branches (rewound,
-    reloaded, resumed, ...) are one row; --all and --tree show all. With --tag, --untag or --trash
-    what is found is changed; LOG names single runs.
+    reloaded, resumed, ...) are one row; --all and --tree show all. So is a batch, which a FILTER
+    finds by its conversations; with BATCH, only those are listed. With --tag, --untag or --trash
+    what is found is changed; LOG names single runs, BATCH a whole one: a batch is never changed
+    for a few of its conversations.
     """
     if every and tree:
         raise UsageError("--all and --tree exclude each other: --tree shows all runs")
@@ -99,9 +103,10 @@ def command(
     from convtui.library.run_order import NEWEST
 
     order = order or NEWEST
-    wanted = Selection.of(config.runs_dir, arguments, name, since, ended)
+    wanted = Selection.of(config.runs_dir, arguments, name, since, ended, changes=bool(chosen))
     matches, everything = wanted.find(order)
     if chosen:
+        matches += wanted.batch_rows()
         from convtui.cli.runs_change import tag_runs, trash_runs
 
         if wanted.everything:
@@ -114,14 +119,15 @@ def command(
                 as_json=as_json,
             )  # fmt: skip
         return tag_runs(matches, tags, untags, library=wanted.library, as_json=as_json)
+    batches = wanted.find_batches(deep=tree)
     if as_json:
-        print_runs_json(matches, everything, tree=tree, limit=limit)
+        print_runs_json(matches, everything, batches=batches, tree=tree, limit=limit)
         return 0
-    if not matches:
+    if not matches and not batches:
         what = "no run matches" if everything else "no saved runs yet; `convtui demo` makes one"
-        say(f"{what} ({config.runs_dir})")
+        say(f"{what} ({wanted.library.folder})")
         return 0
-    print_rows(matches, everything, order, limit, every=every, tree=tree)
+    print_rows(matches, everything, order, limit, batches=batches, every=every, tree=tree)
     return 0
 
 
@@ -157,6 +163,8 @@ class Selection:
     name: str | None
     since: datetime | None
     ended: str | None
+    batches: list[Path]
+    """Batches that are named, to be changed; one that is named to be listed is the library."""
 
     @classmethod
     def of(
@@ -166,11 +174,27 @@ class Selection:
         name: str | None,
         since: str | None,
         ended: str | None,
+        *,
+        changes: bool,
     ) -> Selection:
-        """Reads the command line's arguments. Raises `UsageError` and `FilterError`."""
+        """Reads the command line's arguments; `changes` says whether what they name is changed.
+
+        Raises `UsageError` and `FilterError`.
+        """
+        from convtui.batch.listing import names_batch
         from convtui.filters.filter import parse
         from convtui.library.library import Library
 
+        inside = {argument: names_batch(argument, [folder]) for argument in arguments}
+        batches = [path for path in inside.values() if path is not None]
+        arguments = tuple(argument for argument in arguments if inside[argument] is None)
+        if batches and not changes:
+            if len(batches) > 1:
+                raise UsageError(
+                    f"{batches[1].name}: conversations are listed of one batch at a time;"
+                    " `convtui batch A --against B` compares two"
+                )
+            folder, batches = batches[0], []
         named = {argument: _log(folder, argument) for argument in arguments}
         logs = [path for path in named.values() if path is not None]
         filters = [argument for argument in arguments if named[argument] is None]
@@ -185,13 +209,41 @@ class Selection:
         expression = filters[0] if filters else None
         if expression is not None:
             parse(expression)
-        return cls(Library(folder), logs, expression, name, after, ended)
+        return cls(Library(folder), logs, expression, name, after, ended, batches)
 
     @property
     def everything(self) -> bool:
         """Whether it selects all runs."""
         chosen = (self.expression, self.name, self.since, self.ended)
-        return not self.logs and all(value is None for value in chosen)
+        named = self.logs or self.batches
+        return not named and all(value is None for value in chosen)
+
+    def batch_rows(self) -> list[RunSummary]:
+        """The batches that are named."""
+        from convtui.batch.listing import batch_row
+
+        return [batch_row(folder) for folder in self.batches]
+
+    def find_batches(self, *, deep: bool) -> list[FoundBatch]:
+        """The batches that are listed among the runs; `deep` reads all their conversations."""
+        if self.logs:
+            return []
+        from convtui.cli.progress import Bar
+        from convtui.cli.runs_batches import find_batches
+        from convtui.filters.filter import parse
+
+        bar = Bar("reading batches")
+        try:
+            return find_batches(
+                self.library,
+                wanted=self._is_wanted,
+                filter_=parse(self.expression) if self.expression is not None else None,
+                everything=self.everything,
+                deep=deep,
+                progress=bar,
+            )
+        finally:
+            bar.close()
 
     def find(self, order: str) -> tuple[list[RunSummary], list[RunSummary]]:
         """The selected runs and all runs, in `order`; named logs in the order given."""
@@ -206,7 +258,7 @@ class Selection:
         try:
             about_turns = filter_ is not None and filter_.about_turns
             everything = sort_runs(self.library.runs(turns=about_turns, progress=bar), order)
-            matches = everything
+            matches = [] if self.batches and not self.logs else everything
             if self.logs:
                 by_path = {str(run.path.absolute()): run for run in everything}
                 matches = [
@@ -269,10 +321,13 @@ def _kind(text: str) -> str:
     return kinds.get(words) or words.replace(" ", "_")
 
 
+_OF_BATCHES: Final = ("finished", "stopped", "unfinished")
+
+
 def _known_ending(kind: str) -> None:
     from convtui.records.codec import TerminationKind
 
-    known = (*get_args(TerminationKind), "running", "crashed", "damaged")
+    known = (*get_args(TerminationKind), "running", "crashed", "damaged", *_OF_BATCHES)
     if _kind(kind) not in known:
         hint = did_you_mean(kind, known) or f"; known are {', '.join(known)}"
         raise UsageError(f"--ended {kind}: there is no such ending{hint}")

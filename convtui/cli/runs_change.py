@@ -40,7 +40,7 @@ def tag_runs(
             raise UsageError(f"--tag {visible_line(tag, 60)}: {wrong}")
     rows: list[dict[str, Any]] = []
     for run in runs:
-        notes = Notes(run.path)
+        notes = Notes(run.log)
         before = set(run.tags)
         for tag in tags:
             if tag not in before:
@@ -102,7 +102,12 @@ def _confirm(runs: Sequence[RunSummary], everything: Sequence[RunSummary]) -> No
             f"--trash: {counted(len(runs), 'run')} would go, and nobody can be asked: add --yes"
         )
     for run in runs[:_SHOWN]:
-        say(f"  {run.name}  {run.persona} → {run.provider}  {run.state}")
+        what = (
+            ""
+            if run.batch is None
+            else f"  (batch: {counted(run.batch.conversations, 'conversation')})"
+        )
+        say(f"  {run.name}  {run.persona} → {run.provider}  {run.state}{what}")
     if len(runs) > _SHOWN:
         say(f"  ... and {len(runs) - _SHOWN:,} more")
     for warning in dependents(runs, everything)[:_SHOWN]:

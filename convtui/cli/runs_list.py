@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -16,15 +17,25 @@ from convtui.text.counts import counted
 from convtui.transcript.ending_words import short_ending
 
 if TYPE_CHECKING:
+    from convtui.cli.runs_batches import FoundBatch
     from convtui.library.families import RunNode
-    from convtui.log.run_summary import RunSummary
+    from convtui.log.run_summary import BatchCounts, RunSummary
 
 
 def print_runs_json(
-    matches: list[RunSummary], everything: list[RunSummary], *, tree: bool, limit: int | None
+    matches: list[RunSummary],
+    everything: list[RunSummary],
+    *,
+    batches: Sequence[FoundBatch] = (),
+    tree: bool,
+    limit: int | None,
 ) -> None:
-    from convtui.library.families import families, walk
+    from convtui.library.families import families, walk, with_conversations
 
+    matches, everything = _with_rows(matches, everything, batches)
+    roots = families([*everything, *_elsewhere(matches, everything)])
+    with_conversations(roots, {found.row.file: found.conversations for found in batches})
+    matches += [run for found in batches for run in found.conversations]
     wanted = {run.file for run in matches}
     rows = [
         {
@@ -32,14 +43,15 @@ def print_runs_json(
             "root": root.run.id,
             "depth": branch.depth,
             "branches": branch.size,
+            "in_batch": root.run.id if root.run.batch is not None and branch is not root else None,
         }
-        for root in families([*everything, *_elsewhere(matches, everything)])
+        for root in roots
         for branch in walk([root])
         if branch.run.file in wanted
     ]
     if not tree:
         position = {str(run.path.absolute()): n for n, run in enumerate(matches)}
-        rows.sort(key=lambda row: position[row["log"]])
+        rows.sort(key=lambda row: position[row["log"] or row["folder"]])
     print_json(rows[:limit])
 
 
@@ -49,30 +61,47 @@ def _elsewhere(matches: list[RunSummary], everything: list[RunSummary]) -> list[
     return [run for run in matches if run.file not in here]
 
 
+def _with_rows(
+    matches: list[RunSummary], everything: list[RunSummary], batches: Sequence[FoundBatch]
+) -> tuple[list[RunSummary], list[RunSummary]]:
+    """The same with the rows of the batches."""
+    rows = [found.row for found in batches]
+    return [*matches, *rows], [*everything, *rows]
+
+
 def print_rows(
     matches: list[RunSummary],
     everything: list[RunSummary],
     order: str,
     limit: int | None,
     *,
+    batches: Sequence[FoundBatch] = (),
     every: bool,
     tree: bool,
 ) -> None:
+    from convtui.library.run_order import sort_runs
+
+    matches, everything = _with_rows(matches, everything, batches)
+    matching = {found.row.file: len(found.conversations) for found in batches if found.selected}
     if every:
-        rows = [_Row(run) for run in matches[:limit]]
+        inside = [run for found in batches if found.selected for run in found.conversations]
+        if batches:
+            matches = sort_runs([*matches, *inside], order)
+        rows = [_row(run, matching) for run in matches[:limit]]
         count = len(matches)
     else:
-        from convtui.library.families import only, sorted_families
+        from convtui.library.families import only, sorted_families, with_conversations
 
         paths = {run.file for run in matches}
         shown = sorted_families([*everything, *_elsewhere(matches, everything)], order)
         if len(matches) < len(everything):
             shown = only(shown, lambda run: run.file in paths)
+        with_conversations(shown, {found.row.file: found.conversations for found in batches})
         if tree:
-            rows = _as_tree(shown)
+            rows = _as_tree(shown, matching)
             count = len(rows)
         else:
-            rows = [_folded(root, paths) for root in shown[:limit]]
+            rows = [_folded(root, paths, matching) for root in shown[:limit]]
             count = len(shown)
     _print(rows[:limit], order)
     if limit is not None and count > limit:
@@ -88,20 +117,34 @@ class _Row:
     """The run of its family that began last, whose time a family's one row shows."""
 
 
-def _as_tree(shown: list[RunNode]) -> list[_Row]:
+def _row(run: RunSummary, matching: Mapping[str, int]) -> _Row:
+    """A row; of a batch, with its counts and how many of its conversations match."""
+    if run.batch is None:
+        return _Row(run)
+    from convtui.batch.listing import counts_words
+
+    count = matching.get(run.file)
+    found = "" if count is None else f"; {count:,} match{'es' if count == 1 else ''}"
+    return _Row(run, f" (batch: {counts_words(run.batch)}{found})")
+
+
+def _as_tree(shown: list[RunNode], matching: Mapping[str, int]) -> list[_Row]:
     from convtui.library.families import guides
 
     rows = []
     for guide, branch in guides(shown):
+        if branch.run.batch is not None:
+            rows.append(_row(branch.run, matching))
+            continue
         how = branch.origin()
         rows.append(_Row(branch.run, f" ({how})" if how else "", guide))
     return rows
 
 
-def _folded(root: RunNode, matches: set[str]) -> _Row:
+def _folded(root: RunNode, matches: set[str], matching: Mapping[str, int]) -> _Row:
     """The one row of a family: its root, and the number of its branches that match."""
-    if not root.size:
-        return _Row(root.run)
+    if not root.size or root.run.batch is not None:
+        return _row(root.run, matching)
     from convtui.library.families import walk
 
     branches = sum(branch.run.file in matches for branch in walk([root])) - (
@@ -143,8 +186,8 @@ def _line(row: _Row, extra: list[str]) -> RunLine:
         who=f"{run.persona} → {_short_provider(run.provider)}" if run.persona else "?",
         turns="?" if run.turns is None else str(run.turns),
         state=f"damaged: {run.damaged}" if run.damaged else short_ending(run.state),
-        name=run.name,
-        id=short_id(run.id),
+        name=run.name if run.batch is None else f"{run.name}/",
+        id=short_id(run.id) if run.batch is None else "",
         guide=row.guide,
         notes=row.notes + (f" #{' #'.join(run.tags)}" if run.tags else ""),
         figures=[_figure(run, column) for column in extra],
@@ -192,7 +235,9 @@ def _as_json(run: RunSummary) -> dict[str, Any]:
     return {
         "id": run.id,
         "name": run.name,
-        "log": str(run.path.absolute()),
+        "log": str(run.path.absolute()) if run.batch is None else None,
+        "folder": str(run.path.absolute()) if run.batch is not None else None,
+        "batch": None if run.batch is None else _batch(run.batch),
         "persona": run.persona,
         "provider": run.provider,
         "model": run.model or None,
@@ -215,4 +260,15 @@ def _as_json(run: RunSummary) -> dict[str, Any]:
         "at": {"session": run.at[0], "turn": run.at[1]} if run.at else None,
         "size": run.size,
         "damaged": run.damaged or None,
+    }
+
+
+def _batch(batch: BatchCounts) -> dict[str, Any]:
+    return {
+        "cells": batch.cells,
+        "runs": batch.runs,
+        "conversations": batch.conversations,
+        "states": dict(batch.states),
+        "endings": dict(batch.endings),
+        "bad": batch.bad,
     }

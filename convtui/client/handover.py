@@ -7,7 +7,8 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
-from convtui.client.engine_client import EngineHandle, EngineState, last_words
+from convtui.client.engine_client import EngineHandle, last_words
+from convtui.client.link import ConversationLink, EngineState
 from convtui.errors import CommandRefused, EngineError
 from convtui.log.names import lock_path, tool_results_path, wire_path
 from convtui.log.recordfile import RecordFile
@@ -20,7 +21,7 @@ STANDS_WITHIN = 120.0
 
 
 async def continue_live(
-    handle: EngineHandle, spec: StartSpec, parent: ContinueFrom
+    handle: ConversationLink, spec: StartSpec, parent: ContinueFrom
 ) -> EngineHandle:
     """Goes on with a conversation in a new engine; the old one ends only when the new one is up.
 
@@ -65,7 +66,7 @@ async def continue_live(
     return fresh
 
 
-def _before_its_ending(handle: EngineHandle) -> int | None:
+def _before_its_ending(handle: ConversationLink) -> int | None:
     """The last record before the provider's turn that is held at its ending was committed.
 
     New code is to make of its reply what it makes of any that is held: it is not over yet. None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,12 +32,17 @@ class RunNode:
     @property
     def orphan(self) -> bool:
         """Whether the run names a parent that is not among the runs."""
-        return self.depth == 0 and bool(self.run.parent or self.run.parent_file)
+        return self.depth == 0 and self.continues
+
+    @property
+    def continues(self) -> bool:
+        """Whether the run names a parent."""
+        return bool(self.run.parent or self.run.parent_file)
 
     def origin(self) -> str:
         """How the run was made, as in `rewind at 2:7`; empty for one that continues no other."""
         run = self.run
-        if not (run.parent or run.parent_file):
+        if not self.continues:
             return ""
         at = f" at {run.at[0]}:{run.at[1]}" if run.at is not None else ""
         lost = "" if not self.orphan else "; its parent is not here"
@@ -88,6 +93,20 @@ def sorted_families(
     rows = [(root.newest or root.run) if newest else root.run for root in roots]
     shown = {id(run): root for run, root in zip(rows, roots, strict=True)}
     return [shown[id(run)] for run in sort_runs(rows, order)]
+
+
+def with_conversations(
+    roots: Sequence[RunNode], conversations: Mapping[str, Sequence[RunSummary]]
+) -> None:
+    """Puts the conversations of batches below their rows; by the file of the batch."""
+    for root in roots:
+        below = conversations.get(root.run.file)
+        if below is None:
+            continue
+        root.children = families(below)
+        root.size = sum(child.size + 1 for child in root.children)
+        for branch in walk(root.children):
+            branch.depth += 1
 
 
 def family_of(path: Path) -> RunNode | None:

@@ -4,6 +4,7 @@ truth: what is in it was read from the logs and can be read again at any time.
     runs   one row a run: what a list shows, its sessions, its notes
     turns  one row a turn: what the filter language asks, without texts
     texts  shown text, raw reply where it differs, names of tools, what was printed
+    batches  one row a batch in a folder of its own: what a list shows, as JSON
     said   full text of what was said, three letters at a time (FTS5); missing in some SQLites
 
 A run that is read again gets a new number, so that the full text never has to forget anything: what
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -51,7 +52,7 @@ from convtui.log.names import LOCK
 from convtui.log.reader import is_being_written
 from convtui.log.run_summary import RunSummary
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Raised with every change of what is kept: an index of another version is made again."""
 _BUSY = 15.0
 """Seconds that another process may hold the database."""
@@ -76,6 +77,7 @@ _TABLES: Final = (
     # The only number that is never given twice, also when the newest run goes.
     "CREATE TABLE numbers (last INTEGER, forgotten INTEGER)",
     "INSERT INTO numbers VALUES (0, 0)",
+    "CREATE TABLE batches (name PRIMARY KEY, size, mtime, summary)",
 )
 _FULL_TEXT: Final = (
     "CREATE VIRTUAL TABLE said USING fts5"
@@ -335,6 +337,25 @@ class Index:
             ((number, fold_text(loaded(text))) for number, text in texts),
         )
         self._db.execute("UPDATE numbers SET forgotten = 0")
+
+    # --- batches
+
+    def batches(self) -> dict[str, tuple[Stat, str]]:
+        """By folder name: the manifest's state when it was read, and what was made of it."""
+        with failing():
+            rows = self._db.execute("SELECT name, size, mtime, summary FROM batches").fetchall()
+            return {loaded(name): ((size, mtime), loaded(text)) for name, size, mtime, text in rows}
+
+    def keep_batches(self, read: Mapping[str, tuple[Stat, str]], gone: Iterable[str]) -> None:
+        """Keeps what was read of batches, and forgets those that are gone."""
+        with failing(), transaction(self._db):
+            self._db.executemany(
+                "DELETE FROM batches WHERE name = ?", ((stored(name),) for name in gone)
+            )
+            self._db.executemany(
+                "INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?)",
+                ((stored(name), *stat, stored(text)) for name, (stat, text) in read.items()),
+            )
 
     # --- queries
 

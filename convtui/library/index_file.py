@@ -13,7 +13,7 @@ from typing import Final
 from convtui.errors import IndexFailure
 from convtui.files.sqlite_errors import SQLITE_ERRORS, SqliteError, text_of
 from convtui.library.index_rows import loaded
-from convtui.log.names import NOTES
+from convtui.log.names import MANIFEST, NOTES
 from convtui.log.run_summary import COMPANIONS
 
 FILE: Final = ".library.sqlite3"
@@ -49,7 +49,7 @@ def scan(folder: Path) -> tuple[set[str], dict[str, Stat], dict[str, Stat]]:
         for entry in entries:
             name = entry.name
             seen.add(name)
-            if not name.endswith(".jsonl"):
+            if not name.endswith(".jsonl") or name == MANIFEST:
                 continue
             companion = name.endswith(COMPANIONS)
             if companion and not name.endswith(NOTES):

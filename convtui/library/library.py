@@ -16,11 +16,11 @@ from convtui.filters.atoms import ATOMS
 from convtui.filters.filter import Filter, decide
 from convtui.library.families import families, walk
 from convtui.library.index import Index, Progress
-from convtui.library.index_file import remove_index
+from convtui.library.index_file import Stat, remove_index
 from convtui.library.index_rows import IndexedRun, header_of
 from convtui.library.prefilter import prefilter
 from convtui.library.run_order import NEWEST, sort_runs
-from convtui.log.filter_lookup import LogLookup
+from convtui.log.filter_lookup import LogLookup, log_matches
 from convtui.log.notes import Notes, TurnNote
 from convtui.log.reader import Log, open_log
 from convtui.log.run_summary import RunSummary, log_files, summarise
@@ -119,8 +119,8 @@ class Library:
         return [run for run in runs if run.file in wanted]
 
     def changed(self, paths: Iterable[Path]) -> None:
-        """Refreshes runs whose log or notes have just been changed here."""
-        names = [path.name for path in paths]
+        """Refreshes runs whose log or notes have just been changed here. Batches need none."""
+        names = [path.name for path in paths if path.suffix == ".jsonl"]
 
         def refresh(index: Index) -> None:
             for name in names:
@@ -137,6 +137,14 @@ class Library:
             transcript = log.transcript
             notes = sorted(Notes(run.path).all().items())
             return RunTurns(transcript.sessions, transcript.turns, notes)
+
+    def kept_batches(self) -> Mapping[str, tuple[Stat, str]]:
+        """What the index keeps of the batches in folders of their own; see `Index.batches()`."""
+        return self._by_index(lambda index: index.batches()) or {}
+
+    def keep_batches(self, read: Mapping[str, tuple[Stat, str]], gone: Iterable[str]) -> None:
+        """Keeps what was read of batches, where there is an index."""
+        self._by_index(lambda index: index.keep_batches(read, gone))
 
     def _by_index(self, ask: Callable[[Index], T]) -> T | None:
         """What the index answers; None when it cannot. A damaged index is rebuilt once."""
@@ -269,7 +277,4 @@ def _matches(log: Log, run: RunSummary, expression: Filter) -> bool:
     transcript = log.transcript
     # The tags are those that the run has now, which its header cannot know.
     transcript.header = {**transcript.header, **header_of(run)}
-    if not expression.about_turns:
-        return decide(expression.on_header(transcript))
-    lookup = LogLookup(log) if expression.needs_raw else None
-    return any(decide(expression.on_turn(turn, transcript, lookup)) for turn in transcript.turns)
+    return log_matches(log, expression)

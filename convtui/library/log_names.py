@@ -9,6 +9,7 @@ from typing import Final, NoReturn
 
 from convtui.config.paths import builtin_dir
 from convtui.errors import LogError, did_you_mean, listed
+from convtui.log.names import MANIFEST
 from convtui.log.run_summary import RunSummary, log_files
 from convtui.text.boundary import visible_line
 from convtui.text.counts import counted
@@ -45,6 +46,12 @@ def find_log(word: str, folders: Sequence[Path]) -> Path:
             return matches[0]
         if matches:
             return _ambiguous(word, matches)
+    if any((folder / word / MANIFEST).is_file() for folder in folders):
+        name = visible_line(word, 80)
+        raise LogError(
+            f"{name}: this is a batch, not a log: `convtui batch {name}` shows it, `convtui runs"
+            f" {name}` lists its conversations"
+        )
     known = [stem for folder in folders for stem in _stems(_logs(folder))]
     hint = did_you_mean(word.removesuffix(_ENDING), [*known, *_stems(Path.cwd().glob("*.jsonl"))])
     hint = hint or "; `convtui runs` lists saved ones"

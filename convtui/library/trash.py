@@ -1,4 +1,7 @@
-"""Runs that were deleted: their logs with all that belongs to them, to be put back at any time."""
+"""Runs that were deleted: their logs with all that belongs to them, to be put back at any time.
+
+A batch is deleted as a whole: its folder.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from convtui.errors import FileError
-from convtui.log.names import LOCK
+from convtui.log.names import LOCK, MANIFEST
 from convtui.log.reader import is_being_written
 from convtui.text.boundary import visible_line
 
@@ -27,12 +30,12 @@ class Trashed:
     folder: Path
     """The folder in the trash that holds its files."""
     log: Path
-    """Where its log was, and will be again."""
+    """Where its log was, and will be again; of a batch, its folder."""
     at: datetime
 
     @property
     def name(self) -> str:
-        """The file name of its log."""
+        """The name of its log, or of its folder."""
         return self.log.name
 
 
@@ -54,20 +57,22 @@ class Trash:
         self.folder = folder
 
     def put(self, log: Path) -> Trashed:
-        """Moves a log and its companions here: all, or none.
+        """Moves a log and its companions here, or the folder of a batch: all, or none.
 
         Raises `FileError` for a run that is going on, one that is not there, and when a file
         cannot be moved.
         """
         log = log.absolute()
-        if not log.is_file():
+        batch = (log / MANIFEST).is_file()
+        if not batch and not log.is_file():
             raise FileError(f"{log}: there is no such log")
-        if is_being_written(log):
-            raise FileError(f"{log}: this run is still going on: end it first")
-        files = [log, *companions(log)]
+        if is_being_written(log / MANIFEST if batch else log):
+            what = "batch" if batch else "run"
+            raise FileError(f"{log}: this {what} is still going on: end it first")
+        files = [log] if batch else [log, *companions(log)]
         now = datetime.now(UTC)
         # File systems count bytes, and a number may have to be put behind it.
-        name = os.fsencode(f"{now:%Y%m%dT%H%M%SZ}_{log.stem}")[:200]
+        name = os.fsencode(f"{now:%Y%m%dT%H%M%SZ}_{log.stem if not batch else log.name}")[:200]
         folder = self._make_folder(name.decode("utf-8", "ignore"))
         origin = {"log": os.fspath(log), "at": now.isoformat()}
         try:
@@ -75,7 +80,9 @@ class Trash:
             _move_all([(file, folder / file.name) for file in files])
         except OSError as error:
             _remove(folder)
-            raise FileError(f"{log}: was not moved to the trash: {error.strerror}") from error
+            raise FileError(
+                f"{log}: was not moved to the trash: {error.strerror or error}"
+            ) from error
         return Trashed(folder, log, now)
 
     def list(self) -> Sequence[Trashed]:
@@ -111,7 +118,9 @@ class Trash:
             trashed.log.parent.mkdir(parents=True, exist_ok=True)
             _move_all(moves)
         except OSError as error:
-            raise FileError(f"{trashed.log}: was not put back: {error.strerror}") from error
+            raise FileError(
+                f"{trashed.log}: was not put back: {error.strerror or error}"
+            ) from error
         _remove(trashed.folder)
         return trashed.log
 
@@ -135,7 +144,7 @@ def _read(folder: Path) -> Trashed | None:
         log, at = Path(origin["log"]), datetime.fromisoformat(origin["at"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    if not log.is_absolute() or at.tzinfo is None or not (folder / log.name).is_file():
+    if not log.is_absolute() or at.tzinfo is None or not (folder / log.name).exists():
         return None
     return Trashed(folder, log, at)
 
@@ -160,15 +169,27 @@ def _move(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        # Another file system: the copy is whole before the file goes.
+        _copy_over(source, target)
+
+
+def _copy_over(source: Path, target: Path) -> None:
+    """Moves to another file system: the copy is whole before the original goes."""
+    if source.is_dir():
         try:
-            shutil.copy2(source, target)
-            source.unlink()
+            shutil.copytree(source, target)
         except OSError:
-            with contextlib.suppress(OSError):
-                if source.exists():
-                    target.unlink()
+            shutil.rmtree(target, ignore_errors=True)
             raise
+        shutil.rmtree(source, ignore_errors=True)
+        return
+    try:
+        shutil.copy2(source, target)
+        source.unlink()
+    except OSError:
+        with contextlib.suppress(OSError):
+            if source.exists():
+                target.unlink()
+        raise
 
 
 def _remove(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from convtui.filters.filter import Filter, decide
 from convtui.log.detail import read_raw
 from convtui.log.notes import Notes, TurnNote
 from convtui.log.parents import Ancestry
@@ -85,3 +86,12 @@ class LogLookup(NoteLookup):
 
     def records(self, turn: Turn) -> Sequence[RecordDict]:
         return turn_detail(self._log, turn).records
+
+
+def log_matches(log: Log, expression: Filter) -> bool:
+    """Whether a filter matches a log: by its header, or by one of its turns. Raises `LogError`."""
+    transcript = log.transcript
+    if not expression.about_turns:
+        return decide(expression.on_header(transcript))
+    lookup = LogLookup(log) if expression.needs_raw else None
+    return any(decide(expression.on_turn(turn, transcript, lookup)) for turn in transcript.turns)

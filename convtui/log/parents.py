@@ -17,7 +17,7 @@ from convtui.log.detail import TurnDetail, read_turn, request_messages
 from convtui.log.reader import LogReader, digest_until
 from convtui.log.recordfile import RecordFile
 from convtui.log.run_summary import log_files, summarise
-from convtui.records.codec import RecordDict
+from convtui.records.codec import REFLEXION, RecordDict
 from convtui.text.boundary import visible_line
 from convtui.transcript.fold import Transcript, Turn
 
@@ -28,7 +28,17 @@ _Open = tuple[LogReader, RecordFile]
 
 
 def parent_of(header: RecordDict) -> dict[str, Any] | None:
-    """The parent that a header names, `{id, file, seq, sha256}`; None without one."""
+    """The parent that a log continues, `{id, file, seq, sha256}`; None without one.
+
+    A second attempt at a conversation continues nothing: it begins anew.
+    """
+    change = header.get("change")
+    anew = isinstance(change, dict) and change.get("kind") == REFLEXION
+    return None if anew else named_parent(header)
+
+
+def named_parent(header: RecordDict) -> dict[str, Any] | None:
+    """The parent that a header names, also that of another attempt; None without one."""
     parents = header.get("parents")
     parent = parents[0] if isinstance(parents, list) and parents else None
     return parent if isinstance(parent, dict) and isinstance(parent.get("file"), str) else None

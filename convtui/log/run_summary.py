@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from convtui.filters.runs import RunFacts, header_tags
-from convtui.log.names import NOTES, TOOLS, WIRE
+from convtui.log.names import MANIFEST, NOTES, TOOLS, WIRE
 from convtui.log.notes import Notes
 from convtui.log.reader import is_being_written
 from convtui.records.codec import FORMAT, RecordDict
@@ -28,6 +28,29 @@ _OWN_ID: Final = re.compile(r"[0-9a-f]{6,}")
 _SHORT_ID: Final = 6
 COMPANIONS: Final = (WIRE, NOTES, TOOLS)
 """Suffixes of files that belong to a log and also end in `.jsonl`."""
+
+
+@dataclass(slots=True, frozen=True)
+class BatchCounts:
+    """How far a batch is."""
+
+    cells: int
+    runs: int
+    """Of each cell."""
+    conversations: int
+    """Runs of cells; attempts at one are one."""
+    states: Mapping[str, int]
+    """Conversations by the state of their last attempt: waiting, running, held, ended, crashed."""
+    endings: Mapping[str, int]
+    """Those that have ended, by kind of their termination in the last attempt."""
+    bad: int
+    """Those that `convtui run` would leave with exit code 3, also in the last attempt."""
+    attempts: int = 0
+    """Attempts beyond the first ones."""
+
+    @property
+    def ended(self) -> int:
+        return self.states.get("ended", 0)
 
 
 @dataclass(slots=True, eq=False)
@@ -83,6 +106,8 @@ class RunSummary:
     """Mean seconds of the provider's calls."""
     closed: bool = False
     """Whether it has a trailer, after which nothing is written."""
+    batch: BatchCounts | None = None
+    """Of a batch, whose `file` is its folder; None for a single run."""
     _path: Path | None = field(default=None, repr=False)
 
     @property
@@ -96,13 +121,21 @@ class RunSummary:
         return self.file.rpartition(os.sep)[2]
 
     @property
+    def log(self) -> Path:
+        """The file that records it: its log, or the manifest of a batch."""
+        return self.path if self.batch is None else self.path / MANIFEST
+
+    @property
     def state(self) -> str:
-        """One word: the ending's kind, `running`, `crashed` or `damaged`."""
+        """One word: the ending's kind, `running`, `crashed` or `damaged`.
+
+        Of a batch: `running`, `finished`, `stopped`, `unfinished` or `damaged`.
+        """
         if self.damaged:
             return "damaged"
         if self.running:
             return "running"
-        return self.ending or "crashed"
+        return self.ending or ("crashed" if self.batch is None else "unfinished")
 
     @property
     def when(self) -> float:
@@ -142,13 +175,18 @@ def short_id(run_id: str) -> str:
 
 
 def log_files(folder: Path) -> list[os.DirEntry[str]]:
-    """The logs of a folder, the last written first; empty when there is no such folder."""
+    """The logs of a folder, the last written first; empty when there is no such folder.
+
+    The manifest of a batch is none.
+    """
     try:
         with os.scandir(folder) as entries:
             logs = [
                 entry
                 for entry in entries
-                if entry.name.endswith(".jsonl") and not entry.name.endswith(COMPANIONS)
+                if entry.name.endswith(".jsonl")
+                and not entry.name.endswith(COMPANIONS)
+                and entry.name != MANIFEST
             ]
     except OSError:
         return []

@@ -45,6 +45,10 @@ def folded(log: Log) -> dict[str, Any]:
         "environment": header.get("environment", {}),
         "parents": header.get("parents", []),
         "warm": _warm(transcript.warm),
+        "reflections": [
+            {name: record.get(name) for name in ("of", "text", "model")}
+            for record in transcript.reflections
+        ],
         "sessions": [
             _session(log, session, spans.get(session.index), notes)
             for session in transcript.sessions

@@ -23,7 +23,7 @@ from convtui.printing.wording import (
     wait_words,
     warm_words,
 )
-from convtui.records.codec import RecordDict
+from convtui.records.codec import REFLEXION, RecordDict
 from convtui.text.boundary import one_line, span_of_time, visible, visible_line
 from convtui.text.counts import counted
 from convtui.transcript.clock import Elapsed, elapsed_words
@@ -197,6 +197,9 @@ class Printer:
         for parent in record.get("parents") or ():
             change = (record.get("change") or {}).get("kind") or "continues"
             origin = f"{change} of {parent.get('id')} after its record {parent.get('seq')}"
+            if change == REFLEXION:
+                number = (record.get("change") or {}).get("attempt")
+                origin = f"attempt {number} at the conversation of {parent.get('id')}"
             self.page.line(visible_line(f"{origin}: {parent.get('file')}"), DIM)
 
     def _seeded(self, record: RecordDict) -> None:
@@ -217,6 +220,10 @@ class Printer:
         warm = (str(record["template"]), len(record["messages"]))
         added = " and text for the system prompt" if record.get("addendum") else ""
         self.page.line(f"+ {warm_words(warm)}{added}, before the history of every session", DIM)
+
+    def _reflection(self, record: RecordDict) -> None:
+        first, rest = f"after attempt {record['of']}: ", "    "
+        self.page.block(visible(record["text"]), first, rest, "", DIM)
 
     def _session(self, record: RecordDict) -> None:
         self._flush("the turn was not finished")
@@ -386,6 +393,7 @@ _HANDLERS: Final[Mapping[str, Callable[[Printer, RecordDict], None]]] = {
     "user.ended": Printer._user_ended,
     "context.seeded": Printer._warm,
     "context.compressed": Printer._compressed,
+    "reflection.added": Printer._reflection,
     "provider.restored": Printer._restored,
     "provider.output": Printer._output,
     "provider.cleanup": Printer._lifecycle,

@@ -110,6 +110,7 @@ _LINES: Final[Mapping[str, Callable[[RecordDict], str]]] = {
     "sessions.prepared": _prepared,
     "session.entered": _step("enter_session"),
     "session.reset": _step("finish_and_reset_session"),
+    "reflection.added": lambda r: f"reflection on attempt {r.get('of')} ({r.get('model') or '?'})",
     "provider.restored": lambda r: f"restore ({r.get('mode')}) {_seconds(r.get('duration'))}",
     "provider.cleanup": _step("cleanup (provider)"),
     "user.closed": _step("user session closed"),

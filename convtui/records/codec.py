@@ -14,7 +14,7 @@ VERSION = "1.1"
 """1.1: signals, heuristics and filters know what was said beside tool calls."""
 MAJOR = 1
 
-Side = Literal["persona", "provider", "responder"]
+Side = Literal["persona", "provider", "responder", "reflection"]
 Speaker = Literal["persona", "provider"]
 TerminationKind = Literal[
     "completed",
@@ -56,6 +56,9 @@ HoldReason = Literal[
     "ending",
     "cannot_restore",
 ]
+REFLEXION = "reflexion"
+"""The kind of a header's `change` where the log is another attempt at its parent's conversation. It
+begins anew: no turn of its parent's is in it."""
 ENVELOPE = ("session", "turn", "side", "attempt", "round", "call", "revision")
 
 RecordDict = dict[str, Any]

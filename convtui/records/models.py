@@ -70,6 +70,7 @@ __all__ = [
     "ProviderSetup",
     "Record",
     "RecordDict",
+    "ReflectionAdded",
     "ResponseProcessed",
     "SessionEnded",
     "SessionEntered",
@@ -183,7 +184,8 @@ class Header(Record):
     origin: Literal["run", "continue", "import", "rehook", "compress"] = "run"
     parents: list[ParentRef] = []
     change: dict[str, Any] | None = None
-    """What a continuation changed: `{kind: resume|restart|reload|rewind|fork|..., ...}`."""
+    """What a continuation changed: `{kind: resume|restart|reload|rewind|fork|..., ...}`. Of another
+    attempt at the conversation of its parent, which begins anew: `{kind: reflexion, attempt}`."""
     persona: str
     provider: dict[str, Any]
     """`{spec, name, kind}` and, where they are known, `{file, sha256, model}`."""
@@ -619,6 +621,23 @@ class ContextCompressed(Record):
     rows_in: int = 0
     """Messages of the session before."""
     rows_out: int = 1
+
+
+class ReflectionAdded(Record):
+    """What the provider is to do otherwise than in an earlier attempt; in its system prompt.
+
+    A log that continues another has it again, after `history.seeded`, and so has the log of every
+    later attempt.
+    """
+
+    TYPE = "reflection.added"
+    text: str
+    of: int
+    """The number of the attempt that it is about, from 1."""
+    model: str | None = None
+    """Who reflected."""
+    reused: dict[str, Any] | None = None
+    """Where it was first written, when nobody was asked again: `{log, seq}`."""
 
 
 class ProviderOutput(Record):

@@ -52,7 +52,7 @@ SHAPES: Final[dict[str, str]] = {
     "tool_function": "name:text? arguments:any",
     "message": "role:text? name:text? tool_call_id:text? tool_calls:tool_call[]?",
     "parent": "id:text! file:text! seq:int! sha256:text!",
-    "change": "kind:text?",
+    "change": "kind:text? attempt:int?",
     "provider": "spec:text? name:text? kind:text? file:text? sha256:text? model:text?",
     "seeded_turn": (
         "session:int! turn:int! speaker:text! text:text! messages:message[]? metadata:object?"
@@ -163,6 +163,7 @@ FIELDS: Final[dict[str, str]] = {
         " slots:text{}? addendum:text? messages:message[]!"
     ),
     "context.compressed": "summary:text! upto:int rows_in:int rows_out:int",
+    "reflection.added": "text:text! of:int! model:text? reused:reused?",
     "provider.output": "stream:text! text:text! dropped:int? source:text?",
     "provider.restored": "mode:text! duration:number answers:int? drift:drift[]?",
     "provider.reload_failed": "error:error!",

@@ -132,13 +132,8 @@ class _Merge:
 
     def provider(self) -> None:
         if "provider" in self.given:
-            spec = parse_provider_spec(str(self.given["provider"]), self.cwd).resolved(self.cwd)
-            written = self.data.get("provider")
-            if isinstance(written, dict) and spec.kind not in _CODE:
-                # Keyword arguments of the class that the flag replaces.
-                written = {key: value for key, value in written.items() if key != "options"}
-                self.data["provider"] = written
-            self._put("provider", ("provider", "use"), str(spec))
+            put_provider(self.data, str(self.given["provider"]), self.cwd)
+            self.origin[("provider", "use")] = "--provider"
 
     def sessions(self) -> None:
         names = self.given.get("sessions")
@@ -189,6 +184,19 @@ class _Merge:
         self.origin[key] = "--" + flag.replace("_", "-")
 
 
+def put_provider(data: dict[str, Any], text: str, base: Path) -> None:
+    """Puts the provider of a SPEC, its paths below `base`, into the data of a scenario.
+
+    Raises `ProviderLoadError`.
+    """
+    spec = parse_provider_spec(text, base).resolved(base)
+    written = data.get("provider")
+    if isinstance(written, dict) and spec.kind not in _CODE:
+        # Keyword arguments of the class that is replaced.
+        data["provider"] = {key: value for key, value in written.items() if key != "options"}
+    _put(data, ("provider", "use"), str(spec))
+
+
 def keys_set_by(flags: Mapping[str, Any]) -> set[str]:
     """The dotted keys of a scenario that these flags set."""
     given = {
@@ -227,9 +235,26 @@ def _set(data: dict[str, Any], item: str, keys: Collection[str]) -> tuple[str, .
         value = parse_value(text)
     except DataFileError as error:
         raise UsageError(f"--set {item}: {error.problems[0].message}") from None
-    if path[0] not in {name.partition(".")[0] for name in keys}:
-        near = did_you_mean(path[0], keys)
-        raise UsageError(f"--set {item}: unknown key {path[0]!r}{near}")
+    problem = unknown_key(path, keys)
+    if problem is not None:
+        raise UsageError(f"--set {item}: {problem}")
+    return put_key(data, path, value, keys)
+
+
+def unknown_key(path: tuple[str, ...], keys: Collection[str]) -> str | None:
+    """What is wrong with a key of a scenario that is to be set, if none of `keys` begins so."""
+    if path[0] in {name.partition(".")[0] for name in keys}:
+        return None
+    return f"unknown key {path[0]!r}{did_you_mean(path[0], keys)}"
+
+
+def put_key(
+    data: dict[str, Any], path: tuple[str, ...], value: Any, keys: Collection[str]
+) -> tuple[str, ...]:
+    """Sets one of `keys` in the data of a scenario; returns where it stands.
+
+    Raises `UsageError` where a part of `path` is no mapping.
+    """
     if path[0] == "warm" and len(path) == 2 and ".".join(path) not in keys:
         path = ("warm", "slots", path[1])
     _put(data, path, value)

@@ -33,7 +33,7 @@ def merge_flags(
     """
     cwd = Path.cwd() if cwd is None else cwd
     data = {} if scenario is None else scenario.model_dump(exclude_unset=True)
-    flagged = apply_flags(data, flags, cwd, _settable())
+    flagged = apply_flags(data, flags, cwd, settable_keys())
     base = cwd if scenario is None else scenario.base
     if scenario is None and flagged.data.get("provider", {}).get("use", "demo") == "demo":
         # The demo fails once to show a discarded turn; it is asked again, or it would end there.
@@ -52,8 +52,8 @@ def merge_flags(
     return merged
 
 
-def _settable() -> list[str]:
-    """Every key that `--set` takes, dotted, so that `max_turns` leads to `limits.max_turns`."""
+def settable_keys() -> list[str]:
+    """Every key that can be set, dotted, so that `max_turns` leads to `limits.max_turns`."""
     parts: dict[str, type[BaseModel]] = {
         "limits": Limits,
         "budget": Budget,

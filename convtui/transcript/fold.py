@@ -81,6 +81,7 @@ _LIFECYCLE = {
     "provider.reload_failed",
     "context.seeded",
     "context.compressed",
+    "reflection.added",
     "budget.crossed",
     "budget.raised",
     "debug.took_over",
@@ -99,6 +100,8 @@ class Transcript:
         self.prepared: list[str] = []
         self.warm: RecordDict | None = None
         """The `context.seeded`: what the provider's history begins with in every session."""
+        self.reflections: list[RecordDict] = []
+        """The `reflection.added`: what earlier attempts have taught the provider."""
         self.turns: list[Turn] = []
         self.lifecycle: list[RecordDict] = []
         self.warnings: list[RecordDict] = []
@@ -200,13 +203,23 @@ class Transcript:
             self.lifecycle.append(record)
         return turn
 
-    def stream(self, session: int, number: int, text: str) -> Turn | None:
-        """Takes in streamed text that is not in the log yet; the response replaces it."""
+    def stream(
+        self, session: int, number: int, text: str, offset: int | None = None
+    ) -> Turn | None:
+        """Takes in streamed text that is not in the log yet; the response replaces it.
+
+        `offset` is where it begins in the reply. Text whose beginning has not been seen is left to
+        the records.
+        """
         turn = self._current
         if turn is None or turn.session != session or turn.number != number:
             turn = self.find(session, number)
         if turn is None or turn.status != OPEN:
             return None
+        if offset is not None:
+            text = text[max(0, turn.streamed - offset) :]
+            if not text or offset > turn.streamed:
+                return None
         turn.text += text
         turn.streamed += len(text)
         turn.version += 1
@@ -259,6 +272,7 @@ class Transcript:
             return session
         session = Session(index, session_type)
         session.warm = self._warm_words()
+        session.reflections = self._reflection_texts() if not self.sessions else ()
         self.sessions.append(session)
         return session
 
@@ -344,6 +358,14 @@ class Transcript:
         if self.warm is None:
             return None
         return self.warm["template"], len(self.warm["messages"])
+
+    def _reflected(self, record: RecordDict, turn: Turn | None) -> None:
+        self.reflections.append(record)
+        for session in self.sessions[:1]:
+            session.reflections = self._reflection_texts()
+
+    def _reflection_texts(self) -> tuple[tuple[int, str], ...]:
+        return tuple((record["of"], record["text"]) for record in self.reflections)
 
     def _prepared(self, record: RecordDict, turn: Turn | None) -> None:
         if not record.get("replayed"):
@@ -815,6 +837,7 @@ _HANDLERS: Final = {
     "header": Transcript._header,
     "history.seeded": Transcript._seeded,
     "context.seeded": Transcript._warmed,
+    "reflection.added": Transcript._reflected,
     "sessions.prepared": Transcript._prepared,
     "session.entered": Transcript._entered,
     "session.started": Transcript._session_started,

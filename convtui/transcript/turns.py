@@ -205,6 +205,7 @@ class Session:
         "first_speaker",
         "index",
         "max_turns",
+        "reflections",
         "session_type",
         "skipped",
         "started_at",
@@ -225,6 +226,9 @@ class Session:
         self.ended_at: float | None = None
         self.warm: tuple[str, int] | None = None
         """The warm template that the provider's history begins with, and how many messages."""
+        self.reflections: tuple[tuple[int, str], ...] = ()
+        """Of the first session: what earlier attempts have taught, each with the attempt's number.
+        """
 
 
 def add_usage(total: Turn | Totals, usage: RecordDict) -> None:

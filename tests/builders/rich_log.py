@@ -17,6 +17,7 @@ TurnOf = tuple[int, int, str]
 _USER, _BOT, _JUDGE = (1, 1, "persona"), (1, 2, "provider"), (1, 3, "responder")
 _ORDER: tuple[tuple[str, TurnOf | None], ...] = (
     ("header", None), ("history.seeded", None), ("context.seeded", None),
+    ("reflection.added", None),
     ("provider.setup", None), ("provider.restored", None), ("sessions.prepared", None),
     ("session.entered", None), ("session.started", None),
     ("turn.started", _USER), ("turn.committed", _USER),

@@ -14,7 +14,7 @@ import sys
 import threading
 from pathlib import Path
 
-from convtui.client import engine_client
+from convtui.client import spawn
 from convtui.protocol import ENGINE_MARK
 from tests.fakes.fork_server import READY
 from tests.fakes.openai_server import OpenAIServer
@@ -24,11 +24,11 @@ _BOOT = (
     f"import sys; sys.path.extend(p for p in [{str(ROOT)!r}] if p not in sys.path);"
     " from tests.fakes.fork_server import serve; serve(int(sys.argv.pop()))"
 )
-_start_process = engine_client._spawn
+_start_process = spawn.spawn_engine
 
 
 class ForkedEngines:
-    """Starts engines in place of `engine_client._spawn`; the server starts with the first of them.
+    """Starts engines in place of `spawn_engine`; the server starts with the first of them.
 
     May be called from several threads.
     """
@@ -91,7 +91,7 @@ class ForkedEngines:
 
 
 class ForkedEngine:
-    """What `EngineHandle` needs of a `subprocess.Popen`."""
+    """What `PipePort` needs of a `subprocess.Popen`."""
 
     def __init__(self, pid: int, stdin: int, stdout: int, stderr: int, status: int) -> None:
         self.pid = pid

@@ -178,7 +178,8 @@ with open_log(sys.argv[1]) as log:
 
 WATCH: Final = """
 import asyncio, json, sys
-import convtui.client.engine_client as client
+import convtui.client.pipe_port as client
+from convtui.client.engine_client import EngineHandle
 from convtui.protocol import Commands, Kind, StartSpec
 from convtui.scenario.scenario import Scenario
 
@@ -195,7 +196,7 @@ def spy(stream):
 client.read_frame = spy
 
 async def main():
-    handle = client.EngineHandle()
+    handle = EngineHandle()
     spec = StartSpec(Scenario.load(sys.argv[1]).for_engine(), sys.argv[2], watched=True)
     await handle.start(spec)
     for _ in range(200):

@@ -25,9 +25,11 @@ from convtui.records.models import (
     LlmRequest,
     LlmResponse,
     LlmRetry,
+    ParentRef,
     ProviderOutput,
     ProviderSetup,
     Record,
+    ReflectionAdded,
     SessionEnded,
     SessionReset,
     ToolCalled,
@@ -301,6 +303,17 @@ def test_skipped_sessions_failed_setup_and_parents() -> None:
     assert "session 2 b skipped: the setup failed\n" in out
     assert "conversation ended: failed by provider: the reason of failed\n" in out
     assert "totals: no calls on record\n" in out
+
+
+def test_another_attempt_names_the_one_before_and_what_it_taught() -> None:
+    first = header()
+    first.change = {"kind": "reflexion", "attempt": 2}
+    first.parents = [ParentRef(id="1f3a", file="/runs/a.jsonl", seq=9, sha256="0")]
+    taught = ReflectionAdded(side="reflection", text="Be brief.\n\x1b[31mAsk.", of=1, model="m")
+    out, err = printed([first, taught, *sample()[1:]], debug=True)
+    assert "attempt 2 at the conversation of 1f3a: /runs/a.jsonl\n" in out
+    assert "after attempt 1: Be brief.\n    ␛[31mAsk.\n" in out
+    assert "reflection reflection on attempt 1 (m)" in err
 
 
 def test_unknown_is_not_zero() -> None:

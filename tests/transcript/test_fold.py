@@ -25,6 +25,7 @@ from convtui.records.models import (
     LlmRetry,
     ProviderOutput,
     RecordDict,
+    ReflectionAdded,
     ToolCalled,
     ToolReturned,
     TurnCancelled,
@@ -225,6 +226,25 @@ def test_streamed_text_is_replaced_by_what_the_log_says() -> None:
     assert transcript.stream(1, 9, "nowhere") is None
 
 
+def test_streamed_text_of_which_the_beginning_is_not_known_waits_for_the_log() -> None:
+    transcript = Transcript()
+    transcript.apply(
+        {"type": "turn.started", "seq": 0, "session": 1, "turn": 1, "speaker": "provider"}
+    )
+    assert transcript.stream(1, 1, "third", 12) is None
+    transcript.apply(
+        {
+            "type": "llm.partial", "seq": 1, "session": 1, "turn": 1, "side": "provider",
+            "offset": 0, "text": "first secon",
+        }
+    )  # fmt: skip
+    transcript.stream(1, 1, "second ", 6)
+    transcript.stream(1, 1, "third", 13)
+    transcript.stream(1, 1, "third", 13)
+    (turn,) = transcript.turns
+    assert turn.text == "first second third"
+
+
 def test_partials_alone_make_the_text() -> None:
     records = [
         header(), TurnStarted(**AT, speaker="provider"),
@@ -393,6 +413,15 @@ def test_every_session_says_that_it_begins_warm() -> None:
     child = fold([header(), history, seeded])
     assert [session.warm for session in child.sessions] == [("desk", 1)]
     assert fold(sample()).sessions[0].warm is None
+
+
+def test_the_first_session_shows_what_earlier_attempts_have_taught() -> None:
+    taught = [ReflectionAdded(text="Be brief.", of=1), ReflectionAdded(text="Ask first.", of=2)]
+    found = fold([header(), *taught, *sample()[1:]])
+    assert [s.reflections for s in found.sessions] == [((1, "Be brief."), (2, "Ask first.")), ()]
+    assert [record["of"] for record in found.lifecycle[:2]] == [1, 2]
+    late = fold([*sample()[:6], taught[0]])
+    assert late.sessions[0].reflections == ((1, "Be brief."),)
 
 
 @pytest.mark.parametrize("committed", [False, True])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import LogError
-from convtui.log.parents import find_parent, parent_of
+from convtui.log.parents import find_parent, named_parent
 from convtui.records.codec import RecordDict
 from convtui.records.fields import read_record
 from convtui.records.values import as_object
@@ -89,7 +89,7 @@ def _line(transcript: Transcript, path: Path) -> list[Ancestor]:
     header, beside = transcript.header, path
     seeded = transcript.seed.get("turns")
     for _ in range(_DEPTH):
-        parent = parent_of(header)
+        parent = named_parent(header)
         if parent is None or not parent.get("id") or parent["id"] in seen:
             break
         before = line[-1].inherited

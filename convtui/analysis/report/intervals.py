@@ -1,4 +1,4 @@
-"""Confidence intervals of rates and of their differences, and percentiles."""
+"""Confidence intervals of rates, means and their differences, sign tests, and percentiles."""
 
 from __future__ import annotations
 
@@ -126,3 +126,92 @@ def design_effect(clusters: Sequence[tuple[int, int]]) -> float:
     count = len(nonempty)
     between = sum((b - rate * n) ** 2 for b, n in nonempty) * count / (count - 1) / total**2
     return max(1.0, between / (rate * (1 - rate) / total))
+
+
+def rate_interval(clusters: Sequence[tuple[int, int]]) -> Interval:
+    """The Wilson interval of a rate over clusters `(bad, n)` whose members may be alike."""
+    effect = design_effect(clusters)
+    return wilson(sum(bad for bad, _ in clusters) / effect, sum(n for _, n in clusters) / effect)
+
+
+def newcombe_paired(
+    both: float, only_a: float, only_b: float, neither: float, z: float = Z
+) -> Interval:
+    """Newcombe's score interval of the rate of A minus that of B, where they are paired.
+
+    The arguments are numbers of pairs (not all 0, need not be whole) in which the event happened
+    on both sides, on one, on none. Also valid where no pair differs.
+    """
+    n = both + only_a + only_b + neither
+    rate_a, rate_b = (both + only_a) / n, (both + only_b) / n
+    a, b = wilson(both + only_a, n, z), wilson(both + only_b, n, z)
+    margins = (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)
+    product = both * neither - only_a * only_b
+    # The continuity correction that Newcombe recommends for positive correlations.
+    corrected = max(product - n / 2, 0.0) if product > 0 else product
+    phi = corrected / math.sqrt(margins) if margins > 0 else 0.0
+    difference = rate_a - rate_b
+    low_a, high_a = rate_a - a.low, a.high - rate_a
+    low_b, high_b = rate_b - b.low, b.high - rate_b
+    low = low_a * low_a - 2 * phi * low_a * high_b + high_b * high_b
+    high = high_a * high_a - 2 * phi * high_a * low_b + low_b * low_b
+    return Interval(difference - math.sqrt(max(0.0, low)), difference + math.sqrt(max(0.0, high)))
+
+
+def sign_test(up: int, down: int) -> float:
+    """The two-sided p-value of the exact sign test; of rates that are paired, McNemar's test.
+
+    `up` and `down` are the numbers of pairs that differ, in each direction.
+    """
+    n, fewer = up + down, min(up, down)
+    if 2 * fewer >= n:
+        return 1.0
+    term = total = 1
+    for k in range(fewer):
+        term = term * (n - k) // (k + 1)
+        total += term
+    return min(1.0, 2 * total / (1 << n))
+
+
+def likeness(clusters: Sequence[Sequence[float]]) -> float:
+    """The design effect of a mean: its variance over clusters, divided by that of as many values
+    that are independent; at least 1, and 1 where it cannot be estimated."""
+    nonempty = [cluster for cluster in clusters if cluster]
+    values = [value for cluster in nonempty for value in cluster]
+    n, count = len(values), len(nonempty)
+    if not 1 < count < n:
+        return 1.0
+    middle = math.fsum(values) / n
+    within = math.fsum((value - middle) ** 2 for value in values) / (n - 1) / n
+    sums = (math.fsum(value - middle for value in cluster) for cluster in nonempty)
+    between = math.fsum(total * total for total in sums) * count / (count - 1) / n**2
+    return max(1.0, between / within) if within > 0 else 1.0
+
+
+@dataclass(slots=True, frozen=True)
+class Mean:
+    """The mean of `n` values with its 95 % interval, which is None for a single value."""
+
+    n: int
+    value: float
+    interval: Interval | None
+
+
+def mean(clusters: Sequence[Sequence[float]]) -> Mean | None:
+    """The mean of values in clusters whose members may be alike; None without values.
+
+    The interval is Student's, over the values, or where those of a cluster are alike
+    (`likeness()`), over the clusters.
+    """
+    values = [value for cluster in clusters for value in cluster]
+    n = len(values)
+    if not n:
+        return None
+    middle = math.fsum(values) / n
+    if n == 1:
+        return Mean(1, middle, None)
+    effect = likeness(clusters)
+    variance = math.fsum((value - middle) ** 2 for value in values) / (n - 1) / n * effect
+    independent = n if effect == 1.0 else sum(1 for cluster in clusters if cluster)
+    half = student_t(independent - 1) * math.sqrt(variance)
+    return Mean(n, middle, Interval(middle - half, middle + half))

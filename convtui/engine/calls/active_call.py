@@ -171,13 +171,14 @@ class ActiveCall:
         self._reasoning_out.clear()
         if not (fresh or reasoning):
             return
-        self._sent = len(text)
+        offset, self._sent = self._sent, len(text)
         self._last_sent = now
         frame: dict[str, Any] = {
             "after": self._journal.writer.count - 1,
             "call": self.seq,
             **{k: v for k, v in self._turn.items() if v is not None},
             "side": self.request.side,
+            "offset": offset,
             "text": fresh,
         }
         if reasoning:

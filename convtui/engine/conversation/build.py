@@ -19,13 +19,13 @@ from convtui.scenario.scenario import Scenario
 from convtui.trust.rules import own_scenario, refuse_unasked
 
 
-def apply_env_file(spec: StartSpec) -> None:
+def apply_env_file(env_file: str | None) -> None:
     """Sets the variables of `--env-file` in this process. Raises `FileError` without the file."""
-    if not spec.env_file:
+    if not env_file:
         return
     from dotenv import dotenv_values
 
-    path = Path(spec.env_file)
+    path = Path(env_file)
     if not path.is_file():
         raise FileError(f"{path}: there is no such file (--env-file)")
     variables = dotenv_values(path, interpolate=False)

@@ -161,7 +161,11 @@ class CommandHandler:
         return {"approve_tools": after}
 
     def _stop(self, arguments: dict[str, Any]) -> None:
-        self._conversation.stop("human", str(arguments.get("reason") or "ended by hand"))
+        reason = str(arguments.get("reason") or "ended by hand")
+        if arguments.get("after_turn"):
+            self._conversation.stop_after_turn(reason)
+        else:
+            self._conversation.stop("human", reason)
 
     def _reload_failed(self, arguments: dict[str, Any]) -> None:
         error = self._conversation.redactor.data(dict(arguments.get("error") or {}))

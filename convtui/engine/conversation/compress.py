@@ -13,6 +13,7 @@ from convtui.engine.calls.calls import Caller
 from convtui.engine.calls.request import CallRequest
 from convtui.engine.core.gate import CONTINUE, FAIL, RETRY, Gate, Point
 from convtui.engine.core.journal import Journal
+from convtui.engine.core.reflections import with_reflections
 from convtui.engine.core.sides import CheckedHooks
 from convtui.engine.core.state import ConversationState, SessionState
 from convtui.errors import CallCancelledError, CompressionError, ConversationError
@@ -107,7 +108,9 @@ class Compressor:
 
     async def _try(self, session: SessionState) -> None:
         messages: list[Message] = with_context(
-            session.warm, self._provider.system_prompt, session.messages
+            session.warm,
+            with_reflections(self._provider.system_prompt, session.reflections),
+            session.messages,
         )
         messages.append({"role": "user", "content": INSTRUCTION})
         request = Request(

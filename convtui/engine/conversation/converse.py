@@ -31,7 +31,7 @@ async def converse(
     if spec is None:
         folder = Path(out_dir) if out_dir is not None else Paths.find().runs_dir
         spec = StartSpec(scenario=scenario.for_engine(), out_dir=str(folder))
-    apply_env_file(spec)
+    apply_env_file(spec.env_file)
     redactor = Redactor.of_process()
     models = EngineModels(redactor)
     conversation = build(spec, Wiring(models=models, redactor=redactor))

@@ -12,8 +12,9 @@ from convtui.engine.core.journal import Journal
 from convtui.engine.core.state import ConversationState
 from convtui.engine.resume.state import ResumeState
 from convtui.errors import FileError
-from convtui.protocol import ContinueFrom
-from convtui.records.models import Header
+from convtui.protocol import AttemptSpec, ContinueFrom
+from convtui.records.codec import REFLEXION
+from convtui.records.models import Header, ParentRef
 from convtui.text.boundary import safe_name
 from convtui.trust.rules import make_seal
 
@@ -36,6 +37,7 @@ def make_header(
     run_id: str,
     created_at: datetime,
     parent: ContinueFrom | None,
+    attempt: AttemptSpec | None,
     seed: ResumeState | None,
     state: ConversationState,
     persona: str,
@@ -43,14 +45,18 @@ def make_header(
     scenario: dict[str, Any],
 ) -> Header:
     """The header of a conversation; `provider` and `scenario` must be free of secrets."""
-    change = None
+    change: dict[str, Any] | None = None
+    parents = [seed.parent] if seed else []
     if parent is not None:
         change = {"kind": parent.kind, **_next_address(state, seed)}
+    elif attempt is not None:
+        change = {"kind": REFLEXION, "attempt": attempt.number}
+        parents = [ParentRef.model_validate(attempt.parent)]
     return Header(
         id=run_id,
         created_at=created_at.isoformat(),
         origin=_origin(parent),
-        parents=[seed.parent] if seed else [],
+        parents=parents,
         change=change,
         persona=persona,
         provider=provider,

@@ -62,7 +62,10 @@ class Lifecycle:
         simulator: UserSimulator,
         toolbox: Toolbox,
         redact: Callable[[str], str],
+        on_called: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_called` is called after every hook of the provider that may write its prompt."""
+        self._on_called = on_called
         self._scenario = scenario
         self._journal = journal
         self._gate = gate
@@ -176,6 +179,7 @@ class Lifecycle:
             if record is not None:
                 self._journal.emit(record(timed))
             if timed.error is None:
+                self._on_called()
                 return timed
             await self._hold_on(timed.error, hook.stage, index)
 

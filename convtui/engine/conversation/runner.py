@@ -27,6 +27,7 @@ from convtui.engine.conversation.prepare import (
     start_warnings,
     warm_context_of,
 )
+from convtui.engine.conversation.reflection import PromptKeeper, Reflector, reflecting_client
 from convtui.engine.conversation.restoring import ProviderRestorer
 from convtui.engine.conversation.session_records import SessionRecords
 from convtui.engine.conversation.sessions import Sessions
@@ -34,6 +35,7 @@ from convtui.engine.conversation.turn_loop import TurnLoop
 from convtui.engine.conversation.wiring import Wiring
 from convtui.engine.core.gate import Gate
 from convtui.engine.core.journal import Journal
+from convtui.engine.core.reflections import Reflection
 from convtui.engine.core.state import ConversationState
 from convtui.engine.resume.provider_replay import ProviderReplay
 from convtui.engine.resume.state import ResumeState
@@ -41,9 +43,10 @@ from convtui.engine.turn.context import TurnContext
 from convtui.engine.turn.holds import Holds
 from convtui.engine.turn.turn import Turns
 from convtui.errors import ConversationError, ConvtuiError, InterruptedRunError
+from convtui.log.names import free_log_path
 from convtui.log.writer import LogWriter
 from convtui.protocol import StartSpec
-from convtui.records.models import ContextSeeded, Termination, Warned
+from convtui.records.models import ContextSeeded, ReflectionAdded, Termination, Warned
 from convtui.scenario.scenario import Scenario
 
 _CANCELLED: Final = (
@@ -77,6 +80,15 @@ class Conversation:
         check_signals(provider, self.simulator)
         self.toolbox = make_toolbox(scenario, provider, seed, self.redactor)
         self.state = ConversationState(scenario, warm_context_of(scenario, seed))
+        if spec.attempt is not None:
+            self.state.reflections = tuple(
+                Reflection.from_record(item, "") for item in spec.attempt.reflections
+            )
+        reflecting = (
+            None
+            if spec.attempt is None
+            else reflecting_client(spec.attempt, provider, wiring.models)
+        )
         if seed is not None:
             seed.fill(self.state)
             restore_simulator(self.simulator, seed)
@@ -97,6 +109,7 @@ class Conversation:
             paused=spec.paused or (spec.continue_from is not None and spec.continue_from.held),
             paused_because=_held_after(spec),
             not_before=spec.continue_from.stage if spec.continue_from is not None else None,
+            holds_endings=spec.hold_endings,
         )
         retry = scenario.retry
         self.caller = Caller(
@@ -114,6 +127,7 @@ class Conversation:
             simulator=self.simulator,
             toolbox=self.toolbox,
         )
+        self._prompt_keeper = PromptKeeper(self.journal, self.state, provider)
         self._lifecycle = Lifecycle(
             scenario=scenario,
             journal=self.journal,
@@ -123,6 +137,7 @@ class Conversation:
             simulator=self.simulator,
             toolbox=self.toolbox,
             redact=self.redactor.text,
+            on_called=self._prompt_keeper.keep,
         )
         self._session_records = SessionRecords(self.journal, self.state)
         self._sessions = Sessions(
@@ -131,7 +146,9 @@ class Conversation:
             provider=provider,
             lifecycle=self._lifecycle,
             records=self._session_records,
-            turn_loop=TurnLoop(scenario, self.state, self.turns, seed),
+            turn_loop=TurnLoop(
+                scenario, self.state, self.turns, seed, between_turns=self._between_turns
+            ),
             seed=seed,
             restorer=self._restorer(),
             on_restored=self._compress,
@@ -143,15 +160,39 @@ class Conversation:
             redact=self.redactor.text,
             inherited=0 if seed is None else len(seed.turns),
         )
+        self._reflector = (
+            None
+            if spec.attempt is None
+            else Reflector(
+                spec.attempt,
+                reflecting,
+                journal=self.journal,
+                gate=self.gate,
+                caller=self.caller,
+                state=self.state,
+                provider=provider,
+                run_id=self.id,
+                redact=self.redactor.text,
+            )
+        )
         self._task: asyncio.Task[None] | None = None
         self._stop_reason: tuple[Literal["human", "harness"], str] | None = None
+        self._stop_after_turn: str | None = None
         self.on_begin: Callable[[], None] = lambda: None
         """Called when the log has its first records."""
 
+    @property
+    def holds_endings(self) -> bool:
+        """Whether every ending holds also where nobody sees its records."""
+        return self._spec.hold_endings
+
     def _open_log(self) -> LogWriter:
+        folder = writable_dir(Path(self._spec.out_dir))
+        if self._spec.log_name is not None:
+            return LogWriter(free_log_path(folder, self._spec.log_name), self.redactor)
         workflow = self._scenario.provider.options.get("workflow")
         name = log_name(self.id, self.simulator.name, self.provider.name, workflow)
-        return LogWriter(writable_dir(Path(self._spec.out_dir)) / name, self.redactor)
+        return LogWriter(folder / name, self.redactor)
 
     def _restorer(self) -> ProviderRestorer | None:
         if self._seed is None or not self._seed.current:
@@ -205,6 +246,17 @@ class Conversation:
             if self._task is not None:
                 self._task.cancel()
 
+    def stop_after_turn(self, reason: str) -> None:
+        """Ends it as `stop()` by a human does, once the turn in progress is over or holds."""
+        if self.gate.state == "held":
+            self.stop("human", reason)
+        else:
+            self._stop_after_turn = reason
+
+    def _between_turns(self) -> None:
+        if self._stop_after_turn is not None:
+            self.stop("human", self._stop_after_turn)
+
     def _stopped(self) -> Termination:
         by, reason = self._stop_reason or ("harness", _CANCELLED)
         return self.endings.interrupted(by, reason)
@@ -219,6 +271,7 @@ class Conversation:
                 run_id=self.id,
                 created_at=journal.writer.created_at,
                 parent=self._spec.continue_from,
+                attempt=self._spec.attempt,
                 seed=seed,
                 state=self.state,
                 persona=self.simulator.name,
@@ -230,6 +283,8 @@ class Conversation:
             journal.emit(seed.record(self.state))
         if self.state.warm is not None:
             journal.emit(ContextSeeded(**self.state.warm.record()))
+        for reflection in self.state.reflections:
+            journal.emit(ReflectionAdded(**reflection.record()))
         for damage in seed.damage if seed is not None else ():
             self._warn("damaged_parent", damage)
         if no_seal is not None:
@@ -258,6 +313,9 @@ class Conversation:
         return termination
 
     async def _run_sessions(self) -> Termination:
+        if self._reflector is not None:
+            await self._reflector.reflect()
+        self._prompt_keeper.keep()
         await self._lifecycle.set_up()
         if self._seed is None or not self.state.prepared:
             await self._lifecycle.prepare()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+
 from convtui.engine.core.pending import Pending
 from convtui.engine.core.state import ConversationState, SessionState
 from convtui.engine.resume.state import ResumeState
@@ -14,17 +17,22 @@ from convtui.scenario.scenario import Scenario
 
 
 class TurnLoop:
+    """`between_turns` is called after each turn; it may cancel the conversation."""
+
     def __init__(
         self,
         scenario: Scenario,
         state: ConversationState,
         turns: Turns,
         seed: ResumeState | None,
+        *,
+        between_turns: Callable[[], None],
     ) -> None:
         self._scenario = scenario
         self._state = state
         self._turns = turns
         self._seed = seed
+        self._between_turns = between_turns
 
     async def run(self, session: SessionState, *, continued: bool) -> Termination:
         """Takes turns until the session ends; `continued` begins where the parent log stopped."""
@@ -47,6 +55,9 @@ class TurnLoop:
                     pass
                 case _:
                     speaker = _other(speaker)
+            self._between_turns()
+            # Where it was cancelled now, it ends here.
+            await asyncio.sleep(0)
 
     async def _settle(self, session: SessionState, seed: ResumeState) -> Termination | None:
         """Decides whether the parent's last turn ends the session, where the parent did not."""

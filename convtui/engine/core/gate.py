@@ -116,10 +116,13 @@ class Gate:
         paused: bool = False,
         paused_because: str = "",
         not_before: str | None = None,
+        holds_endings: bool = True,
     ) -> None:
         self._journal = journal
         self._not_before = STAGES.index(not_before) if not_before in STAGES else None
         self.watched = watched
+        self.holds_endings = holds_endings
+        """Whether every ending holds where it is watched."""
         self.on_pause = on_pause
         self._publish = publish
         self._breaks = breaks

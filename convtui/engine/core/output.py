@@ -1,7 +1,8 @@
 """Captures what provider code prints, logs or warns.
 
-Python's own streams are replaced by ones that know which call they belong to; the process's file
-descriptors 1 and 2 are pipes read by threads, for what native code and child processes write.
+Python's own streams are replaced by ones that know which conversation and call they belong to; the
+process's file descriptors 1 and 2 are pipes read by threads, for what native code and child
+processes write.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -29,16 +31,48 @@ CAP = 256 * 1024
 _HOLD = 8192
 
 
-class Captured(io.TextIOBase):
-    """A text stream whose complete lines are emitted, in the thread that writes them."""
+class Lines:
+    """Puts printed text together to complete lines, which are emitted in the writing thread."""
 
-    def __init__(self, name: StreamName, emit: Callable[[StreamName, str], None], fd: int) -> None:
-        super().__init__()
-        self._name = name
+    def __init__(self, emit: Callable[[str], None]) -> None:
         self._emit = emit
-        self._fd = fd
         self._pending = ""
         self._lock = threading.RLock()
+
+    def write(self, text: str) -> None:
+        """Takes text in; complete lines go out.
+
+        Nothing is emitted under the lock: what takes it in has locks of its own, and flushes this.
+        """
+        out = ""
+        with self._lock:
+            self._pending += text
+            end = self._pending.rfind("\n") + 1
+            if not end and len(self._pending) > _HOLD:
+                end = len(self._pending)
+            if end:
+                out, self._pending = self._pending[:end], self._pending[end:]
+        if out:
+            self._emit(out)
+
+    def flush(self) -> None:
+        """Lets out what is pending."""
+        if not self._pending:
+            return
+        with self._lock:
+            out, self._pending = self._pending, ""
+        if out:
+            self._emit(out)
+
+
+class Captured(io.TextIOBase):
+    """A text stream that hands on what is written; `lines` says to whom, at each write."""
+
+    def __init__(self, lines: Callable[[], Lines], fd: int) -> None:
+        super().__init__()
+        self._lines = lines
+        self._fd = fd
+        self._direct = False
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -63,36 +97,23 @@ class Captured(io.TextIOBase):
         return False
 
     def write(self, text: str) -> int:
-        """Takes text in; complete lines go out.
-
-        Nothing is emitted under the lock: what takes it in has locks of its own, and flushes this.
-        """
-        out = ""
-        with self._lock:
-            self._pending += text
-            end = self._pending.rfind("\n") + 1
-            if not end and len(self._pending) > _HOLD:
-                end = len(self._pending)
-            if end:
-                out, self._pending = self._pending[:end], self._pending[end:]
-        if out:
-            self._emit(self._name, out)
+        """Takes text in."""
+        if self._direct:
+            self._write_out(text)
+        else:
+            self._lines().write(text)
         return len(text)
 
     def flush(self) -> None:
         """Lets out what is pending."""
-        with self._lock:
-            out, self._pending = self._pending, ""
-        if out:
-            self._emit(self._name, out)
+        if not self._direct:
+            self._lines().flush()
 
     def by_descriptor(self) -> None:
         """From here on what is written goes to the process's own descriptor, whoever reads it."""
-        self._lock = threading.RLock()
-        self._pending = ""
-        self._emit = self._write_out
+        self._direct = True
 
-    def _write_out(self, name: StreamName, text: str) -> None:
+    def _write_out(self, text: str) -> None:
         data = text.encode(errors="backslashreplace")
         with contextlib.suppress(OSError):
             while data:
@@ -122,14 +143,14 @@ class _Source:
 
 
 class OutputCapture:
-    """Takes over descriptors 1 and 2 and Python's standard streams of this process.
+    """What one conversation, or one server of tools, prints: in whole lines, redacted, capped.
 
     `emit` is called in whichever thread the output appears in, with text that `redactor` has taken
     the secrets out of. `begin_turn()` starts a new count for the cap.
     """
 
     def __init__(self, emit: Emit, redactor: Redactor) -> None:
-        self._emit = emit
+        self.emit = emit
         self._redactor = redactor
         self._sources: dict[str, _Source] = {}
         """What comes in pieces, each from one source: a secret may be cut in two there."""
@@ -137,30 +158,8 @@ class OutputCapture:
         self._dropped = 0
         self._untold = 0
         self._lock = threading.Lock()
-        self._streams: list[Captured] = []
-
-    def install(self) -> None:
-        """Replaces descriptors and streams, for good: the process ends with them."""
-        streams: tuple[tuple[int, StreamName], ...] = ((1, "stdout"), (2, "stderr"))
-        for fd, name in streams:
-            read_end, write_end = os.pipe()
-            os.dup2(write_end, fd, inheritable=True)
-            os.close(write_end)
-            threading.Thread(
-                target=self._drain, args=(read_end, name), name=f"convtui-{name}", daemon=True
-            ).start()
-        self._streams = [
-            Captured(name, partial(self.take, source=f"sys.{name}"), fd) for fd, name in streams
-        ]
-        sys.stdout, sys.stderr = self._streams
-
-    def forget(self) -> None:
-        """In a forked child: what it prints goes to the engine as that of any other process does.
-
-        Takes no lock: a thread that is not there any more may hold it.
-        """
-        for stream in self._streams:
-            stream.by_descriptor()
+        self.stdout = Lines(partial(self.take, "stdout", source="sys.stdout"))
+        self.stderr = Lines(partial(self.take, "stderr", source="sys.stderr"))
 
     def begin_turn(self) -> None:
         """What is printed from here on counts for a new turn."""
@@ -173,12 +172,12 @@ class OutputCapture:
         with self._lock:
             untold, self._untold = self._untold, 0
         if untold:
-            self._emit("stdout", "", untold)
+            self.emit("stdout", "", untold)
 
     def flush(self) -> None:
         """Lets out what has been printed without a line end."""
-        for stream in self._streams:
-            stream.flush()
+        self.stdout.flush()
+        self.stderr.flush()
         self.let_out()
 
     def let_out(self) -> None:
@@ -224,7 +223,49 @@ class OutputCapture:
             if not (kept or first_drop):
                 self._untold += lost
         if kept or first_drop:
-            self._emit(name, kept, lost)
+            self.emit(name, kept, lost)
+
+
+current_output: ContextVar[OutputCapture | None] = ContextVar(
+    "convtui_current_output", default=None
+)
+"""Whose output is printed in this context; None where it is nobody's in particular."""
+
+
+class ProcessStreams:
+    """Takes over descriptors 1 and 2 and Python's standard streams of this process.
+
+    What is printed in a context that belongs to somebody goes there, all else to `rest`: what
+    threads print that provider code has started by itself, native code and child processes.
+    """
+
+    def __init__(self, rest: OutputCapture) -> None:
+        self._rest = rest
+        self._streams: list[Captured] = []
+
+    def install(self) -> None:
+        """Replaces descriptors and streams, for good: the process ends with them."""
+        streams: tuple[tuple[int, StreamName], ...] = ((1, "stdout"), (2, "stderr"))
+        for fd, name in streams:
+            read_end, write_end = os.pipe()
+            os.dup2(write_end, fd, inheritable=True)
+            os.close(write_end)
+            threading.Thread(
+                target=self._drain, args=(read_end, name), name=f"convtui-{name}", daemon=True
+            ).start()
+        rest = self._rest
+        stdout = Captured(lambda: (current_output.get() or rest).stdout, 1)
+        stderr = Captured(lambda: (current_output.get() or rest).stderr, 2)
+        self._streams = [stdout, stderr]
+        sys.stdout, sys.stderr = stdout, stderr
+
+    def forget(self) -> None:
+        """In a forked child: what it prints goes to the engine as that of any other process does.
+
+        Takes no lock: a thread that is not there any more may hold it.
+        """
+        for stream in self._streams:
+            stream.by_descriptor()
 
     def _drain(self, fd: int, name: StreamName) -> None:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -233,4 +274,4 @@ class OutputCapture:
             while data := os.read(fd, 1 << 16):
                 text = decoder.decode(data)
                 if text:
-                    self.take(name, text, source=f"{name} {fd}")
+                    self._rest.take(name, text, source=f"{name} {fd}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from convtui.engine.core.reflections import Reflection
 from convtui.models.base import Message
 from convtui.providers.base import HistoryTurn
 from convtui.records.models import Speaker, Termination
@@ -42,6 +43,8 @@ class SessionState:
     """The provider's chat of this session, without the system prompt and the warm context."""
     warm: WarmContext | None = None
     """Context from a warm start, sent before the chat."""
+    reflections: tuple[Reflection, ...] = ()
+    """What earlier attempts have taught, sent with the system prompt."""
 
     def skip(self, speaker: Speaker) -> None:
         """Counts a discard of `speaker` after which the other side goes on."""
@@ -62,6 +65,8 @@ class ConversationState:
         self.scenario = scenario
         self.warm = warm
         """The warm start of every session, if any."""
+        self.reflections: tuple[Reflection, ...] = ()
+        """What earlier attempts have taught, in their order; part of the system prompt."""
         self.prepared: list[str] = []
         self.sessions: dict[int, SessionState] = {}
         self.current: SessionState | None = None
@@ -69,7 +74,9 @@ class ConversationState:
 
     def open_session(self, index: int, session_type: str, first_speaker: Speaker) -> SessionState:
         """Starts a session with an empty history."""
-        session = SessionState(index, session_type, first_speaker, warm=self.warm)
+        session = SessionState(
+            index, session_type, first_speaker, warm=self.warm, reflections=self.reflections
+        )
         self.sessions[index] = session
         self.current = session
         return session

@@ -1,4 +1,7 @@
-"""The engine's end of the pipe to the screen: sends frames without making the engine wait."""
+"""The engine's end of the pipe to the screen: sends frames without making the engine wait.
+
+One thread sends what all conversations of the process have queued; each has a `Channel` of its own.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from convtui.log.descriptor import same_file
-from convtui.protocol import QUEUE_LIMIT, Kind, pack_json, pack_record
+from convtui.protocol import QUEUE_LIMIT, Kind, json_body, pack, pack_of, record_body
 from convtui.records.models import RecordDict
 from convtui.secrets.redactor import Redactor
 
@@ -19,9 +22,8 @@ class FrameSender:
     """Sends frames from a thread of its own.
 
     When more than `QUEUE_LIMIT` bytes wait for a screen that does not read, records and deltas are
-    dropped; once there is room again, one `CATCH_UP` names the record from which the screen has to
-    read the log. `redactor` masks secrets in every frame except records and deltas, which are
-    masked already.
+    dropped; once there is room again, one `CATCH_UP` for each conversation names the record from
+    which the screen has to read its log. `redactor` masks secrets in frames of the process itself.
     """
 
     def __init__(self, fd: int, redactor: Redactor | None = None) -> None:
@@ -32,46 +34,44 @@ class FrameSender:
         self._is_pipe = same_file(fd)
         self._queue: deque[bytes] = deque()
         self._size = 0
-        self._missed_from: int | None = None
+        self._missed_from: dict[Channel, int] = {}
         self._closed = False
         self._gone = False
         self._condition = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="convtui-send", daemon=True)
         self._thread.start()
 
-    def record(self, data: RecordDict, offset: int, line: bytes) -> None:
+    def record(self, channel: Channel, seq: int, body: bytes) -> None:
         """Sends a record that is in the log; dropped while the screen does not keep up."""
         with self._condition:
-            if self._gone or self._missed_from is not None:
+            if self._gone or channel in self._missed_from:
                 return
-            if self._size + len(line) > QUEUE_LIMIT and self._queue:
-                self._missed_from = int(data["seq"])
+            if self._size + len(body) > QUEUE_LIMIT and self._queue:
+                self._missed_from[channel] = seq
                 return
-        self._put(pack_record(offset, line))
+        self.put(channel.frame(Kind.RECORD, body))
 
-    def delta(self, fields: dict[str, Any]) -> None:
+    def delta(self, channel: Channel, body: bytes) -> None:
         """Sends streamed text; dropped while the screen does not keep up."""
         with self._condition:
-            if self._gone or self._missed_from is not None or self._size > QUEUE_LIMIT // 2:
+            late = channel in self._missed_from or self._size > QUEUE_LIMIT // 2
+            if self._gone or late:
                 return
-        self._put(pack_json(Kind.DELTA, **fields))
+        self.put(channel.frame(Kind.DELTA, body))
 
     def send(self, kind: Kind, **fields: Any) -> None:
-        """Sends any other frame; never dropped."""
-        frame = pack_json(kind, **fields)
-        # The log's path must stay usable, whatever it looks like.
-        if kind is not Kind.READY and self._redactor.suspects(frame):
-            frame = pack_json(kind, **self._redactor.data(fields))
-        self._put(frame)
+        """Sends a frame of the process itself; never dropped."""
+        self.put(pack(kind, public_body(fields, self._redactor)))
 
     def heartbeat(self, busy: float | None, wait: dict[str, Any] | None = None) -> None:
         """Sends a heartbeat, unless other frames are queued."""
         with self._condition:
             if self._queue:
                 return
-        self._put(pack_json(Kind.HEARTBEAT, busy=busy, wait=wait))
+        self.put(pack(Kind.HEARTBEAT, json_body(busy=busy, wait=wait)))
 
-    def _put(self, frame: bytes) -> None:
+    def put(self, frame: bytes) -> None:
+        """Queues a whole frame; never dropped."""
         with self._condition:
             if self._gone or self._closed:
                 return
@@ -103,12 +103,15 @@ class FrameSender:
             with self._condition:
                 self._size -= len(frame)
                 self._condition.notify_all()
-                missed = self._missed_from
-                if missed is not None and self._size < QUEUE_LIMIT // 4:
-                    self._missed_from = None
-                    catch_up = pack_json(Kind.CATCH_UP, from_seq=missed)
-                    self._queue.append(catch_up)
-                    self._size += len(catch_up)
+                if self._missed_from and self._size < QUEUE_LIMIT // 4:
+                    self._let_catch_up()
+
+    def _let_catch_up(self) -> None:
+        for channel, seq in self._missed_from.items():
+            catch_up = channel.frame(Kind.CATCH_UP, json_body(from_seq=seq))
+            self._queue.append(catch_up)
+            self._size += len(catch_up)
+        self._missed_from.clear()
 
     def forget(self) -> None:
         """Stops sending, in a forked child: the pipe belongs to its parent.
@@ -126,9 +129,7 @@ class FrameSender:
     def close(self, timeout: float = 1.0) -> None:
         """Sends what is queued, at most for `timeout` seconds, and nothing afterwards."""
         with self._condition:
-            if self._missed_from is not None:
-                self._queue.append(pack_json(Kind.CATCH_UP, from_seq=self._missed_from))
-                self._missed_from = None
+            self._let_catch_up()
             self._closed = True
             self._condition.notify()
             if not (self._thread.is_alive() or self._gone):
@@ -136,3 +137,46 @@ class FrameSender:
                 self._thread = threading.Thread(target=self._run, daemon=True)
                 self._thread.start()
         self._thread.join(timeout)
+
+
+class Channel:
+    """Sends the frames of one conversation.
+
+    With a `number` they are wrapped as those of one conversation among many. `redactor` masks
+    secrets in every frame except records and deltas, which are masked already.
+    """
+
+    def __init__(self, sender: FrameSender, redactor: Redactor, number: int | None = None) -> None:
+        self.number = number
+        self.watched = number is None
+        """Whether records and deltas are sent."""
+        self._sender = sender
+        self._redactor = redactor
+
+    def frame(self, kind: Kind, body: bytes) -> bytes:
+        """A frame of this conversation."""
+        return pack(kind, body) if self.number is None else pack_of(self.number, kind, body)
+
+    def record(self, data: RecordDict, offset: int, line: bytes) -> None:
+        """Sends a record that is in the log; dropped while the screen does not keep up."""
+        if self.watched:
+            self._sender.record(self, int(data["seq"]), record_body(offset, line))
+
+    def delta(self, fields: dict[str, Any]) -> None:
+        """Sends streamed text; dropped while the screen does not keep up."""
+        if self.watched:
+            self._sender.delta(self, json_body(**fields))
+
+    def send(self, kind: Kind, **fields: Any) -> None:
+        """Sends any other frame; never dropped."""
+        # The log's path must stay usable, whatever it looks like.
+        redactor = None if kind is Kind.READY else self._redactor
+        self._sender.put(self.frame(kind, public_body(fields, redactor)))
+
+
+def public_body(fields: dict[str, Any], redactor: Redactor | None) -> bytes:
+    """The body of a JSON frame, without what `redactor` takes for secrets."""
+    body = json_body(**fields)
+    if redactor is not None and redactor.suspects(body):
+        return json_body(**redactor.data(fields))
+    return body

@@ -1,8 +1,7 @@
-"""Ends the engine process with a complete log, whatever provider code does."""
+"""Ends the engine process with complete logs, whatever provider code does."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import os
@@ -10,37 +9,62 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any, Final, Literal, NoReturn, Protocol
 
 from convtui.engine.process.exit_report import describe_unforeseen
 from convtui.engine.process.originals import Originals
 from convtui.engine.process.pipe import FrameSender
+from convtui.engine.process.pulse import Pulse
 from convtui.errors import ConvtuiError
 from convtui.protocol import Kind
-
-if TYPE_CHECKING:
-    from convtui.engine.conversation.runner import Conversation
 
 EXIT_WITHIN: Final = 2.0
 """Seconds that the process has to end after the screen is gone."""
 
 
+class Conversations(Protocol):
+    """What a process runs: one conversation or many."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a conversation."""
+        ...
+
+    def interrupt(self, reason: str) -> None:
+        """Ends all of them as `interrupted`; called on the event loop."""
+        ...
+
+    def force_close(
+        self,
+        reason: str,
+        *,
+        kind: Literal["interrupted", "failed"] = "interrupted",
+        by: Literal["human", "provider"] = "human",
+    ) -> None:
+        """Closes the logs that are open, in any thread."""
+        ...
+
+
 class Shutdown:
     """Ends the run and the process, from any thread.
 
-    `loop` and `conversation` are set once they exist. `leave` ends the process at once, whatever
-    provider code has made of `os._exit`.
+    `running` is set once it exists. `leave` ends the process at once, whatever provider code has
+    made of `os._exit`.
     """
 
     def __init__(
-        self, sender: FrameSender, originals: Originals, leave: Callable[[int], NoReturn]
+        self,
+        sender: FrameSender,
+        originals: Originals,
+        pulse: Pulse,
+        leave: Callable[[int], NoReturn],
     ) -> None:
-        self.loop: asyncio.AbstractEventLoop | None = None
-        self.conversation: Conversation | None = None
+        self.running: Conversations | None = None
         self.reason = ""
         """Why the process is about to end; empty while it is not."""
         self._sender = sender
         self._originals = originals
+        self._pulse = pulse
         self._leave = leave
         self._pid = os.getpid()
 
@@ -65,28 +89,25 @@ class Shutdown:
         Must not be called from the event loop's thread.
         """
         self.reason = self.reason or reason
-        if self.loop is not None:
+        loop = self._pulse.loop
+        if loop is not None:
             with contextlib.suppress(RuntimeError):
-                self.loop.call_soon_threadsafe(self._interrupt, self.reason)
+                loop.call_soon_threadsafe(self._interrupt, self.reason)
         time.sleep(EXIT_WITHIN)
-        conversation = self.conversation
-        if conversation is not None and not conversation.journal.writer.closed:
+        if self.running is not None:
             # The loop is blocked in provider code.
-            with contextlib.suppress(Exception):
-                conversation.endings.force_close(
-                    f"{self.reason} while provider code blocked the engine"
-                )
+            self.running.force_close(f"{self.reason} while provider code blocked the engine")
         self._leave(0)
 
     def _interrupt(self, reason: str) -> None:
-        if self.conversation is not None:
-            self.conversation.stop("human", reason)
+        if self.running is not None and self.running.begun:
+            self.running.interrupt(reason)
         else:
             self._leave(0)
 
     def give_up(self, reason: str) -> None:
         """As `end()`, but at once: the event loop is known not to react."""
-        if self.conversation is None:
+        if self.running is None or not self.running.begun:
             self.end(reason)
             return
         self.reason = self.reason or reason
@@ -106,6 +127,5 @@ class Shutdown:
         self._sender.send(Kind.FAILED, error=describe_unforeseen(error) | {"message": reason})
 
     def _force_failed(self, reason: str) -> None:
-        if self.conversation is not None:
-            with contextlib.suppress(Exception):
-                self.conversation.endings.force_close(reason, kind="failed", by="provider")
+        if self.running is not None:
+            self.running.force_close(reason, kind="failed", by="provider")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from convtui.engine.core.pending import Pending
+from convtui.engine.core.reflections import Reflection
 from convtui.engine.resume.responder_memory import ResponderMemory
 from convtui.engine.resume.tool_memory import ToolMemory, calls_of
 from convtui.models.base import Reply
@@ -60,6 +61,8 @@ class ResumeFold:
         self.compressed: dict[int, dict[str, Any]] = {}
         self.warm: WarmContext | None = None
         """The warm start of every session."""
+        self.reflections: list[Reflection] = []
+        """What earlier attempts at the conversation have taught."""
         self.responder = ResponderMemory()
         self.closed_responder: ResponderMemory | None = None
         """The responder's session that the last session closed; it can be reopened."""
@@ -68,6 +71,7 @@ class ResumeFold:
             "header": self._on_header,
             "history.seeded": self._on_history_seeded,
             "context.seeded": self._on_context_seeded,
+            "reflection.added": self._on_reflection_added,
             "sessions.prepared": self._on_sessions_prepared,
             "session.entered": self._on_session_entered,
             "session.started": self._on_session_started,
@@ -137,6 +141,9 @@ class ResumeFold:
 
     def _on_context_seeded(self, record: RecordDict) -> None:
         self.warm = WarmContext.from_record(record)
+
+    def _on_reflection_added(self, record: RecordDict) -> None:
+        self.reflections.append(Reflection.from_record(record, str(self.header.get("id", ""))))
 
     def _on_sessions_prepared(self, record: RecordDict) -> None:
         if record.get("replayed"):

@@ -81,6 +81,7 @@ class ProviderReplay:
         self._hooks = CheckedHooks(provider)
         self._items = {(int(item["session"]), int(item["turn"])): item for item in seed.turns}
         self._again = ConversationState(scenario, state.warm)
+        self._again.reflections = state.reflections
         self._asked = 0
         self._drift: list[dict[str, Any]] = []
         self._began = asyncio.get_running_loop().time()

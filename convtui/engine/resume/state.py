@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from convtui.engine.core.pending import Pending
+from convtui.engine.core.reflections import Reflection
 from convtui.engine.core.state import ConversationState
 from convtui.engine.resume.fold import LIMITS, STOPPED, ResumeFold, pending_data
 from convtui.errors import LogError, UsageError
@@ -74,6 +75,8 @@ class ResumeState:
     """The responder's own session, as its `restore()` takes it."""
     warm: WarmContext | None = None
     """The warm start of every session."""
+    reflections: tuple[Reflection, ...] = ()
+    """What earlier attempts at the conversation have taught."""
     past: dict[str, Any] = field(default_factory=dict)
     """What the log says of its turns beside their texts; see `transcript.past`."""
     clock: Elapsed = field(default_factory=Elapsed)
@@ -125,6 +128,7 @@ class ResumeState:
 
     def fill(self, state: ConversationState) -> None:
         """Fills a fresh state with the history."""
+        state.reflections = self.reflections or state.reflections
         state.prepared = list(self.prepared)
         for item in self.turns:
             index = int(item["session"])
@@ -283,6 +287,7 @@ def read_seed(parent: ContinueFrom) -> ResumeState:
         compressed=fold.compressed,
         responder=fold.responder.as_data(),
         warm=fold.warm,
+        reflections=tuple(fold.reflections),
         past=past_of(
             past,
             in_progress=_in_progress(fold, pending),

@@ -21,7 +21,7 @@ Scope = Literal["conversation", "provider", "persona"]
 What = Literal["tokens", "cost"]
 
 _SIDES: Final[Mapping[Scope, tuple[str, ...]]] = {
-    "conversation": ("persona", "provider", "responder"),
+    "conversation": ("persona", "provider", "responder", "reflection"),
     "provider": ("provider",),
     # A responder's decisions are the persona's, though their usage is counted apart.
     "persona": ("persona", "responder"),

@@ -33,6 +33,11 @@ class Holds:
         return self._gate.watched
 
     @property
+    def holds_endings(self) -> bool:
+        """Whether every ending holds, so that it can be overridden."""
+        return self._gate.watched and self._gate.holds_endings
+
+    @property
     def goes_on_unwatched(self) -> bool:
         """Whether an unattended conversation continues where it would have to hold."""
         return self._gate.on_pause == "continue"

@@ -9,6 +9,7 @@ from convtui.engine.calls.request import CallRequest
 from convtui.engine.core.edits import Edits
 from convtui.engine.core.gate import EDIT, GO, REDO, UNDO
 from convtui.engine.core.pending import Pending
+from convtui.engine.core.reflections import with_reflections
 from convtui.engine.core.state import SessionState
 from convtui.engine.tools.tools import Toolbox
 from convtui.engine.turn.budget import BudgetGuard
@@ -200,7 +201,8 @@ def chat(
     provider: Provider, scenario: Scenario, session: SessionState, extra: Sequence[Message] = ()
 ) -> list[Message]:
     """The chat that a provider is sent; `extra` are the tool messages of the turn so far."""
-    messages = with_context(session.warm, provider.system_prompt, session.messages)
+    own = with_reflections(provider.system_prompt, session.reflections)
+    messages = with_context(session.warm, own, session.messages)
     if not session.turns:
         messages.append({"role": "user", "content": scenario.provider.start_prompt})
     return [*messages, *extra]

@@ -43,8 +43,11 @@ class TerminateStage:
         Raises `InterruptedRunError` for a signal that pauses, when unattended.
         """
         holds = self._context.holds
+        pauses = self._pauses(termination.signal)
         if not holds.watched:
-            return self._unwatched(termination)
+            return self._unwatched(termination, pauses=pauses)
+        if not (pauses or holds.holds_endings):
+            return Ended(termination)
         release = await holds.wait(
             "ending",
             "terminate",
@@ -65,12 +68,15 @@ class TerminateStage:
             return None
         return Ended(termination)
 
-    def _unwatched(self, termination: Termination) -> Ended | None:
-        signal = termination.signal
-        if signal is None or self._context.scenario.signal_action(signal) != "pause":
+    def _pauses(self, signal: str | None) -> bool:
+        return signal is not None and self._context.scenario.signal_action(signal) == "pause"
+
+    def _unwatched(self, termination: Termination, *, pauses: bool) -> Ended | None:
+        if not pauses:
             return Ended(termination)
         if self._context.holds.goes_on_unwatched:
             return None
+        signal = termination.signal
         raise InterruptedRunError(f"signal {signal} pauses (on_signal)", signal)
 
     # --- undone at the next request

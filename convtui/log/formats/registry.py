@@ -25,6 +25,7 @@ _MODULES: Final = {
     "rath": "rath.format",
     "hermes": "hermes.format",
     "hermes-trajectory": "hermes.trajectory",
+    "openai": "openai.format",
 }
 NAMES: Final = tuple(_MODULES)
 """Every known format, in the order in which files are shown to them."""
@@ -121,8 +122,7 @@ class Format:
     `detect` looks at the beginning only and never raises; `read` gives one conversation after the
     other and raises `FileError` for a file it cannot make sense of; `write` puts a log below a
     folder and never overwrites. `source` is there where a file can hold many to choose from;
-    `unsure` says what a file that nobody recognises might be, in a sentence, or nothing. `files`
-    names the files of a folder that can be read one by one; empty ones are among them.
+    `files` names the files of a folder that can be read one by one; empty ones are among them.
     """
 
     name: str
@@ -131,8 +131,11 @@ class Format:
     read: Callable[[Path], Iterator[Imported]] | None = None
     write: Callable[[Log, Path], Written] | None = None
     source: Callable[[Path], Source] | None = None
-    unsure: Callable[[Path], str] | None = None
     files: Callable[[Path], list[Path]] | None = None
+    keys: tuple[str, ...] = ()
+    """Keys of JSON by which a person would know it, to name it for files that nobody recognises."""
+    generic: bool = False
+    """Whether files of other tools may look the same: what they are called otherwise counts."""
 
 
 def formats(names: Iterable[str] = NAMES) -> Iterator[Format]:
@@ -157,19 +160,41 @@ def format_for(path: Path, name: str | None = None) -> Format:
     if not path.exists():
         raise FileError(f"{path}: there is no such file or folder")
     if name is not None:
-        named = by_name(name)
-        if named.read is None:
-            raise UsageError(f"{name} can be written, not read")
+        return _named(path, name)
+    known = _recognised(path)
+    if known is not None:
+        return known
+    from convtui.log.formats.sketch import sketch
+
+    raise FileError(
+        f"{path}: in no format that is known: {sketch(path, formats())}. `convtui import"
+        " --list-formats` says which there are; name one with --from"
+    )
+
+
+def _named(path: Path, name: str) -> Format:
+    """The format of this name. Raises `UsageError` where the file is plainly of another one."""
+    named = by_name(name)
+    if named.read is None:
+        raise UsageError(f"{name} can be written, not read")
+    if named.detect is None or named.detect(path):
         return named
+    other = _recognised(path)
+    if other is None or other.generic or _tool(other.name) == _tool(name):
+        return named
+    raise UsageError(f"{path}: is in the format {other.name}, not {name}: leave --from out")
+
+
+def _tool(name: str) -> str:
+    """The tool that a format is of: some have several."""
+    return name.partition("-")[0]
+
+
+def _recognised(path: Path) -> Format | None:
     for known in formats():
         if known.read is not None and known.detect is not None and known.detect(path):
             return known
-    for known in formats():
-        guess = known.unsure(path) if known.unsure is not None else ""
-        if guess:
-            raise FileError(f"{path}: {guess}")
-    described = "; ".join(f"{known.name}: {known.description}" for known in formats())
-    raise FileError(f"{path}: in no format that is known ({described}); name it with --from")
+    return None
 
 
 def by_name(name: str) -> Format:

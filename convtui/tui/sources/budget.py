@@ -12,7 +12,7 @@ from convtui.transcript.fold import Transcript, Turn
 from convtui.transcript.usage import FIGURES, used_by_side
 
 _SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
-    "conversation": ("persona", "provider", "responder"),
+    "conversation": ("persona", "provider", "responder", "reflection"),
     "provider": ("provider",),
     # A responder's decisions are the persona's, though their usage is counted apart.
     "persona": ("persona", "responder"),

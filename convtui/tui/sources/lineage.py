@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from convtui.errors import LogError
-from convtui.log.parents import find_parent, parent_of
-from convtui.records.codec import RecordDict
+from convtui.log.parents import find_parent, named_parent
+from convtui.records.codec import REFLEXION, RecordDict
 from convtui.text.boundary import visible_line
 
 ParentState = Literal["looking", "found", "moved", "altered", "gone"]
@@ -19,12 +19,14 @@ _ID: Final = 4
 
 def origin_of(header: RecordDict) -> str:
     """A log's origin, such as `rewind of 1f3a at 2:7`; empty for an independent run."""
-    parent = parent_of(header)
+    parent = named_parent(header)
     if parent is None:
         return ""
     change = header.get("change")
     change = change if isinstance(change, dict) else {}
     kind = str(change.get("kind") or header.get("origin") or "continued")
+    if kind == REFLEXION and isinstance(change.get("attempt"), int):
+        kind = f"attempt_{change['attempt']}_instead"
     label = _LABELS.get(kind, f"{visible_line(kind, 20)} of".replace("_", " "))
     name = str(parent.get("id") or "")[:_ID] or Path(parent["file"]).stem
     at = ""
@@ -54,7 +56,7 @@ class Parent:
 
 def look_for_parent(header: RecordDict, beside: Path | None) -> Parent | None:
     """Finds and verifies the parent of a log; None if it has none. Blocking."""
-    parent = parent_of(header)
+    parent = named_parent(header)
     if parent is None:
         return None
     try:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from convtui.log.detail import TurnDetail, read_raw, read_turn, request_messages
 from convtui.log.names import wire_path
-from convtui.log.parents import Ancestry
+from convtui.log.parents import Ancestry, parent_of
 from convtui.log.recordfile import RecordFile
 from convtui.log.wire import Exchange, read_wire
 from convtui.records.codec import RecordDict
@@ -122,7 +122,7 @@ class Records:
                 return detail
             log, detail = parent
             detail.log = log
-        elif detail.decided and transcript.header.get("parents"):
+        elif detail.decided and parent_of(transcript.header) is not None:
             parent = self._ancestry.find(transcript, turn, path)
             if parent is not None and parent[1].decided:
                 detail.parent = parent[1]

@@ -22,7 +22,7 @@ from convtui.tui.widgets.transcript.marks import fit
 
 GUTTER: Final = 2
 """Cells before the first column, for the letter of a marked run."""
-_GAP: Final = 2
+GAP: Final = 2
 _WHO_LEAST, _WHO_MOST = 16, 36
 _LOG_WIDTH: Final = 24
 _LOG_MORE: Final = 16
@@ -90,11 +90,11 @@ def columns_for(
         columns[2:2] = [_TURNS] if extra in (None, _TURNS) else [_TURNS, extra]
     if width >= 104 or (name == "name" and width >= 84):
         columns.insert(1, replace(_LOG, width=max(8, min(log, _LOG_WIDTH))))
-    left = width - GUTTER - sum(c.width + _GAP for c in columns if c is not flexible) - _GAP
+    left = width - GUTTER - sum(c.width + GAP for c in columns if c is not flexible) - GAP
     most = max(cell_len(flexible.title) + 2, min(who, _WHO_MOST)) if width >= 84 else left
     taken = max(_WHO_LEAST, min(left, most))
     columns[columns.index(flexible)] = replace(flexible, width=taken)
-    rest = left - taken - _GAP
+    rest = left - taken - GAP
     if columns[1].name == "log" and columns[1] is not flexible:
         # What the notes do not need shows more of the names.
         more = max(0, min(log - columns[1].width, rest - _NOTES_LEAST, _LOG_MORE))
@@ -136,8 +136,8 @@ def row_spans(row: RunRow, columns: Sequence[Column], now: datetime) -> list[Spa
         cell = _cell(row, column.name, now)
         if column.name == "who" and not wide:
             cell += [("  " + text, role) for text, role in _notes(row)]
-        spans += _in_column(cell, column)
-        spans.append((" " * _GAP, "text"))
+        spans += in_column(cell, column)
+        spans.append((" " * GAP, "text"))
     return spans
 
 
@@ -153,8 +153,8 @@ def header_spans(columns: Sequence[Column], order: str) -> list[Span]:
             title = [(f"{column.title} {arrow}", "accent bold")]
         else:
             title = [(column.title, "muted")]
-        spans += _in_column(title, column)
-        spans.append((" " * _GAP, "muted"))
+        spans += in_column(title, column)
+        spans.append((" " * GAP, "muted"))
     return spans
 
 
@@ -162,9 +162,9 @@ def column_at(columns: Sequence[Column], x: int) -> Column | None:
     """The column at a cell of a row."""
     start = GUTTER
     for column in columns:
-        if start <= x < start + column.width + _GAP:
+        if start <= x < start + column.width + GAP:
             return column
-        start += column.width + _GAP
+        start += column.width + GAP
     return None
 
 
@@ -175,7 +175,8 @@ def next_order(column: Column, order: str) -> str:
     return order.removeprefix("-") if order.startswith("-") else f"-{order}"
 
 
-def _in_column(cell: Sequence[Span], column: Column) -> list[Span]:
+def in_column(cell: Sequence[Span], column: Column) -> list[Span]:
+    """What stands in a column, in exactly its width."""
     fitted = fit(cell, column.width)
     pad = (" " * (column.width - sum(cell_len(text) for text, _ in fitted)), "text")
     return [pad, *fitted] if column.right else [*fitted, pad]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from rich.style import Style
 from textual import events
@@ -20,7 +20,7 @@ from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
 from convtui.text.counts import counted
 from convtui.tui.drawing.labels import age, ending_role
-from convtui.tui.drawing.palette import Span, plain
+from convtui.tui.drawing.palette import Palette, Span, plain
 from convtui.tui.drawing.strips import strip_of
 from convtui.tui.widgets.copy_rows import CopyRow
 from convtui.tui.widgets.line_view import LineView
@@ -227,11 +227,22 @@ class RunList(LineView):
         return CopyRow(self.row_text(item).rstrip())
 
 
-class RunHeader(Widget):
+class Sortable(Protocol):
+    """A list with columns."""
+
+    order: str
+
+    @property
+    def palette(self) -> Palette: ...
+
+    def columns(self, width: int = 0) -> list[Column]: ...
+
+
+class ColumnHeader(Widget):
     """The titles of a list's columns; a click on one sorts by it."""
 
     DEFAULT_CSS = """
-    RunHeader { height: 1; width: 1fr; }
+    ColumnHeader { height: 1; width: 1fr; }
     """
     ALLOW_SELECT = False
 
@@ -242,7 +253,7 @@ class RunHeader(Widget):
             super().__init__()
             self.order = order
 
-    def __init__(self, listed: RunList) -> None:
+    def __init__(self, listed: Sortable) -> None:
         super().__init__()
         self._list = listed
 

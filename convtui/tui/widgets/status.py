@@ -68,6 +68,8 @@ def _busy_status(handle: EngineHandle) -> Status:
     if _summarises(handle.transcript):
         return Status("running", detail="summarising the history")
     wait = _retry_wait(handle)
+    if _reflects(handle.transcript) and not wait:
+        return Status("running", detail="reflecting on the attempt before")
     if handle.state.value == "pausing":
         return Status("pausing", detail=wait)
     if wait:
@@ -108,6 +110,12 @@ def _summarises(transcript: Transcript) -> bool:
     compressing = isinstance(change, dict) and change.get("kind") == "compress"
     counts = transcript.counts
     return compressing and "context.compressed" not in counts and "turn.started" not in counts
+
+
+def _reflects(transcript: Transcript) -> bool:
+    """Whether a model is being asked what to do otherwise than in the attempt before."""
+    calls = transcript.totals.get("reflection")
+    return calls is not None and "provider.setup" not in transcript.counts
 
 
 def _your_turn(hold: RecordDict) -> str:

@@ -448,7 +448,7 @@ async def test_an_engine_that_is_blocked_in_a_turn_is_ended_where_nobody_watches
 ) -> None:
     monkeypatch.setattr(headless, "_GRACE", 0.2)
     monkeypatch.setattr(headless, "STOP_WITHIN", 0.5)
-    monkeypatch.setattr("convtui.client.engine_client.CLOSE_WITHIN", 0.5)
+    monkeypatch.setattr("convtui.client.pipe_port.CLOSE_WITHIN", 0.5)
 
     async def one(number: int, statement: str) -> Conductor:
         what = spec(f"a{number}", acts(statement), turn_timeout=0.9, tool_timeout=0.9)

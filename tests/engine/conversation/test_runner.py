@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from convtui.errors import UsageError
+from convtui.log.names import logs_named
 from convtui.records.models import exit_code
 from tests.builders.conversations import Bot, FakeModels, findings, prepare, run, scenario
 
@@ -214,6 +215,49 @@ async def test_stopping_before_the_run_begins_stops_it(tmp_path: Path) -> None:
     assert findings(conversation.journal.writer.path) == []
 
 
+async def test_stopping_after_the_turn_lets_the_call_come_back(tmp_path: Path) -> None:
+    begun, answer = asyncio.Event(), asyncio.Event()
+
+    class Slow(Bot):
+        async def respond(self, request: Any) -> Any:
+            from convtui.models.base import Delta
+
+            begun.set()
+            await answer.wait()
+            yield Delta(text="the whole reply")
+
+    conversation, _, _ = prepare(scenario(Slow()), tmp_path)
+    task = asyncio.create_task(conversation.run())
+    await begun.wait()
+    conversation.stop_after_turn("the batch ends")
+    answer.set()
+    ended = await task
+    assert (ended.kind, ended.by, ended.reason) == ("interrupted", "human", "the batch ends")
+    assert [turn.text for turn in conversation.journal.transcript.turns] == [
+        "one",
+        "the whole reply",
+    ]
+    assert findings(conversation.journal.writer.path) == []
+
+
+async def test_one_that_is_held_does_not_wait_for_its_turn_to_stop(tmp_path: Path) -> None:
+    stop = ("stop", {"reason": "x", "after_turn": True})
+    ran = await run(scenario(Bot()), tmp_path, plan=[stop], paused=True)
+    assert (ran.termination.kind, ran.termination.reason) == ("interrupted", "x")
+
+
+async def test_endings_need_not_hold_where_it_is_watched(tmp_path: Path) -> None:
+    ran = await run(scenario(Bot()), tmp_path, plan=["go"], paused=True, hold_endings=False)
+    assert [hold["reason"] for hold in ran.driver.holds] == ["pause"]
+    assert ran.termination.kind == "completed"
+
+
+async def test_a_signal_that_pauses_holds_all_the_same(tmp_path: Path) -> None:
+    what = scenario(Bot("fine [x]", signals=["[x]"]), on_signal={"[x]": "pause"})
+    ran = await run(what, tmp_path, plan=["end"], hold_endings=False)
+    assert [hold["reason"] for hold in ran.driver.holds] == ["ending"]
+
+
 async def test_stopping_in_a_call_keeps_what_had_arrived(tmp_path: Path) -> None:
     begun = asyncio.Event()
 
@@ -245,6 +289,14 @@ def test_useless_termination_signals_are_refused(tmp_path: Path, signals: list[s
     with pytest.raises(UsageError, match="termination signal"):
         prepare(scenario(Bot(signals=signals)), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_log_with_a_given_name_never_takes_one_that_is_there(tmp_path: Path) -> None:
+    for name in ("anna.1.jsonl", "anna.1-2.jsonl", "anna.1-3.jsonl"):
+        await run(scenario(script=["hi"]), tmp_path, log_name="anna.1")
+        assert (tmp_path / name).exists()
+    names = [path.name for path in logs_named(tmp_path, "anna.1")]
+    assert names == ["anna.1.jsonl", "anna.1-2.jsonl", "anna.1-3.jsonl"]
 
 
 async def test_the_file_name_is_on_the_allow_list(tmp_path: Path) -> None:

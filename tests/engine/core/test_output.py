@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import threading
 
-from convtui.engine.core.output import Captured
+from convtui.engine.core.output import Lines
 
 
 def test_whoever_takes_a_line_in_may_have_others_flush_the_stream() -> None:
     """A thread that prints and the engine, which flushes while it writes, wait for each other."""
     flushed: list[bool] = []
 
-    def emit(name: str, text: str) -> None:
+    def emit(text: str) -> None:
         other = threading.Thread(target=stream.flush, daemon=True)
         other.start()
         other.join(5)
         flushed.append(not other.is_alive())
 
-    stream = Captured("stdout", emit, 1)
+    stream = Lines(emit)
     stream.write("a line\n")
     stream.write("no line")
     stream.flush()
@@ -26,7 +26,7 @@ def test_whoever_takes_a_line_in_may_have_others_flush_the_stream() -> None:
 
 def test_nothing_is_emitted_twice_or_lost() -> None:
     parts: list[str] = []
-    stream = Captured("stdout", lambda name, text: parts.append(text), 1)
+    stream = Lines(parts.append)
     for text in ("a", "b\nc", "\n", "d"):
         stream.write(text)
     stream.flush()

@@ -212,7 +212,7 @@ async def test_a_blocking_provider_is_not_responding_and_can_be_killed(tmp_path:
 async def test_when_the_screen_is_gone_the_log_is_closed(tmp_path: Path, waits: str) -> None:
     async with running(spec(tmp_path, f"async def bot(messages):\n    {waits}")) as handle:
         await when(handle, lambda: "llm.request" in handle.transcript.counts)
-        handle._close_input()
+        handle._port.close_input()
         await ended(handle)
         assert handle.state is EngineState.CLOSED
         assert handle.transcript.termination is not None
@@ -275,12 +275,12 @@ async def test_a_screen_that_does_not_read_is_told_to_catch_up(tmp_path: Path) -
     """The engine goes on at its own pace; what was left out is read from the log."""
     import subprocess
 
-    from convtui.client.engine_client import _spawn
+    from convtui.client.spawn import spawn_engine
     from convtui.protocol import Kind, pack_json, read_frame
 
     body = "def bot(messages): return 'y' * 300_000"
     what = spec(tmp_path, body, script=[str(n) for n in range(16)])
-    process: subprocess.Popen[bytes] = await asyncio.to_thread(_spawn, sys.executable)
+    process: subprocess.Popen[bytes] = await asyncio.to_thread(spawn_engine, sys.executable)
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None

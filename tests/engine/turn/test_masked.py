@@ -16,7 +16,7 @@ import pytest
 
 from convtui.engine.calls import active_call
 from convtui.engine.core.output import CAP, OutputCapture
-from convtui.engine.process.pipe import FrameSender
+from convtui.engine.process.pipe import Channel, FrameSender
 from convtui.log.reader import open_log
 from convtui.log.requests import digest, rebuild
 from convtui.models.base import Delta, Reply
@@ -320,11 +320,11 @@ def test_much_output_is_not_looked_at() -> None:
 
 CHILD = """
 import os, sys
-from convtui.engine.core.output import OutputCapture
+from convtui.engine.core.output import OutputCapture, ProcessStreams
 from convtui.secrets.redactor import Redactor
 out = os.dup(1)
 capture = OutputCapture(lambda s, text, d: os.write(out, text.encode()), Redactor.of_process())
-capture.install()
+ProcessStreams(capture).install()
 secret = os.environ["MY_PASSWORD"]
 sys.stdout.write("a " + secret[:9]); sys.stdout.flush()
 sys.stdout.write(secret[9:] + "\\n"); sys.stdout.flush()
@@ -362,7 +362,7 @@ def test_frames_are_without_secrets() -> None:
     reading, writing = os.pipe()
     sender = FrameSender(writing, known())
     sender.send(Kind.FAILED, error={"message": f"no {SECRET}", "api_key": "x"})
-    sender.send(Kind.READY, log=f"/runs/{SECRET}/a.jsonl", id="1", pid=1)
+    Channel(sender, known()).send(Kind.READY, log=f"/runs/{SECRET}/a.jsonl", id="1", pid=1)
     sender.close()
     os.close(writing)
     with os.fdopen(reading, "rb") as stream:

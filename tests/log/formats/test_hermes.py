@@ -21,12 +21,12 @@ from convtui.errors import FileError, LogError
 from convtui.library.families import families
 from convtui.log.detail import read_turn
 from convtui.log.formats import json_objects
+from convtui.log.formats.chat.messages import message_of
+from convtui.log.formats.chat.records import Ending, MessageReader
 from convtui.log.formats.hermes import database as hermes_database
 from convtui.log.formats.hermes import format
-from convtui.log.formats.hermes.messages import message_of
-from convtui.log.formats.hermes.records import Ending, HermesReader
 from convtui.log.formats.hermes.sessions import termination_of
-from convtui.log.formats.registry import Imported, Source, by_name, reader_for
+from convtui.log.formats.registry import Imported, Source, by_name, format_for, reader_for
 from convtui.log.formats.store import Parents, place_of, store
 from convtui.log.parents import find_parent, parent_of
 from convtui.log.reader import open_log
@@ -358,7 +358,7 @@ ROWS = st.fixed_dictionaries(
 @settings(max_examples=25)
 @given(rows=st.lists(ROWS | JSON, max_size=6))
 def test_whatever_stands_in_a_message(rows: list[Any]) -> None:
-    reader = HermesReader("cli", "persona", NOW)
+    reader = MessageReader("hermes", "cli", "persona", NOW)
     records = reader.begin({})
     for place, row in enumerate(rows):
         message = message_of(row, f"messages[{place}]")
@@ -771,10 +771,10 @@ def test_a_log_of_the_gateway(tmp_path: Path) -> None:
     assert log.transcript.last_t == 2.0
 
 
-def test_messages_of_nobody_are_asked_about(tmp_path: Path) -> None:
+def test_messages_that_name_no_tool_are_read_as_a_log_where_asked(tmp_path: Path) -> None:
     path = export(tmp_path / "x.jsonl", user("hi"), reply("hello"))
-    with pytest.raises(FileError, match="import it with --from hermes"):
-        reader_for(path)
+    assert format_for(path).name == "openai"
+    assert format_for(path, "hermes").name == "hermes"
     (log,) = logs(path, tmp_path / "logs")
     assert [text for *_, text in turns(log)] == ["hi", "hello"]
 

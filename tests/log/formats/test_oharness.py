@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ from convtui.errors import FileError
 from convtui.log.detail import request_messages
 from convtui.log.formats import json_objects
 from convtui.log.formats.oharness import format
-from convtui.log.formats.oharness.endings import ending_in, ending_out, from_debug
+from convtui.log.formats.oharness.endings import ending_in, ending_out, from_debug, to_debug
 from convtui.log.formats.registry import Imported, by_name, reader_for
 from convtui.log.formats.store import log_name, store
 from convtui.log.reader import Log, open_log
@@ -757,19 +758,18 @@ def test_the_payloads_are_right(rich: Path, tmp_path: Path) -> None:
     ]
     assert of("tool.call.failed")[0]["reason"] == "no seat"
     assert of("turn.finished")[1]["tool_calls"] == 2
+    error = {"category": "user_simulator", "message": "abstained: the reason of abstained"}
     assert of("run.finished") == [
         {
-            "termination": {
-                "kind": "failed",
-                "error": {
-                    "category": "user_simulator", "message": "abstained: the reason of abstained",
-                },
-                "at_turn": 2,
-            },
+            "termination": (
+                "Failed { error: Error { category: UserSimulator, message: "
+                '"abstained: the reason of abstained" }, at_turn: 2 }'
+            ),
             "turns": 3,
             "tool_calls": 2,
+            "extra": {"termination": {"kind": "failed", "error": error, "at_turn": 2}},
         }
-    ]  # fmt: skip
+    ]
     request = of("llm.request")[0]["request"]
     assert request["messages"] == [{"role": "user", "content": said("turn 2")}]
 
@@ -802,6 +802,34 @@ def test_nothing_is_overwritten(rich: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(FileError, match="cannot be written"):
         export(rich, tmp_path / "file")
+
+
+def test_exports_are_as_the_published_schema_has_them(rich: Path, tmp_path: Path) -> None:
+    schema = json.loads((SAMPLES / "events_schema.json").read_text())
+    valid = jsonschema.Draft7Validator(schema)
+    for number, log in enumerate([rich, *LOGS]):
+        file, _ = export(log, tmp_path / str(number))
+        for line in read_lines(file):
+            assert [error.message for error in valid.iter_errors(line)] == [], line
+
+
+@pytest.mark.parametrize(
+    ("shape", "printed"),
+    [
+        ({"kind": "completed", "reason": "end_turn"}, "Completed { reason: EndTurn }"),
+        (
+            {"kind": "completed", "reason": {"stop_sequence": 'the "end"\n'}},
+            'Completed { reason: StopSequence("the \\"end\\"\\n") }',
+        ),
+        (
+            {"kind": "truncated", "limit": {"max_turns": 6}},
+            "Truncated { limit: MaxTurns(6) }",
+        ),
+    ],
+)
+def test_endings_are_printed_as_rust_prints_them(shape: dict[str, Any], printed: str) -> None:
+    assert to_debug(shape) == printed
+    assert from_debug(printed) == shape
 
 
 def tool_records(log: Log) -> list[tuple[Any, ...]]:

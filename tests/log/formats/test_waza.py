@@ -522,3 +522,20 @@ def test_published_results(tmp_path: Path) -> None:
 def test_records_are_of_the_kinds_of_a_log(write: Write) -> None:
     imported = only(write(results(run(transcript=TALK))))
     assert all(isinstance(record, Record) for _, record in imported.records)
+
+
+def test_trials_in_one_transcript_are_conversations_of_their_own(tmp_path: Path) -> None:
+    trial = [
+        {"type": "user.message", "content": "use the horn"},
+        {"type": "assistant.message", "content": "toot"},
+        {"type": "session.idle"},
+    ]
+    task = {"task_id": "t", "task_name": "Two", "prompt": "use the horn", "final_output": "toot"}
+    path = tmp_path / "two.json"
+    path.write_text(json.dumps({**task, "transcript": [*trial, *trial], "duration_ms": 9}))
+    first, second = reader_for(path)(path)
+    assert first.id != second.id
+    assert [one.details["run"] for one in (first, second)] == [1, 2]
+    for one in (first, second):
+        with open_log(store(one, tmp_path / "logs")) as log:
+            assert [turn.text for turn in log.transcript.turns] == ["use the horn", "toot"]

@@ -497,6 +497,29 @@ def test_the_head_of_a_warm_session_says_so() -> None:
     assert plain(call_spans(seeded)) == "+ warm desk (8)"
 
 
+async def test_what_earlier_attempts_taught_stands_below_the_first_head() -> None:
+    story = ferry()
+    lesson = "Ask for the booking number before anything else. " * 3 + "\x1b[31mThen wait."
+    story.transcript.sessions[0].reflections = ((1, lesson),)
+    app = Stage(story.transcript)
+    async with app.run_test(size=(60, 30)) as pilot:
+        await settled(pilot, app.view)
+        app.view.go_to(0)
+        await settled(pilot, app.view)
+        rows = [line.rstrip() for line in screen(app.view)]
+        assert rows[0].startswith(" ── session 1")
+        assert rows[1] == "    after attempt 1, to do otherwise:"
+        assert rows[2] == "      Ask for the booking number before anything else. Ask"
+        assert rows[4].endswith("␛[31mThen")
+        assert rows[5] == "      wait."
+        first = rows[6]
+        assert first.lstrip("▌┃│ ").startswith("1 ")
+        # The selection and the copied rows begin below it.
+        style = app.view.row_style(0, 5), app.view.row_style(0, 6)
+        assert style[0] is None
+        assert style[1] is not None
+
+
 async def test_a_long_reason_of_an_ending_folds() -> None:
     story = ferry()
     reason = "the responder has what it came for, and " * 4 + "nothing is left to ask"

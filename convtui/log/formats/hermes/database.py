@@ -17,8 +17,8 @@ from urllib.parse import quote
 
 from convtui.errors import FileError
 from convtui.files.sqlite_errors import SQLITE_ERRORS, text_of
+from convtui.log.formats.chat.messages import Message, message_of
 from convtui.log.formats.findings import Finding
-from convtui.log.formats.hermes.messages import Message, message_of
 from convtui.log.formats.hermes.sessions import Session, columns_of, in_order, link
 from convtui.log.formats.registry import Imported, Listed
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import FileError
+from convtui.log.formats.chat.messages import Message, message_of, text_of
 from convtui.log.formats.findings import Finding, finding_of
-from convtui.log.formats.hermes.messages import Message, message_of, text_of
 from convtui.log.formats.hermes.sessions import Session, columns_of, in_order, link
 from convtui.log.formats.json_objects import (
     MAX_LINE,

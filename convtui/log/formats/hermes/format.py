@@ -48,16 +48,6 @@ def _files(folder: Path) -> Iterator[Path]:
             yield from sorted(p for p in home.glob("*.json*") if p.is_file())
 
 
-def unsure(path: Path) -> str:
-    """What a file might be that says too little."""
-    if not path.is_dir() and may_be_gateway_log(path):
-        return (
-            "messages of a chat, one a line, and nothing that says whose: if it is a log of hermes'"
-            " gateway, import it with --from hermes"
-        )
-    return ""
-
-
 Reader: TypeAlias = Callable[[Path, list[Finding]], Iterable[Session]]
 """Gives the sessions of a file, and notes in the list what could not be read of it."""
 
@@ -167,5 +157,5 @@ FORMAT = Format(
     detect=detect,
     read=read,
     source=source,
-    unsure=unsure,
+    keys=("session_id", "messages", "started_at", "source", "end_reason"),
 )

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from convtui.log.formats.chat.messages import Message, plain
+from convtui.log.formats.chat.records import Ending, MessageReader
 from convtui.log.formats.findings import Finding
-from convtui.log.formats.hermes.messages import Message, plain
-from convtui.log.formats.hermes.records import Ending, HermesReader
 from convtui.log.formats.json_objects import file_time
 from convtui.log.formats.registry import Imported, Listed, ParentIn, imported_provider
 from convtui.records.codec import Speaker
@@ -197,7 +197,8 @@ class _Records:
     def __iter__(self) -> Iterator[tuple[float, Record]]:
         session, ending = self.session, self.session._ending()
         parent = session.parent if session.relation == "compress" else None
-        reader = HermesReader(
+        reader = MessageReader(
+            "hermes",
             session.text("source") or session.text("platform") or "default",
             self.first,
             session.began,

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import FileError
+from convtui.log.formats.chat.messages import Message, message_of, plain, result_of, text_of
+from convtui.log.formats.chat.records import Ending, MessageReader
 from convtui.log.formats.findings import Finding, finding_of
-from convtui.log.formats.hermes.messages import Message, message_of, plain, result_of, text_of
-from convtui.log.formats.hermes.records import Ending, HermesReader
 from convtui.log.formats.hermes.sessions import PERSONA, PROVIDER
 from convtui.log.formats.hermes.tags import parse_reply, response_of, responses_in
 from convtui.log.formats.hermes.trajectory_export import PLAIN_ROLES, TRAJECTORY, write
@@ -216,7 +216,7 @@ class Trajectory:
         counted = isinstance(calls, int) and not isinstance(calls, bool) and calls > 0
         ending = Ending(_termination(self.data), None, {"provider": {"calls": calls}} if counted
                         else None)  # fmt: skip
-        reader = HermesReader("default", first)
+        reader = MessageReader("hermes", "default", first)
         records: list[tuple[float, Record]] = list(reader.begin({}))
         for message in self.messages:
             records += reader.read(message)
@@ -353,4 +353,5 @@ FORMAT = Format(
     read=lambda path: Trajectories(path).read(),
     write=write,
     source=Trajectories,
+    keys=("conversations", "from", "value"),
 )

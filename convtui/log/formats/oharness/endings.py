@@ -1,12 +1,14 @@
 """How runs end, in oharness' words and in ours.
 
-`run.finished.termination` is the Debug string of a Rust value where oharness wrote it
-(`Truncated { limit: MaxTurns(30) }`), and JSON where anybody else did
-(`{"kind": "truncated", "limit": {"max_turns": 30}}`). Both become the JSON shape first.
+`run.finished.termination` is the Debug string of a Rust value, as its schema asks for
+(`Truncated { limit: MaxTurns(30) }`), and JSON in older exports of ours
+(`{"kind": "truncated", "limit": {"max_turns": 30}}`). Both become the JSON shape first, which
+stands in the event's `extra` where we have written it.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, Final
 
@@ -132,6 +134,9 @@ def from_debug(text: str) -> dict[str, Any]:
 def shape_of(payload: JsonObject) -> tuple[dict[str, Any] | None, str]:
     """`run.finished`'s termination in the JSON shape, and a sentence where it makes no sense."""
     given = payload.data.get("termination")
+    exact = as_object(as_object(payload.data.get("extra")).get("termination"))
+    if isinstance(exact.get("kind"), str):
+        return exact, ""
     if isinstance(given, str):
         try:
             return from_debug(given), ""
@@ -219,3 +224,34 @@ def ending_out(termination: dict[str, Any], *, at_turn: int, turns: int) -> dict
         "error": {"category": category, "message": message},
         "at_turn": at_turn,
     }
+
+
+_ENUM: Final = re.compile(r"[a-z]+(_[a-z]+)*")
+_OF_ENUM: Final = ("reason", "category")
+"""Fields whose texts are names of Rust, not words."""
+
+
+def to_debug(shape: dict[str, Any]) -> str:
+    """The JSON shape of a termination as Rust prints it: the reverse of `from_debug()`."""
+    fields = {name: value for name, value in shape.items() if name != "kind"}
+    return f"{_camel(str(shape['kind']))} {_struct(fields)}"
+
+
+def _struct(fields: dict[str, Any]) -> str:
+    inner = ", ".join(f"{name}: {_printed(name, value)}" for name, value in fields.items())
+    return f"{{ {inner} }}"
+
+
+def _printed(name: str, value: Any) -> str:
+    if name in _OF_ENUM and isinstance(value, str) and _ENUM.fullmatch(value):
+        return _camel(value)
+    if isinstance(value, dict) and len(value) == 1:
+        (inner, given), *_ = value.items()
+        return f"{_camel(inner)}({_printed('', given)})"
+    if isinstance(value, dict):
+        return f"{_camel(name)} {_struct(value)}"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))

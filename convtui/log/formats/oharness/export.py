@@ -2,8 +2,8 @@
 
 One log is one run. What oharness has no event for and what a reader of ours needs (human turns,
 decisions, shown texts, sessions, endings) goes in as `user.log` under `convtui.`, a namespace that
-is not reserved. `run.finished` has its termination as JSON, and the capabilities of a model that
-nobody told us of are false and zero.
+is not reserved. `run.finished` has its termination as JSON in `extra`, too; the capabilities of a
+model that nobody told us of are false and zero.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from convtui.log.formats.oharness.blocks import (
     tool_input,
     usage_out,
 )
-from convtui.log.formats.oharness.endings import ending_out
+from convtui.log.formats.oharness.endings import ending_out, to_debug
 from convtui.log.formats.oharness.events import NAMESPACE
 from convtui.log.formats.oharness.lines import RUN, EventFile, meta_of
 from convtui.log.formats.registry import Written
@@ -148,7 +148,12 @@ class _Export:
         self._turn = None
         self._emit_own("ended", {"termination": termination})
         shape = ending_out(termination, at_turn=max(self._index, 0), turns=self._finished)
-        payload = {"termination": shape, "turns": self._finished, "tool_calls": self._tool_calls}
+        payload = {
+            "termination": to_debug(shape),
+            "turns": self._finished,
+            "tool_calls": self._tool_calls,
+            "extra": {"termination": shape},
+        }
         self._file.emit("run.finished", payload, RUN, self._opened)
 
     def notes(self) -> Iterator[str]:

@@ -214,4 +214,5 @@ FORMAT = Format(
     read=read,
     write=write,
     files=files,
+    keys=("run_id", "seq", "type", "ts"),
 )

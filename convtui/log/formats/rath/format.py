@@ -129,9 +129,8 @@ class _Session:
         trailer.whole("final_chunk_count")
         self.closed_at = parse_time(trailer.text("closed_at"))
         usage = trailer.inner("cumulative_usage")
-        for name in _USAGE:
-            if usage is not None:
-                usage.whole(name)
+        used = {name: usage.whole(name) for name in _USAGE} if usage is not None else {}
+        self.ending.usage = drop_none({name: used.get(name) for name in _USAGE[:2]})
         extras = extras_of(trailer, "extras", doubts)
         self.ending.closed = True
         self.ending.truncated |= any(pair == (TRUNCATED, True) for pair in extras)
@@ -207,4 +206,5 @@ FORMAT = Format(
     read=read,
     write=write,
     files=files,
+    keys=("record_type", "schema_version", "kind", "payload"),
 )

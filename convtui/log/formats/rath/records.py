@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +38,8 @@ class Ending:
     """Whether the extras say that all tool rounds were used up."""
     seconds: float | None = None
     """From the header's time to the trailer's."""
+    usage: dict[str, Any] = field(default_factory=dict)
+    """What the trailer says that the session used: `prompt_tokens`, `completion_tokens`."""
 
 
 class RathReader:
@@ -62,6 +64,7 @@ class RathReader:
         self._after_gap = False
         """Whether a line that may have been a chunk stands just before this one."""
         self._trailers = 0
+        self._replies = 0
         self._text = ""
         """The last reply of the provider's open turn."""
         self._calling = True
@@ -105,7 +108,8 @@ class RathReader:
             builder.warn("no_end", _NO_TRAILER)
         self.termination = self._termination(truncated)
         builder.advance(ending.seconds or 0.0)
-        builder.end_session(self.termination, duration=ending.seconds)
+        usage = {"provider": {"calls": self._replies, **ending.usage}} if ending.usage else None
+        builder.end_session(self.termination, duration=ending.seconds, usage=usage)
         return builder.take()
 
     def _termination(self, truncated: bool) -> dict[str, Any]:
@@ -206,6 +210,7 @@ class RathReader:
         elif not self._calling and not self._after_gap:
             self._warn("asked_again", "a reply follows one that called no tools")
         self._builder.next_round()
+        self._replies += 1
         self._text, self._calling = content or "", bool(calls)
         self._builder.add(
             LlmResponse(

@@ -19,17 +19,16 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from convtui.errors import FileError
+from convtui.log.formats.json_files import first_value
 from convtui.log.formats.json_objects import JsonObject, file_time, files_of, head_of, parse_json
 from convtui.log.formats.registry import Format, Imported, imported_provider
-from convtui.log.formats.waza.records import WazaReader
+from convtui.log.formats.waza.records import USER, WazaReader
 from convtui.records.times import parse_time
 from convtui.records.values import drop_none
 
 MAX_FILE: Final = 256 << 20
 """Bytes that a file may have: it is read as a whole."""
 MAJOR: Final = 1
-_RESULTS: Final = re.compile(r'"(eval_id|eval_name)"\s*:')
-_TASK: Final = (re.compile(r'"task_id"\s*:'), re.compile(r'"task_name"\s*:'))
 _LOG_TYPES: Final = frozenset(
     {"session_start", "task_start", "grader_result", "task_complete", "error", "session_complete"}
 )
@@ -54,9 +53,12 @@ def _kind_of(path: Path) -> Kind | None:
         return "session log"
     if path.suffix.lower() == ".jsonl":
         return None
-    if _RESULTS.search(head):
+    # Keys of the file itself: those of other tools are named so further inside.
+    value = first_value(path)
+    keys = set(value) if isinstance(value, dict) else set()
+    if keys & {"eval_id", "eval_name"} or {"tasks", "config"} <= keys:
         return "results"
-    return "task" if all(pattern.search(head) for pattern in _TASK) else None
+    return "task" if {"task_id", "task_name"} <= keys else None
 
 
 def _is_session_log(head: str) -> bool:
@@ -107,7 +109,7 @@ def _read_file(path: Path) -> Iterator[Imported]:
     if "tasks" in top.data or "eval_id" in top.data:
         yield from _results(path, top, doubts)
     elif "task_id" in top.data or "task_name" in top.data:
-        yield _transcript(path, top)
+        yield from _transcripts(path, top)
     else:
         raise FileError(
             f"{path}: no file of waza: neither results (eval_id, tasks) nor the transcript of a"
@@ -184,18 +186,48 @@ def _results(path: Path, top: JsonObject, doubts: list[FileError]) -> Iterator[I
         raise doubts[0]
 
 
-def _transcript(path: Path, top: JsonObject) -> Imported:
-    """One task's transcript is one conversation."""
+def _transcripts(path: Path, top: JsonObject) -> Iterator[Imported]:
+    """The trials of a task, which stand one after the other in its transcript."""
     session = top.inner("session")
     model = session.text("model") if session is not None else None
     at, whence = _created(path, parse_time(top.text("started_at")), "started_at")
-    details = {
-        "format": "waza",
-        "created_at_from": whence,
-        "task": {key: top.data.get(key) for key in ("task_id", "task_name") if key in top.data},
-    }
     name = top.text("task_name") or top.text("task_id")
-    return _imported(path, top, _Known(at, name, model, model, details), [top.data])
+    trials = _trials(top)
+    for number, trial in enumerate(trials, 1):
+        details = {
+            "format": "waza",
+            "created_at_from": whence,
+            "task": {key: top.data.get(key) for key in ("task_id", "task_name") if key in top.data},
+            "run": number if len(trials) > 1 else None,
+        }
+        known = _Known(at, name, model, model, details)
+        identity = [top.data] if len(trials) == 1 else [top.data, number]
+        yield _imported(path, trial, known, identity)
+
+
+def _trials(top: JsonObject) -> list[JsonObject]:
+    """A transcript, cut where the task's prompt is given again.
+
+    What is said of all trials together (how long they took, the last words) goes with the last.
+    """
+    events = top.items("transcript")
+    prompt = top.data.get("prompt")
+    begins = [
+        index
+        for index, event in enumerate(events)
+        if isinstance(event, dict)
+        and event.get("type") in USER
+        and event.get("content", event.get("message")) == prompt
+    ]
+    if len(begins) < 2:
+        return [top]
+    ends = [*begins[1:], len(events)]
+    parts = [events[0 if not index else first : end]
+             for index, (first, end) in enumerate(zip(begins, ends, strict=True))]  # fmt: skip
+    of_all = top.rest("transcript", "duration_ms", "final_output")
+    trials = [{**of_all, "transcript": part} for part in parts]
+    trials[-1] = {**trials[-1], **{k: v for k, v in top.data.items() if k == "final_output"}}
+    return [JsonObject(trial, top.where, top.doubts) for trial in trials]
 
 
 def _created(path: Path, at: datetime | None, name: str) -> tuple[datetime, str]:
@@ -226,4 +258,5 @@ FORMAT = Format(
     detect=detect,
     read=read,
     files=files,
+    keys=("eval_id", "tasks", "runs", "task_id", "transcript"),
 )

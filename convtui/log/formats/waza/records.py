@@ -19,7 +19,7 @@ from convtui.records.codec import Speaker
 from convtui.records.models import LlmFailed, LlmPartial, LlmResponse, ToolCalled, ToolReturned
 from convtui.records.values import drop_none
 
-_USER: Final = ("user.message",)
+USER: Final = ("user.message",)
 _SAID: Final = ("assistant.message", "Turn")
 _DELTA: Final = ("assistant.message_delta",)
 _CALLED: Final = ("tool.execution_start", "ToolExecutionStart")
@@ -73,10 +73,10 @@ class WazaReader:
         builder = self._builder
         prompt = self._run.text("prompt")
         first = next(
-            (kind for event in self._events if (kind := _kind(event)) in (*_USER, *_OF_PROVIDER)),
+            (kind for event in self._events if (kind := _kind(event)) in (*USER, *_OF_PROVIDER)),
             None,
         )
-        if prompt is not None and first not in _USER:
+        if prompt is not None and first not in USER:
             self._user(prompt)
         for event in self._events:
             self._event(event)
@@ -95,13 +95,17 @@ class WazaReader:
         for doubt in {str(doubt): doubt for doubt in doubts}.values():
             builder.finding(finding_of(doubt, self._path, None, "bad_value"))
         builder.advance((took or 0.0) / 1000)
-        builder.end_session(self.termination, duration=None if took is None else took / 1000)
+        builder.end_session(
+            self.termination,
+            duration=None if took is None else took / 1000,
+            usage=_usage_of(self._run),
+        )
 
     def _event(self, event: JsonObject) -> None:
         builder, kind = self._builder, _kind(event)
         if kind in _OF_PROVIDER and not builder.replying:
             self._start_turn("provider")
-        if kind in _USER:
+        if kind in USER:
             self._close(last=False)
             self._user(_words(event), **event.rest("type", "content", "message"))
         elif kind in _SAID:
@@ -323,3 +327,17 @@ def _source(event: JsonObject, *known: str) -> dict[str, Any]:
     """What an event carries beside what is known, as one field of its record."""
     rest = drop_none(event.rest(*known))
     return {"source": rest} if rest else {}
+
+
+def _usage_of(run: JsonObject) -> dict[str, dict[str, Any]] | None:
+    """What a run used, by the digest of its session, which old files spell differently."""
+    digest = run.inner("session_digest")
+    if digest is None:
+        return None
+    inner = digest.inner("usage") or digest
+    used = {
+        "prompt_tokens": inner.whole("input_tokens") or digest.whole("tokens_in"),
+        "completion_tokens": inner.whole("output_tokens") or digest.whole("tokens_out"),
+    }
+    known = drop_none(used)
+    return {"provider": known} if known else None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from convtui.log.parents import parent_of
 from convtui.transcript.fold import Transcript
 from convtui.tui.screens.debugger.context import DebuggerContext
 from convtui.tui.sources.branches import branches_beside
@@ -64,7 +65,7 @@ class Lineage:
         self._outline.set_origin(
             origin_of(transcript.header), _state_words(parent), parent.role, parent.path
         )
-        if parent.missing:
+        if parent.missing and parent_of(transcript.header) is not None:
             lost = "" if transcript.past_known else " What it dropped is not in this log."
             self._context.notify(
                 f"{parent.message[:1].upper()}{parent.message[1:]}. What was said is all here; raw"

@@ -12,7 +12,7 @@ from textual.widgets import Static
 from convtui.library.families import RunNode
 from convtui.library.run_order import NEWEST, sort_runs
 from convtui.log.run_summary import RunSummary
-from convtui.tui.widgets.run_list import RunHeader, RunList
+from convtui.tui.widgets.run_list import ColumnHeader, RunList
 
 
 class RecentRuns(Vertical):
@@ -26,7 +26,7 @@ class RecentRuns(Vertical):
     def __init__(self) -> None:
         super().__init__(id="recent-runs")
         self.list = RunList(id="recent-list")
-        self._header = RunHeader(self.list)
+        self._header = ColumnHeader(self.list)
         self._empty = Static(id="no-runs", markup=False)
         self._order = NEWEST
 
@@ -60,7 +60,7 @@ class RecentRuns(Vertical):
         self.list.show_rows(rows, None)
         self._header.refresh()
 
-    def on_run_header_sorted(self, event: RunHeader.Sorted) -> None:
+    def on_column_header_sorted(self, event: ColumnHeader.Sorted) -> None:
         event.stop()
         self._order = event.order
         self._fill(list(self.list.runs))

@@ -19,13 +19,12 @@ from convtui.library.library import Library
 from convtui.library.run_order import NEWEST
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible
+from convtui.tui.screens.filter_text import is_expression, parse_filter
 from convtui.tui.screens.screen_context import ScreenContext
 from convtui.tui.timers import call_once
 from convtui.tui.widgets.run_columns import OF_NEWEST
 from convtui.tui.widgets.run_list import Row, RunList
 
-_FILTER_CHARS = '~&|!()"'
-"""Characters that make a text a filter expression; other texts match words of a row."""
 _SYNC_LIMIT = 2000
 """Up to this many runs are filtered by words without a thread."""
 _IDLE_FACTOR = 20
@@ -194,7 +193,7 @@ class RunFilter:
         self._query += 1
         query = self._query
         try:
-            expression = _parse(text)
+            expression = parse_filter(text)
         except FilterError as error:
             self._show_error(str(error))
             return
@@ -246,7 +245,7 @@ class RunFilter:
             self._debounce = None
         self._query += 1
         text = self._box.value
-        if any(char in text for char in _FILTER_CHARS):
+        if is_expression(text):
             self._debounce = call_once(self._box, _DEBOUNCE, self._fill_now)
         else:
             self._fill_now()
@@ -261,15 +260,6 @@ class RunFilter:
         if self._debounce is not None:
             self._fill_now()
         self._listed.focus()
-
-
-def _parse(text: str) -> Filter | None:
-    """The filter expression of a text; None if it is plain words. Raises `FilterError`."""
-    if not any(char in text for char in _FILTER_CHARS):
-        return None
-    from convtui.filters.filter import parse
-
-    return parse(text)
 
 
 def row_state(run: RunSummary) -> tuple[object, ...]:

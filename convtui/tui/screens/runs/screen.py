@@ -38,7 +38,7 @@ from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.timers import call_once
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.notice_line import NoticeLine
-from convtui.tui.widgets.run_list import RunHeader, RunList
+from convtui.tui.widgets.run_list import ColumnHeader, RunList
 from convtui.tui.widgets.text_pane import Document, TextPane
 
 _PREVIEW_DELAY = 0.06
@@ -108,7 +108,7 @@ class RunsScreen(ActionScreen):
         hint = "filter: words, or an expression such as ~signal & ~persona maya"
         self._box = Input(placeholder=hint)
         self._listed = RunList()
-        self._header = RunHeader(self._listed)
+        self._header = ColumnHeader(self._listed)
         self._pane = TextPane(id="runs-preview", classes=f"{PANE} -below")
         entitle(self._pane, "the selected run")
         context = ScreenContext.of(self)
@@ -214,7 +214,7 @@ class RunsScreen(ActionScreen):
             self._previewed = ()
             self._pane.show(Document())
 
-    def on_run_header_sorted(self, event: RunHeader.Sorted) -> None:
+    def on_column_header_sorted(self, event: ColumnHeader.Sorted) -> None:
         event.stop()
         self.spawn(self._filter.sort(event.order))
 

@@ -14,7 +14,7 @@ from convtui.tui.widgets.statusline import money
 from convtui.tui.widgets.text_pane import Document
 from convtui.tui.widgets.transcript.calls import seconds
 
-_SIDES: Final = ("persona", "provider", "responder")
+_SIDES: Final = ("persona", "provider", "responder", "reflection")
 
 
 def _tokens(value: Any) -> str:

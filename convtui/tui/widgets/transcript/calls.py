@@ -22,6 +22,7 @@ _CALLS: Final = {
     "provider.reload_failed": "reload failed",
     "context.seeded": "warm context",
     "context.compressed": "compressed",
+    "reflection.added": "reflection",
     "budget.crossed": "budget crossed",
     "budget.raised": "budget raised",
     "debug.took_over": "took over",
@@ -51,6 +52,8 @@ def call_spans(record: dict[str, Any]) -> list[Span]:
         return [("+ ", "accent bold"), (f"warm {name}", "text"), (f" ({count})", "muted")]
     if kind == "context.compressed":
         spans.append((f" to turn {record.get('upto', 0)}", "muted"))
+    elif kind == "reflection.added":
+        spans.append((f" on attempt {record.get('of')}", "muted"))
     elif kind == "budget.raised" and isinstance(record.get("limit"), (int, float)):
         spans.append((f" {record['limit']:,g}", "muted"))
     elif kind == "provider.restored" and record.get("mode") == "replayed":

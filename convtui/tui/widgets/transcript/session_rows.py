@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.cells import cell_len
 
-from convtui.text.boundary import visible_line
+from convtui.text.boundary import visible, visible_line
 from convtui.text.counts import counted
 from convtui.transcript.ending_words import ending_phrase
 from convtui.transcript.fold import Session, Transcript, Turn
@@ -38,8 +38,18 @@ class Frame:
         """The rows after the turn, where the view is `width` wide."""
         return [row for shown in self.after for row in session_rows(shown, width)]
 
+    def rows_before(self, width: int) -> list[list[Span]]:
+        """The rows before the turn, where the view is `width` wide."""
+        return [row for session in self.before for row in head_rows(session, width)]
+
+    def height_before(self, width: int) -> int:
+        """How many rows stand before the turn."""
+        if any(session.reflections for session in self.before):
+            return len(self.rows_before(width))
+        return len(self.before)
+
     def height(self, width: int) -> int:
-        return len(self.before) + (len(self.rows_after(width)) if self.after else 0)
+        return self.height_before(width) + (len(self.rows_after(width)) if self.after else 0)
 
 
 def rule(parts: Sequence[Span], width: int) -> list[Span]:
@@ -74,6 +84,16 @@ def session_head(session: Session, width: int) -> list[Span]:
     return rule(parts, width)
 
 
+def head_rows(session: Session, width: int) -> list[list[Span]]:
+    """The head of a session; below that of the first, what earlier attempts have taught."""
+    rows = [session_head(session, width)]
+    for of, text in session.reflections:
+        lines = Wrapped(visible(text), max(8, width - 5)).lines()
+        rows.append([("   ", "text"), (f"after attempt {of}, to do otherwise:", "accent")])
+        rows += [[("     ", "text"), (line, "text")] for line in lines]
+    return rows
+
+
 def session_end(session: Session, width: int) -> list[list[Span]]:
     """`── ended early by persona · signal <X> · reason ──`; a long reason has rows of its own."""
     ending = session.termination or {}
@@ -104,7 +124,7 @@ def _end_words(ending: Mapping[str, Any]) -> str:
 def session_rows(shown: tuple[Session, bool], width: int) -> list[list[Span]]:
     """The rows of a session: its end if that is what is `shown`, else its head."""
     session, end = shown
-    return session_end(session, width) if end else [session_head(session, width)]
+    return session_end(session, width) if end else head_rows(session, width)
 
 
 def frames(transcript: Transcript, first: int) -> dict[int, Frame]:
@@ -143,7 +163,10 @@ class SessionFrames:
         sessions = transcript.sessions
         first = self._closed
         state: list[object] = [
-            (s.session_type, s.first_speaker, s.skipped, s.termination, bool(s.turns), s.warm)
+            (
+                (s.session_type, s.first_speaker, s.skipped, s.termination, bool(s.turns)),
+                (s.warm, s.reflections),
+            )
             for s in sessions[first:]
         ]
         if state == self._last_state:
@@ -172,7 +195,7 @@ class SessionFrames:
 
 def plain_turn(turn: Turn, frame: Frame) -> str:
     """A turn for the clipboard: its stored text, its badges and rows, the sessions around it."""
-    parts = [plain(session_head(session, 76)) + "\n" for session in frame.before]
+    parts = [plain(row) + "\n" for row in frame.rows_before(76)]
     parts.append(f"{turn.number} {turn.speaker}: {turn.text}\n")
     notes = [text for row in own_rows(turn) if (text := plain(row))]
     notes += [text for text, _ in badges(turn)]

@@ -6,7 +6,7 @@ from convtui.text.boundary import visible
 from convtui.tui.drawing.palette import Span
 from convtui.tui.drawing.wrap import Wrapped
 from convtui.tui.widgets.transcript.marks import fit
-from convtui.tui.widgets.transcript.session_rows import Frame, session_head
+from convtui.tui.widgets.transcript.session_rows import Frame
 from convtui.tui.widgets.transcript.summaries import Summary
 from convtui.tui.widgets.transcript.turn_lines import Geometry
 
@@ -17,7 +17,7 @@ class SummaryLines:
     def __init__(self, summary: Summary, geometry: Geometry, frame: Frame) -> None:
         self.geometry = geometry
         width = geometry.width - 2
-        rows: list[list[Span]] = [session_head(session, width) for session in frame.before]
+        rows: list[list[Span]] = frame.rows_before(width)
         self._first = len(rows)
         rows.append(
             fit(

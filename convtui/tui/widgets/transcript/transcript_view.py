@@ -28,8 +28,8 @@ from convtui.tui.widgets.transcript.marks import TurnExtras
 from convtui.tui.widgets.transcript.session_rows import (
     Frame,
     SessionFrames,
+    head_rows,
     plain_turn,
-    session_head,
 )
 from convtui.tui.widgets.transcript.summaries import Summary
 from convtui.tui.widgets.transcript.summary_lines import SummaryLines
@@ -490,7 +490,11 @@ class TranscriptView(LineView):
         strip = self._lines(item).strip(row)
         frame = self._frame(item)
         lines = self.heights[item]
-        own = len(frame.before) <= row < lines - self._after(item) - self._geometry.gap
+        own = (
+            frame.height_before(self._geometry.width - 2)
+            <= row
+            < lines - self._after(item) - self._geometry.gap
+        )
         if item == self.cursor and own:
             return Strip([Segment(glyphs.BAR, self.palette.style("accent")), *strip])
         return Strip([Segment(" "), *strip])
@@ -504,7 +508,7 @@ class TranscriptView(LineView):
             return self.palette.background("selection") if own else None
         frame = self._frame(item)
         inside = self.heights[item] - self._after(item) - self._geometry.gap
-        if len(frame.before) <= row < inside:
+        if frame.height_before(self._geometry.width - 2) <= row < inside:
             return self.palette.background("selection")
         return None
 
@@ -525,9 +529,10 @@ class TranscriptView(LineView):
         if self.shown_items or not self._width:
             return Strip.blank(self._width)
         frame = self._frames.by_turn.get(-1)
-        heads = [session for session, _ in frame.after] if frame else []
+        width = self._width - 2
+        heads = [row for s, _ in frame.after for row in head_rows(s, width)] if frame else []
         if y < len(heads):
-            return strip_of([(" ", "text"), *session_head(heads[y], self._width - 2)], self.palette)
+            return strip_of([(" ", "text"), *heads[y]], self.palette)
         lines = Wrapped(self.empty_message, max(10, min(60, self._width - 4))).lines()
         number = y - max(len(heads) + 1, (self.view_height - len(lines)) // 3)
         if not 0 <= number < len(lines):

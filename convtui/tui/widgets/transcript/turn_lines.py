@@ -28,7 +28,7 @@ from convtui.tui.widgets.transcript.marks import (
     pack,
 )
 from convtui.tui.widgets.transcript.note_marks import note_rows, note_sign
-from convtui.tui.widgets.transcript.session_rows import Frame, session_head
+from convtui.tui.widgets.transcript.session_rows import Frame
 from convtui.tui.widgets.transcript.tool_marks import tool_rows
 
 OPEN_CHARS = 2_000_000
@@ -116,7 +116,7 @@ class TurnLines:
         self._marks: list[tuple[int, int, str]] = []
         self._hidden = 0
         self._tail: list[list[Span]] = []
-        self._frame = Frame()
+        self._before: list[list[Span]] = []
         self._after: list[list[Span]] = []
         self._turn: Turn | None = None
         self._role = "text"
@@ -139,10 +139,9 @@ class TurnLines:
         if content is None and turn.interim:
             content = with_interim(turn, turn.text)
         text, roles = _flatten(turn.text if content is None else content)
-        limit = OPEN_CHARS if streaming else MAX_CHARS
+        limit, lines = (OPEN_CHARS, 0) if streaming else (MAX_CHARS, MAX_LINES)
         source = text if len(text) <= limit else text[:limit]
         grown = 0
-        lines = 0 if streaming else MAX_LINES
         if self._wrapped is not None and self._wrapped.max_lines == lines:
             grown = self._wrapped.grow(source)
         else:
@@ -182,19 +181,20 @@ class TurnLines:
             streaming
             and self._turn is turn
             and marks == self._marks
-            and frame.before == self._frame.before
+            and frame.rows_before(geometry.width - 2) == self._before
             and grown > 0
             and before == (self._head, role)
         )
         if same:
-            keep = len(frame.before) + geometry.stacked + grown
+            keep = len(self._before) + geometry.stacked + grown
             self._strips = {row: strip for row, strip in self._strips.items() if row < keep}
         else:
             self._strips.clear()
-        self._turn, self._frame, self._marks, self._tail = turn, frame, marks, tail
-        self._after = frame.rows_after(geometry.width - 2)
+        self._turn, self._marks, self._tail = turn, marks, tail
+        width = geometry.width - 2
+        self._before, self._after = frame.rows_before(width), frame.rows_after(width)
         self.height = (
-            len(frame.before)
+            len(self._before)
             + geometry.stacked
             + max(1, len(wrapped))
             + bool(self._hidden)
@@ -213,7 +213,7 @@ class TurnLines:
     def copy_row(self, row: int) -> CopyRow:
         """One line for the clipboard; its indent includes the selection's cell."""
         text = " " + "".join(piece for piece, _ in self._spans(row))
-        number = row - len(self._frame.before) - self.geometry.stacked
+        number = row - len(self._before) - self.geometry.stacked
         wrapped = self._wrapped
         if wrapped is None or not 0 <= number < len(wrapped):
             return CopyRow(text.rstrip(), min(self.geometry.indent, len(text)))
@@ -223,9 +223,9 @@ class TurnLines:
         return CopyRow(text.rstrip() if glue != "" else text, self.geometry.indent, glue)
 
     def _spans(self, row: int) -> list[Span]:
-        before = self._frame.before
+        before = self._before
         if row < len(before):
-            return session_head(before[row], self.geometry.width - 2)
+            return before[row]
         row -= len(before)
         pad = " " * (self.geometry.indent - 1)
         if self.geometry.stacked:

@@ -202,6 +202,7 @@ def family(folder: Path, **change: Any) -> tuple[Path, Path]:
         ({"change": {"kind": "go_on", "turn": 3}}, "continued from 1f3a at 1:3"),
         ({"origin": "compress"}, "compress of 1f3a"),
         ({"change": {"kind": "reload"}}, "reload of 1f3a"),
+        ({"change": {"kind": "reflexion", "attempt": 3}}, "attempt 3 instead of 1f3a"),
     ],
 )
 def test_where_a_log_comes_from_in_words(head: dict[str, Any], text: str) -> None:

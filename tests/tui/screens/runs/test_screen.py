@@ -20,7 +20,7 @@ from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.dialogs.questions import Ask, Choose
 from convtui.tui.screens.runs.preview import preview
 from convtui.tui.screens.runs.screen import RunsScreen
-from convtui.tui.widgets.run_list import RunHeader, RunList
+from convtui.tui.widgets.run_list import ColumnHeader, RunList
 from convtui.tui.widgets.text_pane import TextPane
 from tests.tui.harness.hands import hands_of
 from tests.tui.harness.sample import header, refund, session, turn, until, write_log
@@ -103,7 +103,7 @@ async def test_runs_are_ordered_and_tagged(folder: Path, tmp_path: Path) -> None
         options.highlighted = 1
         await pilot.press("enter")
         await until(pilot, lambda: [run.id for run in listed.runs] == ["b", "sample"])
-        header = screen.query_one(RunHeader).render_line(0).text
+        header = screen.query_one(ColumnHeader).render_line(0).text
         assert header.split()[:2] == ["when", "↑"]
         listed.highlighted = 1
         await pilot.press("T")

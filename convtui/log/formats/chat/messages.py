@@ -1,4 +1,4 @@
-"""The messages of hermes: rows of its database, and the same rows in its exports and logs.
+"""The messages of a chat, by role and content, whichever tool has written them down.
 
 Reading them never fails: what is of the wrong kind is kept as it is, with a sentence about it.
 """
@@ -53,9 +53,18 @@ class Message:
     call_id: str = ""
     name: str = ""
     """The tool's."""
+    failed: bool = False
+    """Of a tool's result: the file says that the tool failed."""
     at: float | None = None
     """Seconds since the epoch."""
     finish: str | None = None
+    model: str | None = None
+    """What gave the reply, where every message says so."""
+    usage: dict[str, Any] | None = None
+    """Of this reply: `prompt_tokens`, `completion_tokens`, `cost`, ... as far as they are known."""
+    duration: float | None = None
+    """Seconds that the reply took."""
+    response_id: str | None = None
     reasoning: str | None = None
     raw: str | None = None
     """The text with the tags in which reasoning and calls were written."""

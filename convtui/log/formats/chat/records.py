@@ -1,4 +1,4 @@
-"""What the messages of a hermes session say, as records.
+"""What the messages of a chat say, as records.
 
 A user message is a turn of the persona; all assistant and tool messages up to the next one are one
 turn of the provider, each assistant message a round of it, until one calls no tools. Messages that
@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from convtui.log.formats.chat.messages import Message, failure_of, result_of
 from convtui.log.formats.findings import Finding
-from convtui.log.formats.hermes.messages import Message, failure_of, result_of
 from convtui.log.formats.record_builder import RecordBuilder
 from convtui.records.codec import Speaker
 from convtui.records.models import (
@@ -25,7 +25,6 @@ from convtui.records.models import (
 )
 from convtui.records.values import as_text, drop_none
 
-ORIGIN: Final = "hermes"
 _NO_REPLY: Final = "no reply after the calls of its tools is on record"
 
 
@@ -39,25 +38,28 @@ class Ending:
     usage: dict[str, dict[str, Any]] | None = None
 
 
-class HermesReader:
+class MessageReader:
     """Turns the messages of one session into records, one after the other.
 
+    `origin` is the name of the format: events that are none of ours stand under it.
     `began` is when the session did, in seconds since the epoch; None where nobody knows.
     `messages_before` is how many messages a summary at the very beginning stands for.
     """
 
     def __init__(
         self,
+        origin: str,
         session_type: str,
         first: Speaker,
         began: float | None = None,
         messages_before: int = 0,
     ) -> None:
+        self._origin = origin
         self._type = session_type
         self._first: Speaker = first
         self._began = began
         self._messages = messages_before
-        self._builder = RecordBuilder(ORIGIN)
+        self._builder = RecordBuilder(origin)
         self._line: int | None = None
         """Of the message that is being read, where that has a line of its own."""
         self._last: Message | None = None
@@ -163,6 +165,10 @@ class HermesReader:
                 reasoning=message.reasoning,
                 tool_calls=calls or None,
                 finish_reason=message.finish,
+                usage=message.usage,
+                model=message.model,
+                duration=message.duration,
+                response_id=message.response_id,
                 **_source(message),
             )
         )
@@ -199,7 +205,7 @@ class HermesReader:
             message.call_id or self._called(message.name),
             message.name,
             result,
-            failure_of(result),
+            "error" if message.failed else failure_of(result),
             address=message.address,
             line=message.line,
             **source,
@@ -242,7 +248,7 @@ class HermesReader:
         """That the text is not all that the model has written."""
         if message.raw is not None and message.raw != message.text:
             self._builder.add(
-                ResponseProcessed(**envelope, text=message.text, changed=True, hook=ORIGIN)
+                ResponseProcessed(**envelope, text=message.text, changed=True, hook=self._origin)
             )
 
     def _commit(self, message: Message, **more: Any) -> None:

@@ -1,0 +1,398 @@
+"""What a batch's manifest says: `batch.jsonl` beside the logs of its conversations.
+
+Append-only JSON Lines. The first line is the plan, `{type: batch, format, id, convtui, at, plan,
+digest, cells, runs, name}`; each later one has `type` and `at`:
+
+| type | fields |
+| --- | --- |
+| opened | pid, host: a process runs the batch from here on |
+| resumed | finished, continued, anew, changed: counts of conversations, names of changed cells |
+| started | key, log, worker, attempt, continues: log that it goes on from, or null |
+| held, released | key; reason, hold |
+| ended | key, log, status, termination, totals: both as in the log's trailer; row: its last one |
+| rerun | key, because, log: what it had said until its worker died |
+| reflected | key, log, usage |
+| adopted | key, log, pid: it goes on in this log, in an engine of its own |
+| stopped | why: no conversation is started any more |
+| finished | |
+
+`log` is a file name in the folder. Reading folds the lines into a `BatchFile`; a running batch
+folds what it writes with the same `apply()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from convtui.batch.keys import Key
+from convtui.errors import FileError, NewerError
+from convtui.log.names import MANIFEST
+from convtui.log.reader import is_being_written
+from convtui.log.run_summary import number, total
+from convtui.records.codec import RecordDict, decode
+from convtui.records.times import parse_time
+from convtui.records.values import as_list, as_object, as_text
+
+FORMAT: Final = 1
+_MOST: Final = 1_000_000
+"""Conversations that a manifest may announce; more is damage."""
+
+EntryState = Literal["waiting", "running", "held", "ended", "crashed"]
+
+
+@dataclass(slots=True)
+class BatchCell:
+    """One cell of the plan, as the manifest keeps it."""
+
+    number: int
+    name: str
+    persona: str
+    provider: str
+    sessions: list[str]
+    settings: dict[str, Any]
+    """The `set` of the plan that makes this cell; without secrets."""
+    digest: str
+    error: str | None = None
+    """Why it cannot be run."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As it stands in the manifest's first line."""
+        data = {name: getattr(self, name) for name in self.__slots__}
+        if self.error is None:
+            del data["error"]
+        return data
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> BatchCell:
+        """The reverse of `as_dict()`, whatever stands there."""
+        at = data.get("number")
+        return cls(
+            number=at if isinstance(at, int) else 0,
+            name=as_text(data.get("name")),
+            persona=as_text(data.get("persona")),
+            provider=as_text(data.get("provider")),
+            sessions=[text for text in as_list(data.get("sessions")) if isinstance(text, str)],
+            settings=as_object(data.get("settings")),
+            digest=as_text(data.get("digest")),
+            error=as_text(data.get("error")) or None,
+        )
+
+
+@dataclass(slots=True)
+class Entry:
+    """One conversation of a batch; its texts are raw."""
+
+    key: str
+    cell: str
+    """The name of its cell."""
+    run: int
+    attempt: int = 1
+    log: str | None = None
+    """The file in the batch's folder that counts for it; None before it has begun."""
+    state: EntryState = "waiting"
+    status: str = ""
+    """How its log was left: `closed`, or `crashed` where it has no trailer."""
+    termination: dict[str, Any] | None = None
+    totals: dict[str, Any] = field(default_factory=dict)
+    """As in the trailer: `{turns, sessions, discarded, seconds, usage: {side: {tokens, cost}}}`."""
+    worker: int | None = None
+    started_at: datetime | None = None
+    """When it was first started."""
+    ended_at: datetime | None = None
+    reruns: int = 0
+    """How often its worker died."""
+    because: str = ""
+    """Why it was last run again."""
+    hold: dict[str, Any] | None = None
+    earlier: list[str] = field(default_factory=list)
+    """Logs of it that count no more: crashed, run again or continued in `log`."""
+    row: dict[str, Any] = field(default_factory=dict)
+    """The last `Row` of its worker: what was said last, signals, flags; empty where there is none.
+
+    Never changed in place: another one takes its place.
+    """
+    reflection: dict[str, Any] | None = None
+    """`{log, usage}` of the reflection that came before this attempt."""
+
+    @property
+    def over(self) -> bool:
+        return self.state == "ended"
+
+    @property
+    def ending(self) -> str:
+        """The kind of its termination; empty while there is none."""
+        return as_text((self.termination or {}).get("kind"))
+
+    @property
+    def tokens(self) -> int | None:
+        """Tokens of all sides, from the totals; None where unknown."""
+        known = total(side.get("tokens") for side in self._usage())
+        return None if known is None else int(known)
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars of all sides, from the totals; None where unknown."""
+        return total(side.get("cost") for side in self._usage())
+
+    @property
+    def turns(self) -> int | None:
+        """Committed turns, from the totals."""
+        known = number(self.totals.get("turns"))
+        return None if known is None else int(known)
+
+    def _usage(self) -> list[dict[str, Any]]:
+        return [as_object(side) for side in as_object(self.totals.get("usage")).values()]
+
+
+@dataclass(slots=True)
+class BatchFile:
+    """A batch as its manifest tells it."""
+
+    folder: Path
+    id: str = ""
+    name: str = ""
+    convtui: str = ""
+    at: datetime | None = None
+    plan: dict[str, Any] = field(default_factory=dict)
+    digest: str = ""
+    runs: int = 1
+    cells: dict[str, BatchCell] = field(default_factory=dict)
+    """By name, in the order of the plan."""
+    entries: dict[str, Entry] = field(default_factory=dict)
+    """By key: every run of every cell in the order of the plan, and the later attempts."""
+    stopped: str | None = None
+    """Why no conversation was started any more; None after a resume."""
+    finished: bool = False
+    """Whether every conversation that the plan asks for has ended."""
+    resumed: int = 0
+    """How often it was resumed."""
+    running: bool = False
+    """Whether a process runs it now."""
+    pid: int | None = None
+    """The process that runs it, or ran it last."""
+    host: str = ""
+    findings: list[str] = field(default_factory=list)
+    """Damage, one sentence for each line."""
+
+    @property
+    def path(self) -> Path:
+        return self.folder / MANIFEST
+
+    def attempts(self, entry: Entry) -> list[Entry]:
+        """All attempts of the run that an entry belongs to, the first one first."""
+        attempts = []
+        key = Key(entry.cell, entry.run)
+        while (known := self.entries.get(str(key))) is not None:
+            attempts.append(known)
+            key = key._replace(attempt=key.attempt + 1)
+        return attempts
+
+    def log_of(self, entry: Entry) -> Path | None:
+        """Where the log of a conversation is; None before it has one."""
+        return None if entry.log is None else self.folder / entry.log
+
+    def entry_for(self, key: str) -> Entry | None:
+        """The entry of a key, made where it is a later attempt that is not known yet.
+
+        None for a key that no cell has.
+        """
+        known = self.entries.get(key)
+        if known is not None:
+            return known
+        parts = Key.parse(key)
+        if parts is None or parts.cell not in self.cells or parts.first not in self.entries:
+            return None
+        entry = self.entries[key] = Entry(key, parts.cell, parts.run, parts.attempt)
+        return entry
+
+    def apply(self, record: RecordDict) -> Entry | None:
+        """Takes in one line after the first; returns the conversation that it is about."""
+        at = parse_time(as_text(record.get("at")))
+        kind = record.get("type")
+        key = record.get("key")
+        if isinstance(key, str):
+            entry = self.entry_for(key)
+            change = _OF_ENTRY.get(str(kind))
+            if entry is not None and change is not None:
+                change(entry, record, at)
+            return entry
+        if kind == "opened":
+            pid = record.get("pid")
+            self.pid = pid if isinstance(pid, int) else None
+            self.host = as_text(record.get("host"))
+        elif kind == "resumed":
+            self.resumed += 1
+            self.stopped, self.finished = None, False
+        elif kind == "stopped":
+            self.stopped = as_text(record.get("why")) or "no reason is given"
+        elif kind == "finished":
+            self.finished = True
+        return None
+
+    def begin(self, head: RecordDict) -> None:
+        """Takes in the first line. Raises `FileError` for one that is none of a manifest."""
+        if head.get("type") != "batch":
+            raise FileError(f"{self.path}: this is not the manifest of a batch")
+        version = head.get("format")
+        if isinstance(version, int) and version > FORMAT:
+            raise NewerError(
+                f"{self.path}: format {version} is newer than this convtui, which knows {FORMAT}"
+            )
+        self.id = as_text(head.get("id"))
+        self.name = as_text(head.get("name")) or self.folder.name
+        self.convtui = as_text(head.get("convtui"))
+        self.at = parse_time(as_text(head.get("at")))
+        self.plan = as_object(head.get("plan"))
+        self.digest = as_text(head.get("digest"))
+        runs = head.get("runs")
+        self.runs = runs if isinstance(runs, int) and runs > 0 else 1
+        cells = [BatchCell.of(as_object(cell)) for cell in as_list(head.get("cells"))]
+        self.cells = {cell.name: cell for cell in cells if cell.name}
+        if len(self.cells) * self.runs > _MOST:
+            raise FileError(f"{self.path}: {self.runs} runs of {len(self.cells)} cells: damaged?")
+        for name in self.cells:
+            for run in range(1, self.runs + 1):
+                key = str(Key(name, run))
+                self.entries[key] = Entry(key, name, run)
+
+
+def read_batch(folder: Path | str) -> BatchFile:
+    """Reads a batch's manifest. Blocking; the logs themselves are not opened.
+
+    `folder` may also be the manifest. A line that was cut off or is damaged is one of `findings`.
+    Conversations that had begun and not ended are `crashed` unless a process runs the batch. Raises
+    `FileError` where there is no batch.
+    """
+    folder = Path(folder)
+    if folder.name == MANIFEST:
+        folder = folder.parent
+    batch = BatchFile(folder)
+    try:
+        data = batch.path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileError(f"{folder}: this is no folder of a batch: it has no {MANIFEST}") from None
+    except OSError as error:
+        raise FileError(f"{batch.path}: {error.strerror or error}") from error
+    _fold(batch, data.split(b"\n"))
+    batch.running = is_being_written(batch.path)
+    if not batch.running:
+        for entry in batch.entries.values():
+            if entry.state in ("running", "held"):
+                entry.state = "crashed"
+                entry.hold = None
+    return batch
+
+
+def _fold(batch: BatchFile, lines: list[bytes]) -> None:
+    torn = lines.pop()
+    head = _decoded(lines[0]) if lines else None
+    if head is None:
+        raise FileError(f"{batch.path}: this is not the manifest of a batch")
+    batch.begin(head)
+    for count, line in enumerate(lines[1:], 2):
+        record = _decoded(line)
+        if record is None:
+            batch.findings.append(f"line {count}: this is not a record")
+        else:
+            batch.apply(record)
+    if torn:
+        batch.findings.append(f"line {len(lines) + 1}: it was cut off")
+
+
+def _decoded(line: bytes) -> RecordDict | None:
+    try:
+        return decode(line)
+    except ValueError:
+        return None
+
+
+# --- what a line about one conversation changes
+
+
+def _file_name(value: Any) -> str | None:
+    """A log's name; None for anything that is not a name in the batch's folder."""
+    name = as_text(value)
+    bad = not name or name in (".", "..") or any(sign in name for sign in "/\\\0")
+    return None if bad else name
+
+
+def _started(entry: Entry, record: RecordDict, at: datetime | None) -> None:
+    _moves_to(entry, _file_name(record.get("log")))
+    worker = record.get("worker")
+    entry.worker = worker if isinstance(worker, int) else None
+    entry.state = "running"
+    entry.status, entry.termination, entry.totals, entry.hold = "", None, {}, None
+    entry.row = {}
+    entry.started_at = entry.started_at or at
+    entry.ended_at = None
+
+
+def _moves_to(entry: Entry, log: str | None) -> None:
+    if entry.log is not None and entry.log != log and entry.log not in entry.earlier:
+        entry.earlier.append(entry.log)
+    entry.log = log
+
+
+def _adopted(entry: Entry, record: RecordDict, _: datetime | None) -> None:
+    _moves_to(entry, _file_name(record.get("log")))
+    entry.worker = None
+
+
+def _held(entry: Entry, record: RecordDict, _: datetime | None) -> None:
+    if not entry.over:
+        entry.state = "held"
+        entry.hold = as_object(record.get("hold")) or {"reason": as_text(record.get("reason"))}
+
+
+def _released(entry: Entry, _record: RecordDict, _at: datetime | None) -> None:
+    if entry.state == "held":
+        entry.state, entry.hold = "running", None
+
+
+def _ended(entry: Entry, record: RecordDict, at: datetime | None) -> None:
+    log = _file_name(record.get("log"))
+    if log is not None:
+        _moves_to(entry, log)
+    entry.state, entry.hold = "ended", None
+    entry.status = as_text(record.get("status")) or "closed"
+    entry.termination = as_object(record.get("termination")) or None
+    entry.totals = as_object(record.get("totals"))
+    entry.row = as_object(record.get("row")) or entry.row
+    entry.ended_at = at
+
+
+def _rerun(entry: Entry, record: RecordDict, _: datetime | None) -> None:
+    entry.reruns += 1
+    entry.because = as_text(record.get("because"))
+    _moves_to(entry, None)
+    entry.state, entry.hold, entry.row = "waiting", None, {}
+
+
+def _reflected(entry: Entry, record: RecordDict, _: datetime | None) -> None:
+    usage = as_object(record.get("usage"))
+    entry.reflection = {"log": _file_name(record.get("log")), "usage": usage}
+
+
+_OF_ENTRY: Final = {
+    "started": _started,
+    "adopted": _adopted,
+    "held": _held,
+    "released": _released,
+    "ended": _ended,
+    "rerun": _rerun,
+    "reflected": _reflected,
+}
+
+
+def counts(entries: Iterable[Entry]) -> dict[EntryState, int]:
+    """How many conversations are in each state; every state is there."""
+    result: dict[EntryState, int] = dict.fromkeys(
+        ("waiting", "running", "held", "ended", "crashed"), 0
+    )
+    for entry in entries:
+        result[entry.state] += 1
+    return result

@@ -1,0 +1,54 @@
+"""A plan as the manifest of its batch keeps it: what it asks for, and how to read it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from convtui.batch.flags import are_whole, public_flags
+from convtui.batch.plan import Plan
+from convtui.records.values import as_object, as_text
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSource:
+    """Where a plan came from: the file and the flags of a command, and where it was given."""
+
+    file: Path | None
+    """A plan or a scenario; None where flags said everything."""
+    flags: Mapping[str, Any]
+    cwd: Path
+
+    @property
+    def readable(self) -> bool:
+        """Whether the same plan can be read again: no flag was masked, the file is there."""
+        return are_whole(self.flags) and (self.file is None or self.file.is_file())
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> PlanSource | None:
+        """The source in what `plan_record()` made; None where there is none."""
+        source = as_object(record.get("source"))
+        cwd = as_text(source.get("cwd"))
+        if not cwd:
+            return None
+        file = as_text(source.get("file"))
+        return cls(Path(file) if file else None, as_object(source.get("flags")), Path(cwd))
+
+
+def plan_record(plan: Plan, source: PlanSource) -> dict[str, Any]:
+    """The plan for a manifest, without secrets: its keys as in the file but for `vary`, of which
+    the cells tell, and `source`."""
+    own = plan.model_dump(
+        mode="json", exclude_none=True, exclude={"vary", "scenario", "name"}, exclude_unset=False
+    )
+    return {
+        **own,
+        "name": plan.title,
+        "source": {
+            "file": None if source.file is None else str(source.file.absolute()),
+            "flags": public_flags(source.flags),
+            "cwd": str(source.cwd.absolute()),
+        },
+    }

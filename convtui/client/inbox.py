@@ -1,0 +1,69 @@
+"""Frames on their way from a thread to the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from convtui.protocol import Kind
+
+_SLICE = 0.005
+
+
+class Inbox:
+    """Takes frames on the event loop, in slices of a few milliseconds.
+
+    `take` is called with each frame, `taken` after each slice.
+    """
+
+    def __init__(
+        self, take: Callable[[Kind, bytes], None], taken: Callable[[], None] = lambda: None
+    ) -> None:
+        self._take = take
+        self._taken = taken
+        self._frames: deque[tuple[Kind, bytes]] = deque()
+        self._scheduled = False
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def open(self) -> None:
+        """Takes what is there and what comes, on the running loop."""
+        self._loop = asyncio.get_running_loop()
+        if self._frames:
+            self._wake()
+
+    def put(self, kind: Kind, body: bytes) -> None:
+        """Adds a frame; from any thread."""
+        self._frames.append((kind, body))
+        self._wake()
+
+    def take_all(self) -> None:
+        """Takes everything that is there now, without a pause."""
+        while self._frames:
+            self._take(*self._frames.popleft())
+
+    def _wake(self) -> None:
+        with self._lock:
+            if self._scheduled or self._loop is None:
+                return
+            self._scheduled = True
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._drain)
+
+    def _drain(self) -> None:
+        with self._lock:
+            self._scheduled = False
+        deadline = time.perf_counter() + _SLICE
+        while self._frames:
+            self._take(*self._frames.popleft())
+            if time.perf_counter() > deadline and self._frames:
+                assert self._loop is not None
+                with self._lock:
+                    self._scheduled = True
+                self._loop.call_later(0.001, self._drain)
+                break
+        self._taken()

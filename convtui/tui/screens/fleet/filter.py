@@ -1,0 +1,168 @@
+"""Narrows a batch's conversations by words, or by the filter language over what they said."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+from textual.timer import Timer
+from textual.widgets import Input, Static
+
+from convtui.errors import FilterError
+from convtui.text.boundary import visible
+from convtui.tui.screens.filter_text import parse_filter
+from convtui.tui.screens.fleet.order import FleetOrder
+from convtui.tui.screens.fleet.view import Fleet, FleetRow
+from convtui.tui.screens.screen_context import ScreenContext
+from convtui.tui.timers import call_once
+
+if TYPE_CHECKING:
+    from convtui.filters.filter import Filter
+
+_DEBOUNCE = 0.25
+"""Seconds after the last key before an expression is evaluated."""
+
+
+class FleetFilter:
+    """What is asked for, and which conversations match it.
+
+    Running conversations are matched where they run, ended ones by their logs.
+    """
+
+    def __init__(
+        self,
+        context: ScreenContext,
+        fleet: Fleet,
+        order: FleetOrder,
+        *,
+        box: Input,
+        error: Static,
+        show: Callable[[], None],
+    ) -> None:
+        """`box` holds the text, `error` shows what is wrong with it; `show` draws the list."""
+        self._context, self._fleet, self._order = context, fleet, order
+        self._box, self._error, self._show = box, error, show
+        self._expression: Filter | None = None
+        self._told = ""
+        """What running conversations are matched against."""
+        self._logs: dict[Path, bool] = {}
+        """Whether the logs of ended conversations match the expression."""
+        self._query = 0
+        self._reading = False
+        self._debounce: Timer | None = None
+
+    @property
+    def text(self) -> str:
+        return self._box.value.strip()
+
+    @property
+    def partly(self) -> bool:
+        """Whether logs of ended conversations are still being read."""
+        return self._reading
+
+    def close(self) -> None:
+        self._query += 1
+        self._tell("")
+
+    def text_changed(self) -> None:
+        """Filters by words at once, by an expression when the typing pauses."""
+        if self._debounce is not None:
+            self._debounce.stop()
+        self._debounce = call_once(self._box, _DEBOUNCE, self.apply)
+
+    def apply(self) -> None:
+        """Shows the conversations that match the text as it is now."""
+        if self._debounce is not None:
+            self._debounce.stop()
+            self._debounce = None
+        text = self.text
+        self._query += 1
+        try:
+            expression = parse_filter(text)
+        except FilterError as error:
+            self._say(str(error))
+            return
+        self._say("")
+        self._expression = expression
+        self._logs.clear()
+        if expression is not None:
+            self._tell(text)
+            self._order.accepts = self._matches
+            self._read_ended(range(len(self._fleet.rows)))
+        else:
+            self._tell("")
+            words = text.casefold().split()
+            self._order.accepts = (lambda row: _has(row, words)) if words else None
+        self._order.refill()
+        self._show()
+
+    def changed(self, rows: Iterable[int]) -> None:
+        """Looks into the logs of what has ended meanwhile."""
+        if self._expression is not None:
+            self._read_ended(rows)
+
+    def _tell(self, text: str) -> None:
+        controls = self._fleet.controls
+        if controls is None or text == self._told:
+            return
+        self._told = text
+        controls.filter(text)
+
+    def _say(self, message: str) -> None:
+        self._error.display = bool(message)
+        self._error.update(Content(visible(message)))
+
+    def _matches(self, row: FleetRow) -> bool:
+        if row.over and row.log is not None and row.log in self._logs:
+            return self._logs[row.log]
+        return row.match is True
+
+    # --- logs
+
+    def _read_ended(self, rows: Iterable[int]) -> None:
+        logs = [row.log for row in map(self._fleet.rows.__getitem__, rows)
+                if row.over and row.log is not None and row.log not in self._logs]  # fmt: skip
+        if logs and self._expression is not None:
+            self._reading = True
+            self._context.spawn(self._look(self._expression, logs, self._query))
+
+    async def _look(self, expression: Filter, logs: Sequence[Path], query: int) -> None:
+        try:
+            found = await asyncio.to_thread(
+                _matching, expression, self._fleet.folder, logs, lambda: query != self._query
+            )
+        finally:
+            if query == self._query:
+                self._reading = False
+        if query != self._query:
+            return
+        self._logs.update(dict.fromkeys(logs, False) | dict.fromkeys(found, True))
+        self._order.refill()
+        self._show()
+
+
+def _matching(
+    expression: Filter, folder: Path, logs: Sequence[Path], stop: Callable[[], bool]
+) -> list[Path]:
+    """The logs that match, by the index of their folder. Blocking."""
+    from convtui.library.library import Library
+
+    wanted = {log.name for log in logs}
+    library = Library(folder)
+    runs = [run for run in library.runs(turns=True, stop=stop) if run.path.name in wanted]
+    matches = library.search(expression, runs, stop=stop)
+    names = {run.path.name for run in matches}
+    return [log for log in logs if log.name in names]
+
+
+def _has(row: FleetRow, words: Sequence[str]) -> bool:
+    """Whether each word stands somewhere in a row."""
+    reason = str((row.termination or {}).get("reason", "")) if row.over else ""
+    hold = str((row.hold or {}).get("reason", ""))
+    text = " ".join(
+        (row.key, row.persona, row.provider, row.state, row.kind, row.words, reason, hold)
+    ).casefold()
+    return all(word in text for word in words)

@@ -1,0 +1,200 @@
+"""The list of a batch's conversations: draws what is visible, however many there are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from rich.cells import cell_len
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.strip import Strip
+
+from convtui.text.boundary import visible_line
+from convtui.tui.drawing.palette import Span, plain
+from convtui.tui.drawing.strips import strip_of
+from convtui.tui.screens.fleet.columns import columns_for, row_spans
+from convtui.tui.screens.fleet.order import USUAL, FleetOrder
+from convtui.tui.screens.fleet.view import FleetRow
+from convtui.tui.widgets.copy_rows import CopyRow
+from convtui.tui.widgets.line_view import LineView
+from convtui.tui.widgets.run_columns import Column
+from convtui.tui.widgets.transcript.marks import fit
+
+_MEASURED = 400
+"""Rows whose names decide how wide their column is."""
+
+
+class FleetList(LineView):
+    """Conversations in rows. The selection stays with its conversation when rows move."""
+
+    DEFAULT_CSS = """
+    FleetList { height: 1fr; background: transparent; }
+    FleetList:focus { background: transparent; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("pageup", "page(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+    ]
+
+    class Chosen(Message):
+        """The selected row was clicked."""
+
+    class Highlighted(Message):
+        """Another row is selected."""
+
+    def __init__(
+        self,
+        rows: Sequence[FleetRow],
+        order: FleetOrder,
+        *,
+        clock: Callable[[], float] = time.time,
+        id: str | None = None,
+    ) -> None:
+        super().__init__(id=id)
+        self._rows, self._sorted, self._clock = rows, order, clock
+        self._shown: list[int] = []
+        self._index = 0
+        """The place of the selected row."""
+        self._chosen: int | None = None
+        """The selected row."""
+        self._name = 0
+
+    @property
+    def order(self) -> str:
+        """The order of the rows, as the header shows it."""
+        return self._sorted.order
+
+    def on_mount(self) -> None:
+        self.reorder()
+
+    # --- what is shown
+
+    def reorder(self) -> None:
+        """Shows the rows as they are ordered now."""
+        before, self._shown = len(self._shown), self._sorted.shown
+        shown = self._shown
+        measured = (self._rows[index].key for index in shown[:_MEASURED])
+        self._name = max(self._name, max((cell_len(visible_line(key)) for key in measured),
+                                         default=0))  # fmt: skip
+        row = self._index - round(self.scroll_y)
+        if self._chosen is None or not self._moved_to(self._chosen):
+            self._index = max(0, min(self._index, len(shown) - 1))
+            self._chosen = shown[self._index] if shown else None
+            self.post_message(self.Highlighted())
+        if before != len(shown) or len(self.heights) != len(shown):
+            top = round(self.scroll_y)
+            self.load(len(shown))
+            self._place(top)
+        if 0 <= row < self.view_height and self.order != USUAL:
+            # The selected row stays where it is: the others move past it.
+            self._place(self._index - row)
+        self.refresh()
+
+    def _moved_to(self, chosen: int) -> bool:
+        """Finds the place of a row; False if it is not shown any more."""
+        shown = self._shown
+        if self._index < len(shown) and shown[self._index] == chosen:
+            return True
+        try:
+            self._index = shown.index(chosen)
+        except ValueError:
+            return False
+        return True
+
+    @property
+    def shown(self) -> Sequence[int]:
+        """The indices of the rows, in the order of the list."""
+        return self._shown
+
+    def row_at(self, place: int) -> FleetRow:
+        """The row at a place in the list."""
+        return self._rows[self._shown[place]]
+
+    @property
+    def selected(self) -> FleetRow | None:
+        return None if self._chosen is None else self._rows[self._chosen]
+
+    @property
+    def selected_index(self) -> int | None:
+        """The selected row's index among all rows."""
+        return self._chosen
+
+    # --- moving
+
+    @property
+    def place(self) -> int:
+        """The place of the selected row in the list."""
+        return self._index
+
+    def go_to(self, place: int) -> None:
+        """Selects the row at a place, and scrolls to it."""
+        if not self._shown:
+            return
+        self._index = max(0, min(place, len(self._shown) - 1))
+        self._chosen = self._shown[self._index]
+        self.show_item(self._index)
+        self.refresh()
+        self.post_message(self.Highlighted())
+
+    def move(self, by: int) -> None:
+        self.go_to(self._index + by)
+
+    def action_page(self, direction: int) -> None:
+        self.move(direction * max(1, self.view_height - 1))
+
+    def on_click(self, event: events.Click) -> None:
+        """Selects the row under the mouse; a click on the selected row chooses it."""
+        place = round(self.scroll_y) + event.y
+        if not 0 <= place < len(self._shown):
+            return
+        if place == self._index:
+            self.post_message(self.Chosen())
+        else:
+            self.go_to(place)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Keeps the selected row visible."""
+        super().on_resize(event)
+        self.show_item(self._index)
+
+    def anchor_item(self) -> int | None:
+        return self._index
+
+    # --- lines
+
+    def columns(self, width: int = 0) -> list[Column]:
+        """The columns that fit into `width` cells, by default those of the list."""
+        return columns_for(width or max(1, self.view_width), self.order, name=self._name)
+
+    def _spans(self, place: int) -> list[Span]:
+        rows, shown = self._rows, self._shown
+        row = rows[shown[place]]
+        below = row.attempt > 1 and place > 0 and rows[shown[place - 1]].first == row.first
+        return row_spans(row, self.columns(), self._clock(), below=below)
+
+    def row_text(self, place: int) -> str:
+        """A row as plain text."""
+        return plain(self._spans(place)) if 0 <= place < len(self._shown) else ""
+
+    def measure(self, item: int) -> int:
+        return 1
+
+    def measure_some(self, first: int, last: int) -> Sequence[int]:
+        return [1] * (last - first)
+
+    def row(self, item: int, row: int) -> Strip:
+        return strip_of(fit(self._spans(item), max(1, self.view_width)), self.palette)
+
+    def row_style(self, item: int, row: int) -> Style | None:
+        if item != self._index:
+            return None
+        if self.palette.monochrome:
+            return Style(reverse=self.has_focus, underline=not self.has_focus)
+        return self.palette.background("selection" if self.has_focus else "panel")
+
+    def copy_row(self, item: int, row: int) -> CopyRow:
+        return CopyRow(self.row_text(item).rstrip())

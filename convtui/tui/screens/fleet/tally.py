@@ -1,0 +1,111 @@
+"""Counts over all conversations of a batch, kept while rows change; rates and the time left."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from convtui.tui.screens.fleet.view import FleetRow
+
+_WINDOW: Final = 10.0
+"""Seconds over which rates are taken."""
+_KNOWN_FROM: Final = 3
+"""Conversations that have to be over before the time left is said."""
+
+
+class _Part(NamedTuple):
+    """What one row adds."""
+
+    turns: int
+    tokens: int
+    cost: float
+
+
+class Tally:
+    """Conversations by state, endings by kind, sums over all attempts."""
+
+    def __init__(self, rows: Sequence[FleetRow], now: float) -> None:
+        self._rows = rows
+        self._last: dict[int, int] = {}
+        """The latest attempt by the index of the first."""
+        self._states: dict[int, tuple[str, str, int]] = {}
+        self._parts: list[_Part] = []
+        self.states: Counter[str] = Counter()
+        self.endings: Counter[str] = Counter()
+        self.total = 0
+        """Conversations."""
+        self.turns = 0
+        self.tokens = 0
+        self.cost = 0.0
+        self.priced = False
+        """Whether the cost of any conversation is known."""
+        self._turns_of_done = 0
+        self._turns_of_running = 0
+        self._samples: deque[tuple[float, int, int]] = deque()
+        self.update(range(len(rows)), now)
+
+    @property
+    def done(self) -> int:
+        return self.states["over"] + self.states["crashed"]
+
+    @property
+    def running(self) -> int:
+        return self.states["running"] + self.states["starting"]
+
+    def update(self, changed: Iterable[int], now: float) -> None:
+        """Takes changed and new rows in."""
+        rows, parts = self._rows, self._parts
+        for index in changed:
+            while index >= len(parts):
+                parts.append(_Part(0, 0, 0.0))
+            row, old = rows[index], parts[index]
+            part = _Part(row.turns, row.tokens or 0, row.cost or 0.0)
+            parts[index] = part
+            self.turns += part.turns - old.turns
+            self.tokens += part.tokens - old.tokens
+            self.cost += part.cost - old.cost
+            self.priced = self.priced or row.cost is not None
+            if self._last.get(row.first, -1) <= index:
+                self._last[row.first] = index
+                self._count(row)
+        self._samples.append((now, self.turns, self.tokens))
+        while len(self._samples) > 2 and self._samples[1][0] <= now - _WINDOW:
+            self._samples.popleft()
+
+    def _count(self, row: FleetRow) -> None:
+        old = self._states.get(row.first)
+        new = (row.state, row.kind, row.turns)
+        if old == new:
+            return
+        for (state, kind, turns), by in ((old or ("", "", 0), -1), (new, 1)):
+            if not state:
+                self.total += 1
+                continue
+            self.states[state] += by
+            if kind:
+                self.endings[kind] += by
+                self._turns_of_done += by * turns
+            elif state in ("running", "starting"):
+                self._turns_of_running += by * turns
+        self._states[row.first] = new
+
+    def rates(self, now: float) -> tuple[float, float]:
+        """Turns and tokens a second, lately."""
+        if not self._samples:
+            return 0.0, 0.0
+        begun, turns, tokens = self._samples[0]
+        seconds = now - begun
+        if seconds < 0.2:
+            return 0.0, 0.0
+        return (self.turns - turns) / seconds, (self.tokens - tokens) / seconds
+
+    def left(self, now: float) -> float | None:
+        """Seconds until all are over that are not held; None while nothing is known."""
+        open_ = self.running + self.states["waiting"]
+        speed, _ = self.rates(now)
+        if self.done < _KNOWN_FROM or not open_ or speed <= 0:
+            return None
+        mean = self._turns_of_done / self.done
+        turns = max(mean * open_ - self._turns_of_running, 0.1 * mean * open_)
+        return turns / speed if turns > 0 else None

@@ -1,0 +1,188 @@
+"""What the fleet screen needs to know of a batch, whether it runs here, elsewhere, or is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+State = Literal["waiting", "starting", "running", "held", "over", "crashed"]
+
+
+@dataclass(slots=True)
+class FleetRow:
+    """One attempt at a conversation of a batch; its texts are raw."""
+
+    key: str
+    cell: str
+    run: int
+    attempt: int = 1
+    first: int = 0
+    """The index of the conversation's first attempt."""
+    persona: str = ""
+    provider: str = ""
+    state: State = "waiting"
+    session: int | None = None
+    turn: int | None = None
+    side: str = ""
+    words: str = ""
+    """What was said last."""
+    turns: int = 0
+    signals: int = 0
+    discards: int = 0
+    flags: int = 0
+    tokens: int | None = None
+    cost: float | None = None
+    """US dollars."""
+    hold: dict[str, Any] | None = None
+    """As in a GATE frame."""
+    retry_at: float | None = None
+    """When a failed call is made again, in seconds since the epoch."""
+    why: str = ""
+    """What the call failed with."""
+    termination: dict[str, Any] | None = None
+    reruns: int = 0
+    because: str = ""
+    """Why it was run again."""
+    started: float | None = None
+    ended: float | None = None
+    """Seconds since the epoch."""
+    match: bool | None = None
+    """Whether the filter that is set matches it; None where only its log can tell."""
+    log: Path | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.state in ("over", "crashed")
+
+    @property
+    def kind(self) -> str:
+        """The kind of its ending; empty while it has none."""
+        if self.state == "crashed":
+            return "crashed"
+        return str((self.termination or {}).get("kind", "")) if self.state == "over" else ""
+
+    def seconds(self, now: float) -> float | None:
+        """How long it has run, or took; None before it has begun."""
+        if self.started is None:
+            return None
+        return max(0.0, (self.ended if self.ended is not None else now) - self.started)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How many calls of an endpoint may run at once, over all workers."""
+
+    endpoint: str
+    limit: int | None
+    running: int
+    waiting: int
+    throttled: bool = False
+    """Whether the endpoint has said 429 lately."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Provider code that blocks a worker, and with it the other conversations there."""
+
+    key: str
+    seconds: float
+    where: str
+    delayed: int
+    """Conversations that wait for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The facts of a batch that are not of one conversation."""
+
+    paused: bool = False
+    ending: bool = False
+    """Whether it is being ended."""
+    stopped: str = ""
+    """Why no conversation is started any more."""
+    elsewhere: int | None = None
+    """The process that runs it, if that is another one."""
+    most_tokens: int | None = None
+    most_cost: float | None = None
+    """The budget of the whole batch."""
+    at_once: int | None = None
+    """How many conversations may run at once."""
+    limits: Sequence[Limit] = ()
+    blocks: Sequence[Block] = ()
+    breaks: Sequence[str] = ()
+    """Breakpoints that hold for all conversations."""
+    old_code: int = 0
+    """Conversations that still run the provider's code from before it was loaded again."""
+
+
+class Controls(Protocol):
+    """What can be done to a batch that runs here."""
+
+    def pause_all(self) -> None: ...
+
+    def resume_all(self) -> None: ...
+
+    async def end(self, key: str) -> None:
+        """Ends one conversation after its turn. Raises `CommandRefused`."""
+
+    async def stop(self) -> None:
+        """Starts no new conversation and ends the running ones; returns when all have ended."""
+
+    def kill(self) -> None:
+        """Ends every worker at once."""
+
+    async def add_break(self, expression: str) -> None:
+        """Sets a breakpoint for all conversations. Raises `CommandRefused`, `FilterError`."""
+
+    async def clear_break(self, expression: str) -> None: ...
+
+    async def reload(self) -> int:
+        """Loads the provider's code for conversations that start from now on.
+
+        Returns how many run the old. Raises `CommandRefused`, `EngineError`.
+        """
+
+    def filter(self, expression: str) -> None:
+        """Sets what `match` of running conversations says; an empty one ends that."""
+
+    def open(self, row: FleetRow) -> bool:
+        """Opens the debugger on a running conversation; False where it has none to open."""
+
+
+@dataclass(slots=True)
+class Changes:
+    """What has changed since the last look."""
+
+    rows: list[int] = field(default_factory=list)
+    """Indices of `Fleet.rows`; new ones are at its end."""
+    standing: bool = False
+
+
+class Fleet(Protocol):
+    """A batch."""
+
+    name: str
+    folder: Path
+    rows: list[FleetRow]
+    """In the order of the plan, later attempts after all of them. Rows change in place."""
+
+    @property
+    def controls(self) -> Controls | None:
+        """None for a batch that does not run here."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing in it changes any more."""
+
+    def standing(self) -> Standing: ...
+
+    def take_changes(self) -> Changes:
+        """What has changed since it was last asked."""
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Calls back on the event loop when something changes; returns what ends that."""
+
+    def close(self) -> None:
+        """Stops following."""
