@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -200,25 +201,32 @@ MEANWHILE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("happens", MEANWHILE)
+async def take_over_again(taken: Taken, pilot: Any) -> None:
+    """The beginning once more, on another engine: nothing is left of what happened before."""
+    _another_engine(taken)
+    taken.box.text = ""
+    taken.handle.tell(*OPENING, {"type": "debug.took_over", "side": "persona"})
+    await until(pilot, lambda: taken.box.has_focus and taken.screen.view.shown_items == 2)
+
+
 @pytest.mark.parametrize("mine", [True, False])
-@pytest.mark.parametrize("before", ["ab", ""])
-async def test_whatever_happens_what_is_typed_is_text(
-    taken: Taken, happens: Callable[[Taken], None], mine: bool, before: str
-) -> None:
+async def test_whatever_happens_what_is_typed_is_text(taken: Taken, mine: bool) -> None:
     async with taken.app.run_test(size=(120, 26)) as pilot:
-        await take_over(taken, pilot)
-        if mine:
-            await taken.turn(pilot)
-        await pilot.press(*before)
-        happens(taken)
-        await pilot.pause()
-        await pilot.press(*"RHi", "1")
-        assert taken.box.has_focus
-        assert taken.box.display
-        assert taken.box.text == f"{before}RHi1"
-        assert not taken.handle.orders
-        assert isinstance(taken.app.screen, DebuggerScreen)
+        await taken.begin(pilot)
+        for happens, before in itertools.product(MEANWHILE, ("ab", "")):
+            await take_over_again(taken, pilot)
+            if mine:
+                await taken.turn(pilot)
+            await pilot.press(*before)
+            happens(taken)
+            await pilot.pause()
+            await pilot.press(*"RHi", "1")
+            what = f"{happens.__name__} after {before!r}"
+            assert taken.box.has_focus, what
+            assert taken.box.display, what
+            assert taken.box.text == f"{before}RHi1", what
+            assert not taken.handle.orders, what
+            assert isinstance(taken.app.screen, DebuggerScreen), what
 
 
 @pytest.mark.parametrize("size", [(80, 24), (60, 16), (120, 40), (30, 8)])
