@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo run test check format bench soak fuzz samples manual screenshot demonstration wheel clean
+.PHONY: demo demo-fleet run test check format bench soak fuzz samples manual screenshot demonstration wheel clean
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -15,6 +15,9 @@ $(STAMP): requirements-dev.lock pyproject.toml
 
 demo: $(STAMP)  ## a live conversation: no key, no network
 	@$(BIN)/convtui demo
+
+demo-fleet: $(STAMP)  ## forty conversations at once: no key, no network
+	@$(BIN)/convtui batch demo --new
 
 # Three workers keep two cores busy: some tests wait for processes and timeouts. A test that fails
 # on a busy machine is run once more; the summary names it, for it is a race to be mended.

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from enum import IntEnum
 from typing import Any, BinaryIO, Final, Literal, TypedDict
 
@@ -469,8 +469,15 @@ class StartSpec:
     """Loads the provider and runs its hooks over one reply: no conversation, no log."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for a START frame."""
-        return asdict(self)
+        """Plain data for a START frame; texts, lists and mappings are shared with this, not copied.
+
+        A batch begins thousands of conversations with the same scenario.
+        """
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {
+            name: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+            for name, value in values.items()
+        }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> StartSpec:

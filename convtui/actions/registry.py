@@ -33,13 +33,15 @@ REHOOK = frozenset({"rehook"})
 PROFILE = frozenset({"profile"})
 WARM = frozenset({"warm"})
 ARMS = frozenset({"arms"})
+FLEET = frozenset({"fleet"})
+BATCHES = frozenset({"batches"})
 TAKE_OVER = frozenset({"take_over"})
 SEARCH = frozenset({"search"})
 INSPECTOR = frozenset({"inspector"})
 OUTLINE = frozenset({"outline"})
 OVERLAY = frozenset({"overlay"})
-SCREENS = DEBUGGER | PICKER | RUNS | COMPARE | REHOOK | PROFILE | WARM | ARMS
-PANES = DEBUGGER | REHOOK | PROFILE | WARM | ARMS
+SCREENS = DEBUGGER | PICKER | RUNS | COMPARE | REHOOK | PROFILE | WARM | ARMS | FLEET | BATCHES
+PANES = DEBUGGER | REHOOK | PROFILE | WARM | ARMS | FLEET | BATCHES
 """Screens with several panes."""
 EVERYWHERE = SCREENS | OVERLAY | TAKE_OVER
 CONTEXTS = (
@@ -58,6 +60,8 @@ CONTEXTS = (
     "profile",
     "warm",
     "arms",
+    "fleet",
+    "batches",
     "overlay",
 )
 TABS = 10
@@ -69,6 +73,7 @@ _TAB = re.compile(r"inspector\.tab_(\d+)")
 _SHOWS = (
     "move.", "view.", "inspector.", "outline.", "search.", "replay.", "copy.", "compare.",
     "context.view", "picker.next", "picker.previous", "runs.fold", "runs.tree", "library.",
+    "fleet.next", "fleet.previous", "fleet.attempts", "fleet.results",
     "app.help", "app.manual", "app.palette", "app.notices", "app.theme", "app.back",
 )  # fmt: skip
 
@@ -474,7 +479,7 @@ def _actions() -> Iterator[Action]:
     )
 
     group = "Move"
-    lists = DEBUGGER | RUNS | COMPARE | REHOOK | PROFILE | WARM | ARMS
+    lists = DEBUGGER | RUNS | COMPARE | REHOOK | PROFILE | WARM | ARMS | FLEET | BATCHES
     yield Action("move.up", ("up", "k"), "up", "Select the turn or row above.", group, lists)
     yield Action("move.down", ("down", "j"), "down", "Select the turn or row below.", group, lists)
     yield Action("move.first", ("g", "home"), "first", "Go to the first turn or row.", group, lists)
@@ -534,7 +539,7 @@ def _actions() -> Iterator[Action]:
         "search",
         "Search with a filter expression.",
         group,
-        DEBUGGER | RUNS | SEARCH,
+        DEBUGGER | RUNS | SEARCH | FLEET,
     )
     yield Action("search.next", ("n",), "next match", "Go to the next match.", group, SEARCH)
     yield Action(
@@ -628,7 +633,7 @@ def _actions() -> Iterator[Action]:
         "runs.compare",
         ("C",),
         "compare",
-        "Compare two marked runs, a marked run with this one, or a branch with its parent.",
+        "Compare two marked runs or batches, a marked one with this, or a branch with its parent.",
         group,
         RUNS,
     )
@@ -668,7 +673,7 @@ def _actions() -> Iterator[Action]:
         "rehook",
         "Run a provider's hooks again over recorded replies, without a model call.",
         group,
-        DEBUGGER | RUNS,
+        DEBUGGER | RUNS | FLEET,
     )
     yield Action(
         "rehook.details",
@@ -706,7 +711,7 @@ def _actions() -> Iterator[Action]:
         "profile",
         "Show the reliability of one or many runs: tools, errors, times, plots, compressions.",
         group,
-        DEBUGGER | RUNS,
+        DEBUGGER | RUNS | FLEET,
     )
     yield Action("profile.run", ("enter",), "open run", "Open the selected run.", group, PROFILE)
     yield Action("profile.next_pane", ("tab",), "next pane", "Go to the next pane.", group, PROFILE)
@@ -775,6 +780,105 @@ def _actions() -> Iterator[Action]:
     yield Action("ab.next_pane", ("tab",), "next pane", "Go to the next pane.", group, ARMS)
     yield Action("ab.stop", ("escape",), "stop", "Stop, or go back.", group, ARMS)
 
+    group = "Batch"
+    yield Action(
+        "fleet.open",
+        ("enter",),
+        "open",
+        "Open the conversation in the debugger; the others go on.",
+        group,
+        FLEET,
+    )
+    yield Action(
+        "fleet.pause",
+        ("space",),
+        "pause/run",
+        "Pause all conversations, or let all go on.",
+        group,
+        FLEET,
+    )
+    yield Action(
+        "fleet.break",
+        ("b",),
+        "break all",
+        "Set or clear a breakpoint for all conversations.",
+        group,
+        FLEET,
+        ("f9",),
+    )
+    yield Action(
+        "fleet.end",
+        ("x",),
+        "end",
+        "End the conversation after its turn.",
+        group,
+        FLEET,
+        confirm=True,
+    )
+    yield Action(
+        "fleet.end_all", ("X",), "end all", "End all conversations, after asking.", group, FLEET
+    )
+    yield Action(
+        "fleet.reload",
+        ("R",),
+        "reload",
+        "Load the provider's code again for conversations that start from now on.",
+        group,
+        FLEET,
+    )
+    yield Action("fleet.sort", ("o",), "order", "Sort the conversations.", group, FLEET)
+    yield Action(
+        "fleet.attempts",
+        ("t",),
+        "attempts",
+        "Show or hide earlier attempts of each conversation.",
+        group,
+        FLEET,
+    )
+    yield Action(
+        "fleet.next",
+        ("right_square_bracket", "full_stop"),
+        "next to see",
+        "Go to the next conversation that is held, has failed or has flags.",
+        group,
+        FLEET,
+    )
+    yield Action(
+        "fleet.previous",
+        ("left_square_bracket", "comma"),
+        "prev to see",
+        "Go to the previous conversation that is held, has failed or has flags.",
+        group,
+        FLEET,
+    )
+    yield Action(
+        "fleet.results",
+        ("i",),
+        "results",
+        "Show or hide the results of the conversations that are over.",
+        group,
+        FLEET,
+    )
+    yield Action(
+        "fleet.report", ("w",), "HTML report", "Write the results as an HTML page.", group, FLEET
+    )
+    yield Action("fleet.next_pane", ("tab",), "next pane", "Go to the next pane.", group, FLEET)
+    group = "Two batches"
+    yield Action(
+        "batches.pair", ("enter",), "open pair", "Open both runs side by side.", group, BATCHES
+    )
+    yield Action("batches.next_pane", ("tab",), "next pane", "Go to the next pane.", group, BATCHES)
+    yield Action(
+        "batches.report",
+        ("w",),
+        "HTML report",
+        "Write the comparison as an HTML page.",
+        group,
+        BATCHES,
+    )
+    yield Action("batches.again", ("R",), "read again", "Read both again.", group, BATCHES)
+    yield Action("batches.stop", ("escape",), "back", "Go back.", group, BATCHES)
+
     group = "Everywhere"
     yield Action(
         "app.help",
@@ -806,7 +910,7 @@ def _actions() -> Iterator[Action]:
         "back",
         "Go back one step.",
         group,
-        DEBUGGER | PICKER | RUNS | COMPARE,
+        DEBUGGER | PICKER | RUNS | COMPARE | FLEET,
     )
     yield Action(
         "app.theme", (), "theme", "Choose a theme; it is shown while you choose.", group, SCREENS

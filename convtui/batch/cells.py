@@ -158,15 +158,17 @@ def _labels(plan: Plan, drafts: Sequence[Draft]) -> Iterator[str]:
     """Names for the cells: the persona, and whatever else varies."""
     vary = plan.vary
     providers = _provider_labels([draft.provider for draft in drafts])
+    sessions = names.session_labels(vary.sessions or [])
+    shown = {draft.choice.settings[0]: draft.settings for draft in drafts}
+    settings = names.setting_labels(vary.set or [], [shown[n] for n in range(len(vary.set or ()))])
     for draft, provider in zip(drafts, providers, strict=True):
         parts = [names.part(draft.choice.persona.name)]
         if len(vary.provider or ()) > 1:
             parts.append(provider or f"provider{draft.choice.provider[0] + 1}")
-        if len(vary.sessions or ()) > 1:
-            parts.append(names.sessions_label(draft.sessions))
-        if len(vary.set or ()) > 1:
-            number, settings = draft.choice.settings
-            parts.append(names.settings_label(settings, draft.settings, number + 1))
+        if len(sessions) > 1:
+            parts.append(sessions[draft.choice.sessions[0]])
+        if len(settings) > 1:
+            parts.append(settings[draft.choice.settings[0]])
         yield "-".join(parts)
 
 

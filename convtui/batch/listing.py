@@ -221,14 +221,16 @@ def find_batch(word: str, folders: Sequence[Path]) -> Path:
     raise FileError(f"{visible_line(word, 200)}: there is no such batch{hint}")
 
 
+def size_words(batch: BatchCounts) -> str:
+    """`batch of 120`."""
+    return f"batch of {batch.conversations:,}"
+
+
 def counts_words(batch: BatchCounts) -> str:
-    """How far a batch is, for a list: `118 of 120 ended, 3 went wrong, 2 held`."""
+    """How far a batch is, for a list: `118 ended, 3 went wrong, 2 held`."""
     states: Mapping[str, int] = batch.states
-    parts = [f"{batch.ended:,} of {batch.conversations:,} ended"]
-    if batch.ended == batch.conversations:
-        parts = [counted(batch.conversations, "conversation")]
-    if batch.bad:
-        parts.append(f"{batch.bad:,} went wrong")
+    parts = [f"{batch.ended:,} ended"] if batch.ended < batch.conversations else []
+    parts.append(f"{batch.bad:,} went wrong" if batch.bad else "none went wrong")
     parts += [f"{states[name]:,} {name}" for name in ("held", "crashed") if states.get(name)]
     if batch.attempts:
         parts.append(counted(batch.attempts, "more attempt"))

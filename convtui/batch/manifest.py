@@ -7,12 +7,14 @@ digest, cells, runs, name}`; each later one has `type` and `at`:
 | --- | --- |
 | opened | pid, host: a process runs the batch from here on |
 | resumed | finished, continued, anew, changed: counts of conversations, names of changed cells |
+| cells | cells, runs, digest, plan: what a resume with another plan asks for; changed: names |
 | started | key, log, worker, attempt, continues: log that it goes on from, or null |
 | held, released | key; reason, hold |
 | ended | key, log, status, termination, totals: both as in the log's trailer; row: its last one |
 | rerun | key, because, log: what it had said until its worker died |
 | reflected | key, log, usage |
 | adopted | key, log, pid: it goes on in this log, in an engine of its own |
+| blocked | key, worker, seconds, where: its code blocked all others there; delayed: their keys |
 | stopped | why: no conversation is started any more |
 | finished | |
 
@@ -108,6 +110,10 @@ class Entry:
     because: str = ""
     """Why it was last run again."""
     hold: dict[str, Any] | None = None
+    delayed: float = 0.0
+    """Seconds that code of other conversations has blocked its worker."""
+    delayed_by: str = ""
+    """The key of the last one that did."""
     earlier: list[str] = field(default_factory=list)
     """Logs of it that count no more: crashed, run again or continued in `log`."""
     row: dict[str, Any] = field(default_factory=dict)
@@ -213,6 +219,8 @@ class BatchFile:
         """Takes in one line after the first; returns the conversation that it is about."""
         at = parse_time(as_text(record.get("at")))
         kind = record.get("type")
+        if kind == "blocked":
+            self._delay(record)
         key = record.get("key")
         if isinstance(key, str):
             entry = self.entry_for(key)
@@ -224,6 +232,8 @@ class BatchFile:
             pid = record.get("pid")
             self.pid = pid if isinstance(pid, int) else None
             self.host = as_text(record.get("host"))
+        elif kind == "cells":
+            self._replan(record)
         elif kind == "resumed":
             self.resumed += 1
             self.stopped, self.finished = None, False
@@ -232,6 +242,41 @@ class BatchFile:
         elif kind == "finished":
             self.finished = True
         return None
+
+    def _delay(self, record: RecordDict) -> None:
+        for key in as_list(record.get("delayed")):
+            entry = self.entries.get(key) if isinstance(key, str) else None
+            if entry is not None:
+                entry.delayed += number(record.get("seconds")) or 0.0
+                entry.delayed_by = as_text(record.get("key"))
+
+    def _replan(self, record: RecordDict) -> None:
+        """Takes in other cells: conversations of those that are gone or changed count no more."""
+        self.digest = as_text(record.get("digest"))
+        self.plan = as_object(record.get("plan")) or self.plan
+        runs = record.get("runs")
+        self.runs = runs if isinstance(runs, int) and runs > 0 else self.runs
+        cells = [BatchCell.of(as_object(cell)) for cell in as_list(record.get("cells"))]
+        before, self.cells = self.cells, {cell.name: cell for cell in cells if cell.name}
+        entries, self.entries = self.entries, {}
+        self._add_entries()
+        for key, entry in entries.items():
+            known, now = before.get(entry.cell), self.cells.get(entry.cell)
+            if now is None or known is None or entry.run > self.runs:
+                continue
+            if known.digest == now.digest:
+                self.entries[key] = entry
+            elif key in self.entries:
+                logs = [log for log in (*entry.earlier, entry.log) if log is not None]
+                self.entries[key].earlier = logs
+
+    def _add_entries(self) -> None:
+        if len(self.cells) * self.runs > _MOST:
+            raise FileError(f"{self.path}: {self.runs} runs of {len(self.cells)} cells: damaged?")
+        for name in self.cells:
+            for run in range(1, self.runs + 1):
+                key = str(Key(name, run))
+                self.entries[key] = Entry(key, name, run)
 
     def begin(self, head: RecordDict) -> None:
         """Takes in the first line. Raises `FileError` for one that is none of a manifest."""
@@ -252,12 +297,7 @@ class BatchFile:
         self.runs = runs if isinstance(runs, int) and runs > 0 else 1
         cells = [BatchCell.of(as_object(cell)) for cell in as_list(head.get("cells"))]
         self.cells = {cell.name: cell for cell in cells if cell.name}
-        if len(self.cells) * self.runs > _MOST:
-            raise FileError(f"{self.path}: {self.runs} runs of {len(self.cells)} cells: damaged?")
-        for name in self.cells:
-            for run in range(1, self.runs + 1):
-                key = str(Key(name, run))
-                self.entries[key] = Entry(key, name, run)
+        self._add_entries()
 
 
 def read_batch(folder: Path | str) -> BatchFile:

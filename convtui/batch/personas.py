@@ -13,7 +13,7 @@ from convtui.batch.plan import Plan
 from convtui.errors import DataFileError, Problem, UsageError, did_you_mean, listed
 from convtui.files.validation import KeyPath
 from convtui.files.yaml import validate
-from convtui.scenario.persona import Persona, builtin_personas, load_persona, load_tsv_persona
+from convtui.scenario.persona import Persona, builtin_personas, load_persona, row_persona
 from convtui.scenario.persona_table import SUFFIXES, PersonaTable, read_persona_table
 from convtui.scenario.provider_spec import absolute
 from convtui.text.counts import counted
@@ -135,10 +135,15 @@ class _Reader:
         parts = Path(pattern).parts
         fixed = next(n for n, part in enumerate(parts) if _WILD.search(part))
         folder = absolute(str(Path(*parts[:fixed])), self._plan.base)
+        scenario = self._plan.base_scenario
+        # The plan and its scenario may be where the personas are.
+        own = {self._plan.path, None if scenario is None else scenario.path}
         matches = sorted(
             path
             for path in folder.glob(str(Path(*parts[fixed:])))
-            if path.is_file() and (not path.name.startswith(".") or parts[-1].startswith("."))
+            if path not in own
+            and path.is_file()
+            and (not path.name.startswith(".") or parts[-1].startswith("."))
         )
         usable = [path for path in matches if path.suffix.lower() in (*_YAML, *SUFFIXES)]
         if not usable:
@@ -155,15 +160,15 @@ class _Reader:
         if not names:
             raise UsageError(_no_row(table, rows))
         for name in names:
-            yield f"{path}:{name}", self._row(path, name, where)
+            yield f"{path}:{name}", self._row(table, name, where)
 
-    def _row(self, path: Path, name: str, where: KeyPath) -> PersonaChoice:
+    def _row(self, table: PersonaTable, name: str, where: KeyPath) -> PersonaChoice:
         template, context, reminder = (
             Path(text) if text else None for text in (self._template, self._context, self._reminder)
         )
         try:
-            persona = load_tsv_persona(
-                path, name, template, context_template=context, reminder=reminder
+            persona = row_persona(
+                table, name, template, context_template=context, reminder=reminder
             )
         except UsageError as error:
             return PersonaChoice(name, where, None, str(error))

@@ -95,6 +95,7 @@ def trash_runs(
 
 
 def _confirm(runs: Sequence[RunSummary], everything: Sequence[RunSummary]) -> None:
+    from convtui.batch.listing import counts_words, size_words
     from convtui.library.library import dependents
 
     if not (sys.stdin and sys.stdin.isatty()):
@@ -103,9 +104,7 @@ def _confirm(runs: Sequence[RunSummary], everything: Sequence[RunSummary]) -> No
         )
     for run in runs[:_SHOWN]:
         what = (
-            ""
-            if run.batch is None
-            else f"  (batch: {counted(run.batch.conversations, 'conversation')})"
+            "" if run.batch is None else f"  ({size_words(run.batch)}: {counts_words(run.batch)})"
         )
         say(f"  {run.name}  {run.persona} → {run.provider}  {run.state}{what}")
     if len(runs) > _SHOWN:

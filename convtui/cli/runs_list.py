@@ -121,11 +121,11 @@ def _row(run: RunSummary, matching: Mapping[str, int]) -> _Row:
     """A row; of a batch, with its counts and how many of its conversations match."""
     if run.batch is None:
         return _Row(run)
-    from convtui.batch.listing import counts_words
+    from convtui.batch.listing import counts_words, size_words
 
     count = matching.get(run.file)
     found = "" if count is None else f"; {count:,} match{'es' if count == 1 else ''}"
-    return _Row(run, f" (batch: {counts_words(run.batch)}{found})")
+    return _Row(run, f" ({size_words(run.batch)}: {counts_words(run.batch)}{found})")
 
 
 def _as_tree(shown: list[RunNode], matching: Mapping[str, int]) -> list[_Row]:

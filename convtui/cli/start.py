@@ -153,7 +153,7 @@ def _resolve(
         given["persona"] = config.persona
     if provider_open and given.get("provider") is None:
         given["provider"] = config.provider
-        _check_default(config)
+        check_default_provider(config)
     scenario = merge_flags(base, given, ready=False)
     kind = scenario.persona.kind
     if provider_open:
@@ -167,7 +167,7 @@ def _resolve(
     return merge_flags(base, given, strict=True), keys_set_by(given)
 
 
-def _check_default(config: Config) -> None:
+def check_default_provider(config: Config) -> None:
     """Raises `UsageError` for a model as the default provider that litellm cannot call."""
     problem = model_problem(config.provider) if config.provider else None
     if problem is not None and parse_provider_spec(config.provider or "").kind == "litellm":

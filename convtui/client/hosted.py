@@ -33,6 +33,10 @@ class Host(Protocol):
     def silent_for(self) -> float:
         """Seconds without a heartbeat; 0.0 while that is normal."""
 
+    @property
+    def running(self) -> int:
+        """Number of conversations that are not over."""
+
     def send(self, frame: bytes) -> None:
         """Sends a frame, without waiting."""
 
@@ -185,6 +189,10 @@ class Hosted(ConversationLink):
         if not self.over:
             self.kill()
             await self.wait()
+
+    @property
+    def killed_along(self) -> int:
+        return self._host.running - 1 if self._host.silent_for and not self.over else 0
 
     def kill(self) -> None:
         """Ends the conversation at once, as failed.

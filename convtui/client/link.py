@@ -114,6 +114,19 @@ class ConversationLink(ABC):
     def kill(self) -> None:
         """Ends the conversation at once, also where its code blocks the engine."""
 
+    @abstractmethod
+    async def watch(self) -> None:
+        """Has `transcript` be kept up to date, where it is not anyway; returns when it is."""
+
+    @abstractmethod
+    def unwatch(self) -> None:
+        """Takes back one `watch()`."""
+
+    @property
+    def killed_along(self) -> int:
+        """Number of other conversations that `kill()` would end now, too."""
+        return 0
+
     # --- state for screens
 
     @property

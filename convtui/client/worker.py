@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import sys
 import time
@@ -69,6 +68,11 @@ class Worker:
         return self._port.pid
 
     @property
+    def running(self) -> int:
+        """Number of conversations that are not over."""
+        return len(self.hosted)
+
+    @property
     def silent_for(self) -> float:
         """Seconds without a heartbeat; 0.0 while that is normal."""
         if self.over or self._last_beat is None:
@@ -90,6 +94,7 @@ class Worker:
         port.on_end = self._end_from_thread
         # The port may call back before it is open.
         self._loop = asyncio.get_running_loop()
+        self._inbox.attach()
         try:
             await port.open()
         except EngineError as error:
@@ -198,9 +203,7 @@ class Worker:
     # --- the end
 
     def _end_from_thread(self, status: int | None) -> None:
-        assert self._loop is not None
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._take_end, status)
+        self._inbox.call(self._take_end, status)
 
     def _take_end(self, status: int | None) -> None:
         self._inbox.take_all()

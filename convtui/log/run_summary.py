@@ -303,6 +303,13 @@ def header_of(path: Path) -> RecordDict:
         return _header(file, os.fstat(file.fileno()).st_size)
 
 
+def trailer_of(path: Path) -> RecordDict | None:
+    """The trailer of a log that was closed, else None. Raises OSError."""
+    with path.open("rb") as file:
+        tail = _tail(file, os.fstat(file.fileno()).st_size)
+    return tail[-1] if tail and tail[-1].get("type") == "trailer" else None
+
+
 def _header(file: BinaryIO, size: int) -> RecordDict:
     if size == 0:
         raise ValueError("empty")

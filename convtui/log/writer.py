@@ -205,8 +205,9 @@ class LogWriter:
                     os.close(fd)
 
 
-def _cannot_write(path: Path, error: OSError) -> str:
-    reason = {
+def why_not_written(error: OSError) -> str:
+    """Why a file cannot be written, in words."""
+    return {
         errno.ENOSPC: "the disk is full",
         errno.EDQUOT: "the disk quota is used up",
         errno.EFBIG: "the file would be larger than is allowed (ulimit -f)",
@@ -217,5 +218,9 @@ def _cannot_write(path: Path, error: OSError) -> str:
         errno.ENOTDIR: "a part of the path is a file, not a folder",
         errno.ENAMETOOLONG: "the name is too long",
     }.get(error.errno or 0, error.strerror or str(error))
+
+
+def _cannot_write(path: Path, error: OSError) -> str:
     # The reason comes first: a status line may cut off a long path.
+    reason = why_not_written(error)
     return f"cannot write the log: {reason}; choose another place with --out DIR ({path})"

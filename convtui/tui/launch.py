@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convtui.tui.app import ConvtuiApp, First
 
 if TYPE_CHECKING:
+    from convtui.batch.scheduler import Batch
     from convtui.config.settings import Config
     from convtui.protocol import StartSpec
+    from convtui.tui.screens.fleet.screen import FleetScreen
     from convtui.tui.sources.run import Plan
 
 
@@ -46,12 +49,44 @@ def run_replay(
     return _run(lambda app: app.runs.recording(path, at=at, speed=speed), config)
 
 
+def run_batch(begin: Callable[[], Batch], *, config: Config | None = None) -> int:
+    """Runs a batch on its screen; `begin` makes it, after the first frame. Blocking.
+
+    Raises what `begin` and the batch raise.
+    """
+
+    def first(app: ConvtuiApp) -> FleetScreen:
+        from convtui.tui.screens.fleet.open import running_screen
+
+        return running_screen(app, begin)
+
+    return _run(first, config, parting=False)
+
+
+def run_saved_batch(folder: Path, *, config: Config | None = None) -> int:
+    """Opens a batch that is over, or that another process runs.
+
+    Raises `FileError` where there is none.
+    """
+    from convtui.batch.manifest import read_batch
+
+    batch = read_batch(folder)
+
+    def first(app: ConvtuiApp) -> FleetScreen:
+        from convtui.tui.screens.fleet.open import saved_screen
+
+        return saved_screen(app, batch)
+
+    return _run(first, config, parting=False)
+
+
 def run_compare(path_a: Path, path_b: Path, *, config: Config | None = None) -> int:
     """Opens two saved logs side by side."""
     return _run(lambda app: app.runs.comparison(path_a, path_b), config)
 
 
-def _run(first: First, config: Config | None) -> int:
+def _run(first: First, config: Config | None, *, parting: bool = True) -> int:
+    """`parting` says afterwards which log was open last."""
     app = ConvtuiApp(first, config=config)
     mouse = config.mouse if config is not None else True
     # Almost nothing becomes garbage before the first frame.
@@ -61,7 +96,7 @@ def _run(first: First, config: Config | None) -> int:
     finally:
         gc.enable()
         log = app.runs.log_of_last()
-        if log is not None or app.runs.last_failure:
+        if parting and (log is not None or app.runs.last_failure):
             from convtui.printing.parting import print_parting
 
             print_parting(log, _usual_folder(app.config), failure=app.runs.last_failure)

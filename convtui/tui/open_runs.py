@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from textual.app import App
 from textual.screen import Screen
@@ -17,11 +17,18 @@ from convtui.tui.textual_compat import goes_on
 
 if TYPE_CHECKING:
     from convtui.client.engine_client import EngineHandle
+    from convtui.client.link import ConversationLink
     from convtui.config.settings import Config
     from convtui.protocol import StartSpec
     from convtui.tui.screens.compare.screen import CompareScreen
     from convtui.tui.screens.debugger.screen import DebuggerScreen
+    from convtui.tui.sources.hosted_run import Adopt
     from convtui.tui.sources.run import LiveRun, Plan, WarmEngine
+
+
+class EndsWithApp(Protocol):
+    async def end(self) -> None:
+        """Ends at once what still runs."""
 
 
 class OpenRuns:
@@ -37,6 +44,8 @@ class OpenRuns:
         """The log of the run or the recording that was opened last."""
         self.last_failure = ""
         """Why the last run could not start, for the picker."""
+        self.batch: EndsWithApp | None = None
+        """The batch that runs here; `close()` ends it."""
         self._warm: WarmEngine | None = None
         """An engine process for the next run."""
 
@@ -69,6 +78,18 @@ class OpenRuns:
         screen = DebuggerScreen(self._keymap, ReplaySource(path, speed=speed), at=at)
         self.log_of_last = lambda: path
         return screen
+
+    def hosted(
+        self, link: ConversationLink, *, adopt: Adopt, at: tuple[int, int] | None = None
+    ) -> DebuggerScreen:
+        """A debugger on a conversation that runs among others, and goes on when it is left."""
+        from convtui.tui.screens.debugger.screen import DebuggerScreen
+        from convtui.tui.sources.hosted_run import HostedRun
+        from convtui.tui.sources.source import LiveSource
+
+        run = HostedRun(link, adopt=adopt)
+        self.log_of_last = lambda: run.handle.log_path
+        return DebuggerScreen(self._keymap, LiveSource(link), run, at=at)
 
     def comparison(self, path_a: Path, path_b: Path) -> CompareScreen:
         from convtui.tui.screens.compare.screen import CompareScreen
@@ -116,8 +137,31 @@ class OpenRuns:
         else:
             self._app.push_screen(screen)
 
+    def open_hosted(
+        self, link: ConversationLink, *, adopt: Adopt, at: tuple[int, int] | None = None
+    ) -> bool:
+        """Opens the debugger on one conversation of many, or its log if it is over.
+
+        `adopt` gets the engine that it goes on in when its code is reloaded, or it is gone back in:
+        it is still one of the many. Returns False where there is nothing to open: it is over, and
+        has no log.
+        """
+        if not link.over:
+            self._app.push_screen(self.hosted(link, adopt=adopt, at=at))
+        elif link.log_path is not None:
+            self.replay(link.log_path, at=at)
+        else:
+            return False
+        return True
+
     def compare(self, path_a: Path, path_b: Path) -> None:
         self._app.push_screen(self.comparison(path_a, path_b))
+
+    def compare_batches(self, before: Path, after: Path) -> None:
+        """Opens two batches side by side."""
+        from convtui.tui.screens.compare.batches import BatchesScreen
+
+        self._app.push_screen(BatchesScreen(self._keymap, before, after))
 
     # --- leaving
 
@@ -140,6 +184,8 @@ class OpenRuns:
         """Ends every engine."""
         if self.current is not None:
             await self.current.close()
+        if self.batch is not None:
+            await self.batch.end()
         if self._warm is not None:
             await self._warm.close()
 

@@ -93,6 +93,13 @@ def test_globs_may_overlap_with_what_is_named(folder: Path) -> None:
     assert names(folder, vary={"persona": ["personas/ben.yaml", "personas/*"]}) == ["Ben", "Ann"]
 
 
+def test_a_glob_does_not_take_the_plan_and_its_scenario(folder: Path) -> None:
+    (folder / "personas" / "base.yaml").write_text("persona: demo\n")
+    plan = folder / "personas" / "plan.yaml"
+    plan.write_text("scenario: base.yaml\nvary: {persona: '*.yaml'}\n")
+    assert [cell.name for cell in cells_of(Plan.load(plan))] == ["Ann", "Ben"]
+
+
 def test_a_persona_that_is_broken_fails_its_own_cells_only(folder: Path) -> None:
     (folder / "personas" / "bad.yaml").write_text("nam: X\n")
     broken, *others = sorted(

@@ -39,7 +39,7 @@ def test_a_row_has_the_counts_of_its_conversations(batch: BatchFolder, tmp_path:
     assert counts is not None
     assert (counts.cells, counts.conversations, counts.attempts, counts.bad) == (2, 2, 1, 1)
     assert counts.endings == {"failed": 1, "max_turns": 1}
-    assert counts_words(counts) == "2 conversations, 1 went wrong, 1 more attempt"
+    assert counts_words(counts) == "1 went wrong, 1 more attempt"
     batch.add("finished")
     assert list_batches(Library(tmp_path))[0].state == "finished"
 

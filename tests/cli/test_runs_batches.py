@@ -33,7 +33,7 @@ def test_a_batch_is_one_row(convtui: Run, runs: Path) -> None:
     code, out, _ = convtui("runs")
     rows = [line for line in out.splitlines() if "jsonl" in line or "/" in line]
     assert code == 0 and len(rows) == 2
-    assert f"{NAME}/ (batch: 2 conversations)" in out
+    assert f"{NAME}/ (batch of 2: none went wrong)" in out
     assert "2 personas → demo" in out and "finished" in out
 
 
@@ -109,7 +109,7 @@ def test_a_filter_changes_no_batch(convtui: Run, runs: Path) -> None:
 
 def test_it_has_tags(convtui: Run, runs: Path) -> None:
     assert convtui("runs", "--tag", "slow", NAME).code == 0
-    assert f"{NAME}/ (batch: 2 conversations) #slow" in convtui("runs").out
+    assert f"{NAME}/ (batch of 2: none went wrong) #slow" in convtui("runs").out
     assert convtui("runs", "--untag", "slow", NAME).code == 0
     assert "#slow" not in convtui("runs").out
 

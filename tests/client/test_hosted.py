@@ -19,6 +19,7 @@ class Host:
 
     python = "python"
     silent_for = 0.0
+    running = 1
 
     def __init__(self) -> None:
         self.kinds: list[Kind] = []

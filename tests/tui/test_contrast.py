@@ -21,6 +21,8 @@ from convtui.tui.screens.dialogs.consent import Consent
 from convtui.tui.screens.dialogs.notes import NotesScreen
 from convtui.tui.screens.dialogs.provider_error import ErrorPane
 from convtui.tui.screens.dialogs.questions import Choose, Edit
+from convtui.tui.screens.fleet.screen import FleetScreen
+from convtui.tui.screens.fleet.view import Block
 from convtui.tui.screens.home.picker import PickerScreen
 from convtui.tui.screens.profile.screen import ProfileScreen
 from convtui.tui.screens.rehook.screen import RehookScreen
@@ -28,6 +30,7 @@ from convtui.tui.screens.runs.screen import RunsScreen
 from convtui.tui.screens.warm.form import BuildForm
 from convtui.tui.screens.warm.screen import WarmScreen
 from tests.config.test_themes import BUILT_IN, contrast
+from tests.tui.harness.fleet import ScriptedFleet, busy_standing, rows_of
 from tests.tui.harness.live_app import LiveApp
 from tests.tui.harness.sample import header, refund, turn, until, write_log
 from tests.tui.harness.sources import Story
@@ -108,6 +111,17 @@ async def test_home_and_saved_runs(tmp_path: Path) -> None:
         assert not await weak_in_any_theme(app, pilot)
         app.push_screen(RunsScreen(app.keymap, runs))
         await until(pilot, lambda: "maya" in drawn(app))
+        assert not await weak_in_any_theme(app, pilot)
+
+
+async def test_a_batch(tmp_path: Path) -> None:
+    fleet = ScriptedFleet(rows_of(60), folder=tmp_path)
+    block = Block("anna.1", 3.1, "bot.py:12 in chat", 29)
+    limits = busy_standing().limits
+    fleet.stand(limits=limits, blocks=[block], stopped="the budget is used up", paused=True)
+    app = opened(tmp_path, lambda app: FleetScreen(app.keymap, fleet))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: "paused" in drawn(app))
         assert not await weak_in_any_theme(app, pilot)
 
 

@@ -39,7 +39,8 @@ _TONES: Final[dict[Verdict, Tone]] = {
     "better": "good", "worse": "bad", "more": "plain", "less": "plain", "none": "doubtful",
 }  # fmt: skip
 METHOD: Final = (
-    "Pairs are the same run of the same cell, first attempts. Intervals are 95 %: Newcombe's for"
+    "Pairs are the same run of the same cell, first attempts; more and less are how many of them"
+    " went up or down. Intervals are 95 %: Newcombe's for"
     " paired rates, Student's for means, runs of a cell that differ alike counting for fewer; p is"
     " that of the exact sign test (McNemar's for rates). A verdict needs an interval without 0 and"
     f" {LEAST} pairs that differ. Of twenty measures that did not change, one will look as if it"
@@ -85,14 +86,14 @@ def verdict_words(comparison: BatchComparison) -> str:
         return "no verdict: there is no pair of conversations that have both ended"
     rates = f"{percent(change.before)} went wrong before, {percent(change.after)} now"
     if change.verdict != "none":
-        return f"{change.verdict}: {rates} ({_interval(change)})"
+        return f"{change.verdict}: {rates} ({_difference(change)} points)"
     differ = change.more + change.less
     if not differ:
         return f"no verdict: {rates}, in the same {counted(change.n, 'pair')}"
     if differ < LEAST:
         why = f"only {counted(differ, 'pair')} of {change.n:,} differ{'s' if differ == 1 else ''}"
     else:
-        why = f"with these pairs that may be chance ({_interval(change)})"
+        why = f"with these pairs that may be chance ({_difference(change)} points)"
     return f"no verdict: {rates}; {why}"
 
 
@@ -113,7 +114,7 @@ def _about(comparison: BatchComparison) -> list[tuple[str, ...]]:
 
 
 def _overall(comparison: BatchComparison) -> Table:
-    head = ("", "before", "now", "difference, 95 %", "pairs more/less", "p", "")
+    head = ("", "before", "now", "difference, 95 %", "more / less", "p", "")
     rows = []
     for measure in MEASURES:
         change = comparison.changes.get(measure.id)
@@ -124,8 +125,8 @@ def _overall(comparison: BatchComparison) -> Table:
                 measure.title,
                 _shown(change, change.before),
                 _shown(change, change.after),
-                _interval(change),
-                f"{change.more:,} / {change.less:,} of {change.n:,}",
+                _difference(change),
+                f"{change.more:,} / {change.less:,}{_of(change, len(comparison.pairs))}",
                 f"{change.p:.3f}" if change.p >= 0.001 else "<0.001",
                 "" if change.verdict == "none" else change.verdict,
             )
@@ -141,16 +142,20 @@ def _shown(change: Change, value: float) -> str:
     return f"{value:,.2f} s" if change.measure.unit == "s" else f"{value:,.1f}"
 
 
-def _interval(change: Change) -> str:
-    """`-12.5 (-20.1 to -4.9) points`."""
+def _of(change: Change, pairs: int) -> str:
+    """Of how many pairs, where that is not all of them."""
+    return f" of {change.n:,}" if change.n != pairs else ""
+
+
+def _difference(change: Change) -> str:
+    """`-12.5 (-20.1 to -4.9)`, of rates in points."""
     factor = 100 if change.measure.is_rate else 1
     digits = {"$": 4, "s": 2}.get(change.measure.unit, 1)
-    unit = {"%": " points", "s": " s", "$": " $"}.get(change.measure.unit, "")
     text = f"{change.difference * factor:+,.{digits}f}"
     if change.interval is not None:
         low, high = change.interval.low * factor, change.interval.high * factor
         text += f" ({low:+,.{digits}f} to {high:+,.{digits}f})"
-    return text + unit
+    return text
 
 
 def _what_changed(comparison: BatchComparison, changes: Sequence[ScenarioChange]) -> Section:

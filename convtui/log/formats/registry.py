@@ -25,6 +25,7 @@ _MODULES: Final = {
     "rath": "rath.format",
     "hermes": "hermes.format",
     "hermes-trajectory": "hermes.trajectory",
+    "sharegpt": "sharegpt.format",
     "openai": "openai.format",
 }
 NAMES: Final = tuple(_MODULES)

@@ -15,6 +15,7 @@ from convtui.scenario.provider_spec import parse_provider_spec
 
 if TYPE_CHECKING:
     from convtui.client.engine_client import EngineHandle
+    from convtui.client.link import ConversationLink
     from convtui.records.codec import RecordDict
 
 _ASK_LIMIT = 1.0
@@ -22,7 +23,7 @@ _ASK_LIMIT = 1.0
 
 MakeHandle = Callable[[], "EngineHandle"]
 Plan = Callable[[], StartSpec]
-ContinueRun = Callable[["EngineHandle", StartSpec, ContinueFrom], Awaitable["EngineHandle"]]
+ContinueRun = Callable[["ConversationLink", StartSpec, ContinueFrom], Awaitable["EngineHandle"]]
 
 
 @dataclass(slots=True)
@@ -84,6 +85,9 @@ class LiveRun:
     and called in a thread when the run starts.
     """
 
+    goes_on_alone = False
+    """Whether the conversation goes on when its screen is left, and is somebody else's to end."""
+
     def __init__(
         self,
         spec: StartSpec,
@@ -91,16 +95,21 @@ class LiveRun:
         python: str | None = None,
         plan: Plan | None = None,
         warm: EngineHandle | None = None,
+        link: ConversationLink | None = None,
         make_handle: MakeHandle | None = None,
         continue_run: ContinueRun | None = None,
     ) -> None:
+        """`warm` is an engine that was prepared; `link` is a conversation that runs already."""
         self.spec = spec
         self._plan = plan
         self.python = python
         """The interpreter that runs the engines; None is this one."""
         self._make_handle = make_handle
         self._continue = continue_run
-        self.handle = warm or self._new_handle()
+        self._unstarted: EngineHandle | None = None
+        if link is None:
+            link = self._unstarted = warm or self._new_handle()
+        self.handle: ConversationLink = link
         self.breakpoints: list[Breakpoint] = []
         self.replaced = 0
         """How often the conversation moved to another engine."""
@@ -122,14 +131,18 @@ class LiveRun:
         if self._plan is not None:
             self.spec = await asyncio.to_thread(self._plan)
             self._plan = None
-        if self.handle.state is not EngineState.NEW:
+        fresh, self._unstarted = self._unstarted, None
+        if fresh is None or fresh.state is not EngineState.NEW:
             old = self.handle
-            self.handle = self._new_handle()
+            self.handle = fresh = self._new_handle()
             self.replaced += 1
             if not old.over:
                 await old.close()
         self._take_breakpoints()
-        await self.handle.start(self.spec)
+        await fresh.start(self.spec)
+
+    def detach(self) -> None:
+        """Called when the screen that shows it is gone."""
 
     def agree(self, keys: Sequence[str]) -> None:
         """Records that the user agreed to what a `trust.Question` asked."""
@@ -176,10 +189,14 @@ class LiveRun:
             from convtui.client.handover import continue_live
 
             continue_run = continue_live
-        self.handle = await continue_run(self.handle, spec, parent)
+        self.handle = fresh = await continue_run(self.handle, spec, parent)
         self.spec = replace(spec, continue_from=None, faults={})
         self.replaced += 1
         self._take_breakpoints()
+        self._moved(fresh)
+
+    def _moved(self, fresh: EngineHandle) -> None:
+        """Called when the conversation goes on in another engine."""
 
     def _restored_by(self) -> str | None:
         """How the provider was brought to an earlier point in this log, if it was."""
@@ -299,7 +316,7 @@ class LiveRun:
             await self.handle.close()
 
 
-async def _until(handle: EngineHandle, condition: Callable[[], bool]) -> None:
+async def _until(handle: ConversationLink, condition: Callable[[], bool]) -> None:
     """Waits until a condition holds; it is checked after every change of the handle."""
     changed = asyncio.Event()
     unsubscribe = handle.subscribe(changed.set)

@@ -21,7 +21,7 @@ from convtui.records.codec import RecordDict
 from convtui.transcript.fold import Transcript, Turn
 
 if TYPE_CHECKING:
-    from convtui.client.engine_client import EngineHandle
+    from convtui.client.link import ConversationLink
 
 Notify = Callable[[], None]
 
@@ -190,7 +190,7 @@ class LiveSource:
 
     live = True
 
-    def __init__(self, handle: EngineHandle) -> None:
+    def __init__(self, handle: ConversationLink) -> None:
         self.handle = handle
         self._records = Records()
 

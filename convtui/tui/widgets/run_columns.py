@@ -9,6 +9,7 @@ from typing import Final
 
 from rich.cells import cell_len
 
+from convtui.batch.listing import counts_words, size_words
 from convtui.library.families import RunNode
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import span_of_time, visible_line
@@ -35,8 +36,15 @@ _TURNS_FROM: Final = 64
 
 
 def state_label(run: RunSummary) -> str:
-    """How a run ended, in a word or two."""
+    """How a run ended, or how far a batch is, in a word or two."""
     return short_ending(run.state)
+
+
+def state_role(run: RunSummary) -> str:
+    """The colour role of that word."""
+    if run.batch is not None and not run.damaged:
+        return "warning" if run.state in ("stopped", "unfinished") else "ok"
+    return ending_role(run.state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +193,7 @@ def in_column(cell: Sequence[Span], column: Column) -> list[Span]:
 def _cell(row: RunRow, name: str, now: datetime) -> list[Span]:
     run = row.branch.run
     if name == "who":
-        family = row.branch.size and not row.branch.depth
+        family = (row.branch.size and not row.branch.depth) or run.batch is not None
         mark = f"{glyphs.UNFOLDED if row.opened else glyphs.FOLDED} " if family else ""
         return [(f"{row.guide}{mark}", "muted"), (_who(run), "text")]
     if name == "notes":
@@ -194,7 +202,7 @@ def _cell(row: RunRow, name: str, now: datetime) -> list[Span]:
     if name in OF_NEWEST and not row.opened:
         run = row.branch.newest or run
     if name == "ended":
-        return [(state_label(run), ending_role(run.state))]
+        return [(state_label(run), state_role(run))]
     text = _TEXTS[name](run, now)
     return [(text, "muted")]
 
@@ -202,7 +210,8 @@ def _cell(row: RunRow, name: str, now: datetime) -> list[Span]:
 def _who(run: RunSummary) -> str:
     if run.damaged:
         return visible_line(run.name, 80)
-    return f"{visible_line(run.persona, 24)} -> {visible_line(short_spec(run.provider), 40)}"
+    batch = f"{size_words(run.batch)}: " if run.batch is not None else ""
+    return f"{batch}{visible_line(run.persona, 24)} -> {visible_line(short_spec(run.provider), 40)}"
 
 
 def _notes(row: RunRow) -> list[Span]:
@@ -213,7 +222,9 @@ def _notes(row: RunRow) -> list[Span]:
         notes.append((visible_line(run.damaged, 60), "muted"))
     if run.tags:
         notes.append((visible_line(f"#{' #'.join(run.tags)}", 80), "tool"))
-    if branch.size and not branch.depth:
+    if run.batch is not None:
+        notes.append((counts_words(run.batch), "accent"))
+    elif branch.size and not branch.depth:
         notes.append((counted(branch.size, "branch", "branches"), "accent"))
     origin = branch.origin()
     if origin:

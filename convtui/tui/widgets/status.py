@@ -21,12 +21,12 @@ from convtui.tui.widgets.inspector.drift import replaying
 from convtui.tui.widgets.statusline import Figures, SideBudget, Status
 
 if TYPE_CHECKING:
-    from convtui.client.engine_client import EngineHandle
+    from convtui.client.link import ConversationLink
     from convtui.protocol import StartSpec
     from convtui.records.codec import RecordDict
 
 
-def live_status(handle: EngineHandle, *, busy_with: str = "", kill_key: str = "K") -> Status:
+def live_status(handle: ConversationLink, *, busy_with: str = "", kill_key: str = "K") -> Status:
     """The state of a running conversation."""
     state = handle.state.value
     hold = handle.hold
@@ -60,7 +60,7 @@ def live_status(handle: EngineHandle, *, busy_with: str = "", kill_key: str = "K
     return _busy_status(handle)
 
 
-def _busy_status(handle: EngineHandle) -> Status:
+def _busy_status(handle: ConversationLink) -> Status:
     """The state of an engine at work."""
     replay_progress = replaying(handle.transcript)
     if replay_progress:
@@ -77,7 +77,7 @@ def _busy_status(handle: EngineHandle) -> Status:
     return Status("running", detail=_activity(handle))
 
 
-def _activity(handle: EngineHandle) -> str:
+def _activity(handle: ConversationLink) -> str:
     """What is going on in the turn: waiting for the first words, thinking, streaming, tools."""
     turn, busy = handle.transcript.current, handle.busy
     if turn is None or turn.status != OPEN:
@@ -95,7 +95,7 @@ def _activity(handle: EngineHandle) -> str:
     return f"waiting for the {turn.speaker}{since}" if busy is not None else ""
 
 
-def _retry_wait(handle: EngineHandle) -> str:
+def _retry_wait(handle: ConversationLink) -> str:
     """The countdown to the next attempt; empty if there is none."""
     wait = handle.retry_wait
     if wait is None:

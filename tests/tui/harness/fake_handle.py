@@ -33,6 +33,10 @@ class FakeHandle:
         self.refuse = ""
         self.fails: Exception | None = None
         self.killed = False
+        self.killed_along = 0
+        self.watched = 0
+        self.python = "python"
+        self.spec: StartSpec | None = None
         self.breakpoints = Breakpoints()
         self._callbacks: list[Callable[[], None]] = []
 
@@ -78,6 +82,15 @@ class FakeHandle:
             raise self.fails
         self.state = EngineState.RUNNING
         self.notify()
+
+    async def ready(self) -> None:
+        """Returns at once."""
+
+    async def watch(self) -> None:
+        self.watched += 1
+
+    def unwatch(self) -> None:
+        self.watched -= 1
 
     async def command(self, do: str, **arguments: Any) -> dict[str, Any]:
         self.orders.append((do, arguments))

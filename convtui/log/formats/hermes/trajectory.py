@@ -37,6 +37,11 @@ MAX_RATIO: Final = 200
 FREE: Final = 64 << 20
 """A packed file may become `MAX_RATIO` times as large, and this many bytes in any case."""
 _CONVERSATIONS: Final = re.compile(r'"conversations"\s*:\s*\[')
+_OF_HERMES: Final = re.compile(
+    r'"(completed|partial|api_calls|toolsets_used|tool_stats|prompt_index)"\s*:'
+    r"|<(think|tool_call|tool_response|tools|REASONING_SCRATCHPAD)>"
+)
+"""Keys of a trajectory, or the tags in its texts."""
 _ROLES: Final = {
     "system": "system",
     "human": "user",
@@ -55,7 +60,15 @@ _PREVIEW: Final = 80
 
 
 def detect(path: Path) -> bool:
-    """Whether a file looks like trajectories, by its beginning. Never raises."""
+    """Whether a file looks like trajectories of hermes, by its beginning. Never raises.
+
+    Conversations in the same words that nothing of hermes is in are of the format ShareGPT.
+    """
+    return may_be(path) and _OF_HERMES.search(_beginning(path)) is not None
+
+
+def may_be(path: Path) -> bool:
+    """Whether a file has conversations in these words, of whatever tool. Never raises."""
     return path.is_file() and _CONVERSATIONS.search(_beginning(path)) is not None
 
 

@@ -17,7 +17,7 @@ from convtui.tui.sources.source import Source
 from convtui.tui.widgets import status
 
 if TYPE_CHECKING:
-    from convtui.client.engine_client import EngineHandle
+    from convtui.client.link import ConversationLink
     from convtui.tui.sources.run import LiveRun
 
 
@@ -36,7 +36,7 @@ class ShownConversation:
         """Cancels what it waits for; None if that is not possible."""
 
     @property
-    def handle(self) -> EngineHandle | None:
+    def handle(self) -> ConversationLink | None:
         """The current engine."""
         return self.run.handle if self.run is not None else None
 

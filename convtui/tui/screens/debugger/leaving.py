@@ -32,13 +32,19 @@ class Leaving:
     @property
     def does(self) -> str:
         """What leaving does to a live conversation, as a verb; empty if there is none."""
-        if not self._conversation.going:
+        if not self._ends:
             return ""
         return "asks whether to end the conversation" if self._asks() else "ends and saves it"
 
+    @property
+    def _ends(self) -> bool:
+        """Whether leaving ends a conversation: not one that goes on without its screen."""
+        run = self._conversation.run
+        return self._conversation.going and run is not None and not run.goes_on_alone
+
     def stays(self) -> bool:
         """Whether a live conversation is only left on purpose; says so in a notice."""
-        going = self._conversation.going
+        going = self._ends
         if going:
             key = self._context.keymap.shown("app.quit")
             stands = "is held here" if self._conversation.hold is not None else "goes on"
@@ -48,10 +54,12 @@ class Leaving:
     async def leave(self) -> None:
         ended = self._conversation.over
         run = self._conversation.run
-        if self._closing:
+        moves = run is not None and run.goes_on_alone and bool(self._conversation.busy_with)
+        if self._closing or moves:
+            # What goes on in another engine must be known to whoever is to end it.
             self._context.blocked()
             return
-        if run is not None and not ended:
+        if run is not None and self._ends:
             if self._asks() and not await self._confirmed():
                 return
             self._closing = True

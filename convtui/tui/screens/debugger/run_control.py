@@ -7,8 +7,10 @@ from functools import partial
 
 from convtui.actions.hold_choices import GOES_ON
 from convtui.protocol import Commands
+from convtui.text.counts import counted
 from convtui.tui.screens.debugger.context import DebuggerContext
 from convtui.tui.screens.debugger.hold_reply import HoldReply
+from convtui.tui.screens.dialogs.questions import Choose
 from convtui.tui.screens.handlers import Handler
 
 _PASSABLE = ("pause", "step", "breakpoint", "ending")
@@ -96,9 +98,23 @@ class RunControl:
             return
         await self._context.send(Commands.CANCEL)
 
-    def _kill(self) -> None:
+    async def _kill(self) -> None:
         handle = self._conversation.handle
         if handle is None or handle.over:
             self._context.notify("There is no engine to kill: the conversation is over.")
-        else:
+            return
+        others = handle.killed_along
+        if not others or await self._agreed(others):
             handle.kill()
+
+    async def _agreed(self, others: int) -> bool:
+        """Asks before a worker is killed that runs other conversations, too."""
+        number = counted(others, "other conversation")
+        answer = await self._context.ask(
+            Choose(
+                f"Its code blocks {number}",
+                [("kill", "Kill their worker"), ("stay", "Leave it")],
+                "They run in the same process. A batch runs them again, in another one.",
+            )
+        )
+        return answer == "kill"

@@ -123,6 +123,8 @@ class DebuggerScreen(ActionScreen):
         self._unsubscribe()
         self.parts.feed.close()
         self.source.close()
+        if self.run is not None:
+            self.run.detach()
 
     # --- what is shown
 

@@ -20,13 +20,15 @@ _STATE = Column("state", "state", "state", 15)
 _CELL = Column("cell", "conversation", "cell", 14)
 _AT = Column("at", "at", "-turns", 6)
 _WORDS = Column("words", "last words", "", 20)
+_MARK: Final = 3
+"""Cells of a count; one less on a narrow screen."""
 _OPTIONAL: Final = (
-    Column("signals", glyphs.SIGNAL, "-signals", 3, right=True),
-    Column("discards", glyphs.DISCARDED, "-discards", 3, right=True),
-    Column("flags", glyphs.NOTICED, "-flags", 3, right=True),
+    Column("signals", glyphs.SIGNAL, "-signals", _MARK, right=True),
+    Column("discards", glyphs.DISCARDED, "-discards", _MARK, right=True),
+    Column("flags", glyphs.NOTICED, "-flags", _MARK, right=True),
     Column("time", "time", "time", 7, right=True),
-    Column("tokens", "tokens", "-tokens", 8, right=True),
-    Column("cost", "cost", "-cost", 8, right=True),
+    Column("tokens", "tokens", "-tokens", 6, right=True),
+    Column("cost", "cost", "-cost", 7, right=True),
 )
 """Columns after the words, those first that are left out last."""
 _SORTED_BY: Final = {
@@ -45,24 +47,31 @@ def columns_for(width: int, order: str, *, name: int) -> list[Column]:
     `name` is the cells that the longest name takes.
     """
     by = order.removeprefix("-")
-    state = replace(_STATE, width=15 if width >= 110 else 13 if width >= 70 else 11)
+    state = replace(_STATE, width=15 if width >= 130 else 13 if width >= 70 else 11)
     columns = [state, _CELL, _AT]
-    left = width - GUTTER - sum(column.width + GAP for column in columns)
+    left = width - GUTTER - sum(column.width + GAP for column in columns) - GAP
     if by in _SORTED_BY:
-        columns.insert(2, _SORTED_BY[by])
-        left -= _SORTED_BY[by].width + GAP
+        extra = _SORTED_BY[by]
+        columns.insert(2, extra if width >= 70 else replace(extra, width=12))
+        left -= columns[2].width + GAP
     kept = []
+    least = _LEAST_WORDS if width < 110 else _LEAST_WORDS + 8
     for column in _OPTIONAL:
-        taken = column.width + GAP
-        if column.name == by or left - taken >= _LEAST_WORDS + (8 if width >= 110 else 0):
-            kept.append(column)
-            left -= taken
+        if column.name == by:
+            # Its title has an arrow.
+            kept.append(replace(column, width=max(column.width, len(column.title) + 2)))
+        elif left - column.width - GAP >= least:
+            narrow = width < 110 and column.width == _MARK
+            kept.append(replace(column, width=_MARK - 1) if narrow else column)
+        else:
+            continue
+        left -= kept[-1].width + GAP
     more = max(0, min(min(name, _MOST_NAME) - _CELL.width, left - _LEAST_WORDS - 6))
     columns[1] = replace(_CELL, width=_CELL.width + more)
     left -= more
     if left >= 8:
         columns.append(replace(_WORDS, width=left))
-    return columns + [column for column in _OPTIONAL if column in kept]
+    return columns + kept
 
 
 def state_span(row: FleetRow, now: float) -> Span:
@@ -153,7 +162,7 @@ def _at(row: FleetRow) -> Span:
 
 
 def _count(count: int, role: str) -> Span:
-    return (str(count) if count < 1000 else "1k+", role) if count else ("", role)
+    return (str(count) if count < 100 else "99+", role) if count else ("", role)
 
 
 _FIGURES: Final[dict[str, Callable[[FleetRow], Span]]] = {

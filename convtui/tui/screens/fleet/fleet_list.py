@@ -61,7 +61,8 @@ class FleetList(LineView):
         """The place of the selected row."""
         self._chosen: int | None = None
         """The selected row."""
-        self._name = 0
+        self._longest = 0
+        """Cells of the longest name."""
 
     @property
     def order(self) -> str:
@@ -78,7 +79,7 @@ class FleetList(LineView):
         before, self._shown = len(self._shown), self._sorted.shown
         shown = self._shown
         measured = (self._rows[index].key for index in shown[:_MEASURED])
-        self._name = max(self._name, max((cell_len(visible_line(key)) for key in measured),
+        self._longest = max(self._longest, max((cell_len(visible_line(key)) for key in measured),
                                          default=0))  # fmt: skip
         row = self._index - round(self.scroll_y)
         if self._chosen is None or not self._moved_to(self._chosen):
@@ -168,7 +169,7 @@ class FleetList(LineView):
 
     def columns(self, width: int = 0) -> list[Column]:
         """The columns that fit into `width` cells, by default those of the list."""
-        return columns_for(width or max(1, self.view_width), self.order, name=self._name)
+        return columns_for(width or max(1, self.view_width), self.order, name=self._longest)
 
     def _spans(self, place: int) -> list[Span]:
         rows, shown = self._rows, self._shown

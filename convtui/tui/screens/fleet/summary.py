@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from rich.cells import cell_len
+from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -14,7 +15,7 @@ from convtui.text.counts import counted
 from convtui.transcript.ending_words import short_ending
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.labels import ending_role
-from convtui.tui.drawing.palette import Palette, Span, palette_of, plain
+from convtui.tui.drawing.palette import Span, palette_of, plain
 from convtui.tui.drawing.strips import strip_of
 from convtui.tui.screens.fleet.columns import dollars, short_count
 from convtui.tui.screens.fleet.tally import Tally
@@ -46,6 +47,8 @@ def summary_lines(
 
 
 def _progress(tally: Tally, standing: Standing, now: float, width: int, over: bool) -> list[Span]:
+    if standing.starting:
+        return [("reading the plan ...", "muted")]
     words: list[Span] = [(f"{tally.done:,} of {tally.total:,} done", "text bold")]
     held = tally.states["held"]
     if held:
@@ -65,8 +68,8 @@ def _progress(tally: Tally, standing: Standing, now: float, width: int, over: bo
 def _end(tally: Tally, standing: Standing, now: float, over: bool) -> Span | None:
     if standing.ending:
         return "ending ...", "warning"
-    if standing.elsewhere is not None:
-        return f"run by process {standing.elsewhere}", "muted"
+    if standing.elsewhere:
+        return f"run by {visible_line(standing.elsewhere, 40)}", "muted"
     if standing.paused and not over:
         return "paused", "held bold"
     left = None if over else tally.left(now)
@@ -191,7 +194,6 @@ class FleetSummary(Widget):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self.lines: list[list[Span]] = [[]]
-        self._palette: Palette | None = None
 
     @property
     def room(self) -> int:
@@ -205,10 +207,6 @@ class FleetSummary(Widget):
             self.lines = lines
             self.refresh(layout=higher)
 
-    def restyle(self) -> None:
-        """Draws with the colours of another theme."""
-        self.refresh()
-
     def get_content_height(self, container: object, viewport: object, width: int) -> int:
         return len(self.lines)
 
@@ -217,4 +215,6 @@ class FleetSummary(Widget):
         spans = self.lines[y] if y < len(self.lines) else []
         width = self.content_size.width
         strip = strip_of(fit(spans, max(1, width)), palette_of(self.app))
-        return strip.extend_cell_length(width, self.rich_style)
+        return strip.extend_cell_length(width, self.rich_style).apply_style(
+            Style(bgcolor=self.rich_style.bgcolor)
+        )

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from convtui.client.engine_client import EngineHandle
+    from convtui.client.link import ConversationLink
 
 State = Literal["waiting", "starting", "running", "held", "over", "crashed"]
 
@@ -97,13 +101,15 @@ class Block:
 class Standing:
     """The facts of a batch that are not of one conversation."""
 
+    starting: bool = False
+    """Whether the batch is still being put together."""
     paused: bool = False
     ending: bool = False
     """Whether it is being ended."""
     stopped: str = ""
     """Why no conversation is started any more."""
-    elsewhere: int | None = None
-    """The process that runs it, if that is another one."""
+    elsewhere: str = ""
+    """The process that runs it, if that is another one: `process 7 on host`."""
     most_tokens: int | None = None
     most_cost: float | None = None
     """The budget of the whole batch."""
@@ -115,6 +121,17 @@ class Standing:
     """Breakpoints that hold for all conversations."""
     old_code: int = 0
     """Conversations that still run the provider's code from before it was loaded again."""
+
+
+class OpenHosted(Protocol):
+    """Opens the debugger on a conversation that runs; False where there is nothing to open.
+
+    `adopt` gets the engine that the conversation goes on in when it leaves its worker.
+    """
+
+    def __call__(
+        self, link: ConversationLink, *, adopt: Callable[[EngineHandle], None]
+    ) -> bool: ...
 
 
 class Controls(Protocol):
@@ -165,8 +182,10 @@ class Fleet(Protocol):
 
     name: str
     folder: Path
-    rows: list[FleetRow]
-    """In the order of the plan, later attempts after all of them. Rows change in place."""
+
+    @property
+    def rows(self) -> list[FleetRow]:
+        """In the order of the plan, later attempts after all of them. Rows change in place."""
 
     @property
     def controls(self) -> Controls | None:
@@ -175,6 +194,9 @@ class Fleet(Protocol):
     @property
     def over(self) -> bool:
         """Whether nothing in it changes any more."""
+
+    def start(self) -> None:
+        """Begins to follow it, or to run it; on the event loop, after the first frame."""
 
     def standing(self) -> Standing: ...
 

@@ -10,6 +10,7 @@ import pytest
 from textual.widgets import Input, OptionList, Static
 
 from convtui.client.engine_client import EngineHandle, EngineState
+from convtui.client.link import ConversationLink
 from convtui.errors import EngineError
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.tui.app import ConvtuiApp
@@ -59,7 +60,7 @@ class Live:
         self.app.runs.current = self.run
 
     async def _go_on(
-        self, handle: EngineHandle, spec: StartSpec, parent: ContinueFrom
+        self, handle: ConversationLink, spec: StartSpec, parent: ContinueFrom
     ) -> EngineHandle:
         self.continued.append(replace(parent))
         if self.refuse_continuation:

@@ -15,6 +15,7 @@ from textual.widgets import OptionList, Static
 
 from convtui.analysis.compare.lineage import setting_changes
 from convtui.client.engine_client import EngineHandle, EngineState
+from convtui.client.link import ConversationLink
 from convtui.errors import EngineError
 from convtui.library.families import family_of, guides
 from convtui.log.names import lock_path
@@ -213,7 +214,7 @@ class Live:
         self.app.runs.current = self.run
 
     async def _go_on(
-        self, handle: EngineHandle, spec: StartSpec, parent: ContinueFrom
+        self, handle: ConversationLink, spec: StartSpec, parent: ContinueFrom
     ) -> EngineHandle:
         self.continued.append((spec, replace(parent)))
         if self.refuse:

@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from convtui.client.engine_client import EngineHandle, EngineState
+from convtui.client.link import ConversationLink
 from convtui.errors import EngineError
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.transcript.fold import Transcript
@@ -64,7 +65,7 @@ class Compressed:
         self.app.runs.current = self.run
 
     async def _go_on(
-        self, handle: EngineHandle, spec: StartSpec, parent: ContinueFrom
+        self, handle: ConversationLink, spec: StartSpec, parent: ContinueFrom
     ) -> EngineHandle:
         self.continued.append(replace(parent))
         try:

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from convtui.client.engine_client import EngineHandle, EngineState
+from convtui.client.link import ConversationLink
 from convtui.log.reader import open_log
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.transcript.fold import Transcript
@@ -83,7 +84,7 @@ class Deciding:
         self.app.runs.current = self.run
 
     async def _go_on(
-        self, handle: EngineHandle, spec: StartSpec, parent: ContinueFrom
+        self, handle: ConversationLink, spec: StartSpec, parent: ContinueFrom
     ) -> EngineHandle:
         self.continued.append(replace(parent))
         self.handle.state = EngineState.CLOSED

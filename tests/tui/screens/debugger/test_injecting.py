@@ -9,6 +9,7 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList
 
 from convtui.client.engine_client import EngineHandle
+from convtui.client.link import ConversationLink
 from convtui.protocol import FAULTS, ContinueFrom, StartSpec
 from convtui.tui.screens.dialogs.questions import Choose
 from convtui.tui.sources.run import LiveRun
@@ -66,9 +67,11 @@ async def test_what_is_armed_goes_along_into_the_next_engine(tmp_path: Path) -> 
     armed = {"provider": {"fault": "slow", "left": 2, "seconds": 0.5}}
     specs: list[StartSpec] = []
 
-    async def go_on(handle: EngineHandle, spec: StartSpec, parent: ContinueFrom) -> EngineHandle:
+    async def go_on(
+        handle: ConversationLink, spec: StartSpec, parent: ContinueFrom
+    ) -> EngineHandle:
         specs.append(spec)
-        return handle
+        return cast(EngineHandle, handle)
 
     for kind in ("reload", "restart", "rewind", "fork"):
         handle = FakeHandle(tmp_path / "a.jsonl")

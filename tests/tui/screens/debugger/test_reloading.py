@@ -12,6 +12,7 @@ from textual.app import App
 
 from convtui.analysis.rehook.preview import Made, Preview
 from convtui.client.engine_client import EngineHandle, EngineState
+from convtui.client.link import ConversationLink
 from convtui.errors import EngineError
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.tui.screens.debugger import provider_reload
@@ -52,7 +53,7 @@ class Reloading(LiveApp):
         """Whether the new engine asks first how the provider is to be brought back."""
 
     async def _go_on(
-        self, handle: EngineHandle, spec: StartSpec, parent: ContinueFrom
+        self, handle: ConversationLink, spec: StartSpec, parent: ContinueFrom
     ) -> EngineHandle:
         self.reloads += 1
         if self.refuse:

@@ -1,0 +1,449 @@
+"""Runs the conversations of a batch: so many at once, over its workers, until all have ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from convtui import __version__
+from convtui.batch.aftermath import Aftermath
+from convtui.batch.blocks import Block, Blocks
+from convtui.batch.cells import Cell, plan_digest
+from convtui.batch.concurrency import AtOnce, CallLimits
+from convtui.batch.limiter import Limiter
+from convtui.batch.manifest import BatchFile, Entry
+from convtui.batch.manifest_writer import ManifestWriter
+from convtui.batch.orders import Orders
+from convtui.batch.plan import Plan
+from convtui.batch.pool import Pool, PoolEvents, Slot
+from convtui.batch.resume import resumed_work
+from convtui.batch.running import Board, Running
+from convtui.batch.spending import Spending, Used
+from convtui.batch.work import HowToRun, Specs, Work, as_recorded, in_order
+from convtui.client.engine_client import EngineHandle
+from convtui.client.hosted import Hosted
+from convtui.client.link import ConversationLink
+from convtui.log.transcript_row import transcript_row
+from convtui.log.writer import why_not_written
+from convtui.protocol import RowState
+
+_KILL_AFTER = 4.0
+"""Seconds that workers get to close their logs when everything is ended at once."""
+
+
+class Batch:
+    """A batch that is run by this process, from `create()` or `resume()` to the end of `run()`.
+
+    Used on one event loop. `file` is what its manifest says so far, `orders` is what can be done to
+    its conversations.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        cells: Sequence[Cell],
+        writer: ManifestWriter,
+        how: HowToRun,
+        work: Sequence[Work],
+        *,
+        ended: Sequence[tuple[Work, Entry]] = (),
+    ) -> None:
+        self.plan = plan
+        self.how = how
+        self.file: BatchFile = writer.batch
+        self._writer = writer
+        self._cells = cells
+        self._queue = deque(work)
+        self._ended_before = ended
+        self._by_link: dict[ConversationLink, Running] = {}
+        self._board = Board(writer)
+        self._specs = Specs(self.file.folder, how, list(plan.breakpoints))
+        self._spending = Spending(plan.budget, plan.stop_after)
+        for entry in self.file.entries.values():
+            used = Used(entry.tokens or 0, entry.cost or 0.0, entry.turns or 0)
+            self._spending.update(entry.log or entry.key, used)
+        alone = plan.isolation == "process"
+        events = PoolEvents(
+            self._ready, self._worker_over, self._rows, self._ended, self._used, self._blocked
+        )
+        self._pool = Pool(plan.workers or os.cpu_count() or 1, how, events, alone=alone)
+        limiter = Limiter()
+        self._limits = CallLimits(limiter, self._pool, self._board.touch)
+        self._at_once = AtOnce(plan.concurrency, limiter)
+        self._aftermath = Aftermath(
+            self._board,
+            self._spending,
+            plan.attempts,
+            again=self._again,
+            settled=self._wake,
+            cannot_write=self._cannot_write,
+        )
+        self._blocks = Blocks(self._board, self._running_of)
+        self.orders = Orders(self._board, self._specs, self._pool, self._wake)
+        self._awake = asyncio.Event()
+        self._over = asyncio.Event()
+        self._stopped: str | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    def create(
+        cls,
+        plan: Plan,
+        cells: Sequence[Cell],
+        folder: Path,
+        *,
+        record: dict[str, Any],
+        how: HowToRun | None = None,
+    ) -> Batch:
+        """Begins a batch in a folder; `record` is the plan as the manifest keeps it. Blocking.
+
+        Raises `BatchLocked` and `FileError`.
+        """
+        writer = ManifestWriter.create(
+            folder,
+            batch_id=uuid.uuid4().hex,
+            name=plan.title,
+            convtui=__version__,
+            plan=record,
+            digest=plan_digest(plan, cells),
+            cells=[as_recorded(cell) for cell in cells],
+            runs=plan.runs,
+        )
+        order = in_order(cells, plan.runs, plan.order)
+        work = [Work(cell.key(run), cell) for cell, run in order]
+        return cls(plan, cells, writer, how or HowToRun(), work)
+
+    @classmethod
+    def resume(
+        cls,
+        plan: Plan,
+        cells: Sequence[Cell],
+        folder: Path,
+        *,
+        record: dict[str, Any],
+        how: HowToRun | None = None,
+    ) -> Batch:
+        """Goes on with the batch of a folder, with a plan that may have changed. Blocking.
+
+        Conversations that have ended are left alone, those that had begun go on where their
+        provider allows it, those of changed cells begin anew. Raises `BatchLocked` and `FileError`.
+        """
+        writer = ManifestWriter.reopen(folder)
+        resumed = resumed_work(writer, plan, cells, record)
+        ended = resumed.ended if plan.attempts is not None else []
+        return cls(plan, cells, writer, how or HowToRun(), resumed.work, ended=ended)
+
+    # --- for screens and commands
+
+    @property
+    def entries(self) -> dict[str, Entry]:
+        """All conversations by key, in the order of the plan; later attempts after them."""
+        return self.file.entries
+
+    @property
+    def changed(self) -> set[str]:
+        """Keys of what changed since somebody last put an empty set in its place."""
+        return self._board.changed
+
+    @changed.setter
+    def changed(self, keys: set[str]) -> None:
+        self._board.changed = keys
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Calls back on the loop after changes; call the result to unsubscribe."""
+        return self._board.subscribe(callback)
+
+    def link(self, key: str) -> ConversationLink | None:
+        """The handle on a conversation that runs: its worker's, or that of its own engine."""
+        running = self._board.running.get(key)
+        return None if running is None else running.link
+
+    @property
+    def used(self) -> Used:
+        """Tokens, cost and turns of all conversations, those included that count no more."""
+        return self._spending.total
+
+    @property
+    def budget_exceeded(self) -> str | None:
+        """Which limit of the budget is used up, in words; also where that stops nothing."""
+        return self._spending.exceeded
+
+    @property
+    def at_once(self) -> int:
+        """How many conversations may run at once."""
+        return self._at_once.value
+
+    @property
+    def stopped(self) -> str | None:
+        """Why no conversation is started any more."""
+        return self._stopped
+
+    @property
+    def over(self) -> bool:
+        """Whether `run()` has nothing more to do."""
+        return self._over.is_set()
+
+    @property
+    def pids(self) -> dict[int, int]:
+        """The processes of the workers on this machine, by number."""
+        pids = {number: slot.worker.pid for number, slot in self._pool.slots.items()}
+        return {number: pid for number, pid in pids.items() if pid is not None}
+
+    def limits(self) -> list[dict[str, Any]]:
+        """Each endpoint that was called: `{key, limit, running, waiting, throttled, paused}`."""
+        return self._limits.as_list()
+
+    def blocked(self) -> list[Block]:
+        """The workers whose event loop is blocked by provider code."""
+        return list(self._blocks.now.values())
+
+    async def reload(self) -> int:
+        """Has conversations that begin from now on run the provider's code as it is now.
+
+        Returns how many run the old code. Raises `EngineError`, changing nothing, where a provider
+        cannot be loaded.
+        """
+        scenarios = [cell.scenario for cell in self._cells if cell.scenario is not None]
+        return await self.orders.reload(scenarios, self.how.python)
+
+    def old_code(self) -> int:
+        """Conversations that run in workers from before the last reload."""
+        return self._pool.old
+
+    # --- the run
+
+    async def run(self) -> None:
+        """Runs until every conversation has ended, or the batch has stopped.
+
+        Raises `EngineError` when no worker can be started.
+        """
+        loop = asyncio.get_running_loop()
+
+        def on_error(error: OSError) -> None:
+            why = f"cannot write the manifest: {why_not_written(error)}"
+            loop.call_soon_threadsafe(self._cannot_write, why)
+
+        self._writer.on_error = on_error
+        try:
+            for work, entry in self._ended_before:
+                self._spawn(self._aftermath.attempt_after(work, entry))
+            while True:
+                self._fill()
+                if self._is_done():
+                    break
+                self._awake.clear()
+                await self._awake.wait()
+            self._finish()
+        finally:
+            self._limits.close()
+            await self._pool.close()
+            await asyncio.to_thread(self._writer.close)
+            self._over.set()
+            self._board.touch()
+        if self._pool.failure is not None:
+            raise self._pool.failure
+
+    async def stop(self, reason: str = "interrupted at the keyboard") -> None:
+        """Starts no more conversations and ends those that run after their turn.
+
+        Returns when all have ended. They are gone on with when the batch is resumed.
+        """
+        self._stop_starting(reason)
+        self.orders.end_all(reason)
+        await self._over.wait()
+
+    def kill(self) -> None:
+        """Ends everything at once; logs are closed where that is possible within seconds."""
+        self._stop_starting("interrupted at the keyboard")
+        if not self._aftermath.closing:
+            self._aftermath.closing = True
+            self._spawn(self._end_now())
+
+    def adopt(self, key: str, handle: EngineHandle) -> None:
+        """A conversation of the batch goes on in an engine of its own."""
+        running = self._board.running.get(key)
+        if running is None:
+            return
+        if running.moving is not None:
+            running.moving.set()
+            running.moving = None
+        self._board.detach(running)
+        running.link = handle
+        running.given_up = ""
+        log = handle.log_path
+        if log is not None:
+            self._board.add("adopted", key=key, log=log.name, pid=handle.pid)
+        handle.subscribe(lambda: self._follow(running, handle))
+        self._follow(running, handle)
+
+    # --- which begins when
+
+    def _fill(self) -> None:
+        """Begins as many conversations as may run."""
+        while self._queue and self._may_start():
+            work = self._queue[0]
+            if work.cell.scenario is None:
+                self._queue.popleft()
+                self._aftermath.refuse(work, work.cell.error or "its cell cannot run")
+                continue
+            active, most = self._board.active, self._at_once.value
+            if active >= most:
+                return
+            wanted = min(most, active + len(self._queue))
+            self._pool.want(wanted + len(self._board.running) - active)
+            slot = self._pool.place(wanted)
+            if slot is None:
+                return
+            self._queue.popleft()
+            self._begin(work, slot)
+
+    def _may_start(self) -> bool:
+        if self._stopped is None:
+            reason = self._spending.reason_to_stop()
+            if reason is not None:
+                self._stop_starting(reason)
+        return self._stopped is None and not self.orders.paused and self._pool.failure is None
+
+    def _begin(self, work: Work, slot: Slot) -> None:
+        spec = self._specs.of(work)
+        hosted = slot.worker.begin(spec)
+        slot.hosted.add(hosted)
+        running = Running(work, spec, hosted, slot)
+        self._by_link[hosted] = running
+        self._board.running[work.key] = running
+        hosted.subscribe(lambda: self._look(running))
+        self._board.touch(work.key)
+
+    def _again(self, work: Work) -> None:
+        # Before what has not begun yet: its run is nearly over.
+        self._queue.appendleft(work)
+        self._board.entry(work.key)
+        self._board.touch(work.key)
+
+    def _is_done(self) -> bool:
+        if self._board.running or self._aftermath.busy or self._tasks:
+            return False
+        return not self._queue or self._stopped is not None or self._pool.failure is not None
+
+    def _finish(self) -> None:
+        if all(entry.over and entry.status != "stopped" for entry in self.entries.values()):
+            self._board.add("finished")
+        elif self._pool.failure is not None and self._stopped is None:
+            self._stop_starting(f"no worker can be started: {self._pool.failure}")
+
+    def _stop_starting(self, reason: str) -> None:
+        if self._stopped is None:
+            self._stopped = reason
+            self._board.add("stopped", why=reason)
+            self._wake()
+
+    def _cannot_write(self, reason: str) -> None:
+        self._stop_starting(reason)
+
+    async def _end_now(self) -> None:
+        closing = asyncio.ensure_future(self._pool.close())
+        handles = [
+            running.link
+            for running in self._board.running.values()
+            if isinstance(running.link, EngineHandle)
+        ]
+        ends = [asyncio.ensure_future(handle.close()) for handle in handles]
+        await asyncio.wait({closing, *ends}, timeout=_KILL_AFTER)
+        if not closing.done():
+            self._pool.kill()
+            await closing
+        for running in list(self._board.running.values()):
+            if running.moving is not None:
+                running.moving.set()
+                self._aftermath.abandon(running)
+
+    # --- what workers say
+
+    def _ready(self, slot: Slot) -> None:
+        self._limits.send()
+        self.orders.greet(slot)
+        self._wake()
+
+    def _worker_over(self, slot: Slot, lost: list[Hosted]) -> None:
+        self._blocks.forget(slot)
+        self._limits.forget(slot)
+        for hosted in lost:
+            running = self._by_link.pop(hosted, None)
+            if running is not None:
+                self._aftermath.lost(running, hosted.error or {})
+        self._wake()
+
+    def _rows(self, changed: list[Hosted]) -> None:
+        for hosted in changed:
+            running = self._by_link.get(hosted)
+            if running is not None:
+                self._take_row(running, hosted.row)
+        self._wake()
+
+    def _take_row(self, running: Running, row: dict[str, Any]) -> None:
+        self._board.look(running)
+        self._board.entry(running.key).row = row
+        used = Used.of(row)
+        self._at_once.took_turns(max(0, used.turns - running.turns))
+        running.turns = int(used.turns)
+        log = running.link.log_path
+        if log is not None:
+            self._spending.update(log.name, used)
+
+    def _ended(self, slot: Slot, hosted: Hosted) -> None:
+        running = self._by_link.pop(hosted, None)
+        if running is not None:
+            self._board.entry(running.key).row = hosted.row
+            self._aftermath.ended(running, hosted)
+        self._wake()
+
+    def _used(self, slot: Slot, calls: dict[str, Any]) -> None:
+        self._limits.used(slot, calls)
+
+    def _blocked(self, slot: Slot, hosted: Hosted | None, seconds: float, where: str) -> None:
+        self._blocks.take(slot, hosted, seconds, where)
+
+    def _running_of(self, link: ConversationLink) -> Running | None:
+        return self._by_link.get(link)
+
+    def _look(self, running: Running) -> None:
+        was_held, began = running.held, running.started
+        if not running.link.over:
+            self._board.look(running)
+            self.orders.catch_up(running)
+        if running.held != was_held or running.started != began:
+            self._wake()
+
+    def _follow(self, running: Running, handle: EngineHandle) -> None:
+        """Looks at a conversation that goes on in an engine of its own."""
+        if running.link is not handle or self._board.running.get(running.key) is not running:
+            return
+        self._take_row(running, dict(transcript_row(handle.transcript, _row_state(handle))))
+        if handle.over:
+            self._aftermath.adopted_is_over(running, handle)
+        else:
+            self._look(running)
+
+    def _wake(self) -> None:
+        self._awake.set()
+        self._board.touch()
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._wake()
+
+
+def _row_state(handle: EngineHandle) -> RowState:
+    if handle.over:
+        return "over"
+    return "held" if handle.hold is not None else "waiting" if handle.retry_wait else "running"

@@ -1,0 +1,108 @@
+"""Runs a batch: opens it for whoever runs it, and runs it without a screen."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from convtui.batch.record import plan_record
+from convtui.batch.scheduler import Batch
+from convtui.batch.work import HowToRun
+from convtui.cli.batch_how import How
+from convtui.cli.batch_plan import Planned
+from convtui.cli.batch_progress import BatchProgress
+from convtui.cli.common import say
+
+
+def open_batch(folder: Path, made: Planned, how: How, *, resumes: bool) -> Batch:
+    """The batch in a folder, begun or gone on with. Blocking.
+
+    Raises `BatchLocked` where another process runs it, and `FileError`.
+    """
+    config = made.config
+    how_to_run = HowToRun(
+        watched=how.screen,
+        on_pause=made.plan.on_pause,
+        wire="last" if config.wire == "recent" else config.wire,
+        env_file=config.env_file,
+        python=config.python,
+        speed=how.speed or 0.0,
+    )
+    record = plan_record(made.plan, made.source)
+    begin = Batch.resume if resumes else Batch.create
+    return begin(made.plan, made.cells, folder, record=record, how=how_to_run)
+
+
+def run_headless(folder: Path, made: Planned, how: How, *, resumes: bool) -> int:
+    """Runs a batch without a screen and prints its results; returns the exit code.
+
+    Raises `EngineError` when no worker can be started.
+    """
+    batch = open_batch(folder, made, how, resumes=resumes)
+    interrupted = asyncio.run(_run(batch))
+    code = how.wanted.print(folder)
+    say(str(folder))
+    return 130 if interrupted else code
+
+
+async def _run(batch: Batch) -> bool:
+    """Runs a batch to its end with its progress; returns whether it was interrupted."""
+    progress = BatchProgress(batch.file)
+    interrupts = Interrupts(batch, progress.note)
+
+    def changed() -> None:
+        keys, batch.changed = batch.changed, set()
+        progress.show(keys)
+
+    unsubscribe = batch.subscribe(changed)
+    try:
+        with interrupts.heard():
+            await batch.run()
+    finally:
+        unsubscribe()
+        changed()
+        progress.close()
+    if batch.stopped is not None and not interrupts.count:
+        progress.note(f"convtui: no more conversations were started: {batch.stopped}")
+    return interrupts.count > 0
+
+
+class Interrupts:
+    """Ctrl+c: the first one ends the batch after the turns that run, the second one at once."""
+
+    def __init__(self, batch: Batch, note: Callable[[str], None]) -> None:
+        self.count = 0
+        self._batch = batch
+        self._note = note
+        self._stopping: asyncio.Task[None] | None = None
+
+    @contextlib.contextmanager
+    def heard(self) -> Iterator[None]:
+        """Listens for them until the end of the block."""
+        loop = asyncio.get_running_loop()
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        try:
+            for number in numbers:
+                loop.add_signal_handler(number, self._interrupt)
+        except (NotImplementedError, RuntimeError, ValueError):
+            # Windows, or not the main thread: ctrl+c arrives as KeyboardInterrupt instead.
+            numbers = []
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+    def _interrupt(self) -> None:
+        self.count += 1
+        if self.count == 1:
+            self._note(
+                "convtui: no new conversations; those that run end after their turn (ctrl+c again"
+                " ends them at once)"
+            )
+            self._stopping = asyncio.ensure_future(self._batch.stop())
+        else:
+            self._batch.kill()

@@ -1,0 +1,111 @@
+"""What the conversations of a batch say together: endings, figures, whose fault."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from convtui.errors import ConvtuiError
+from convtui.text.boundary import visible_line
+from convtui.tui.drawing.frames import entitle
+from convtui.tui.screens.fleet.view import Fleet
+from convtui.tui.screens.handlers import Handler
+from convtui.tui.screens.report_file import ask_report_file
+from convtui.tui.screens.screen_context import ScreenContext
+from convtui.tui.widgets.text_pane import Document, TextPane
+
+if TYPE_CHECKING:
+    from convtui.analysis.report.report import Report
+
+ReadResults = Callable[[Path], "Report"]
+"""Reads the report of a batch from its folder. Blocking."""
+
+
+class FleetResults:
+    """Reads the results in a thread and shows them in their pane, or writes them as a page."""
+
+    def __init__(
+        self,
+        context: ScreenContext,
+        fleet: Fleet,
+        pane: TextPane,
+        read: ReadResults | None,
+        *,
+        shown: Callable[[bool], None],
+    ) -> None:
+        """`shown` shows or hides the pane."""
+        self._context, self._fleet, self._pane = context, fleet, pane
+        self._read, self._show_pane = read, shown
+        self.shown = False
+        self._report: Report | None = None
+        self._stale = True
+        self._reading = False
+        self._closed = False
+        self._drawn: tuple[object, int] = (None, 0)
+        entitle(pane, "results")
+
+    def handlers(self) -> Iterator[Handler]:
+        yield Handler("fleet.results", self.toggle, self._can_read)
+        yield Handler("fleet.report", self._ask_file, self._can_read)
+
+    def close(self) -> None:
+        """Stops what is being read."""
+        self._closed = True
+
+    def _can_read(self) -> bool:
+        return self._read is not None
+
+    def changed(self) -> None:
+        """Rows have changed: what was read is old."""
+        self._stale = True
+        if self.shown and self._fleet.over:
+            self._context.spawn(self._load(), group="results")
+
+    def toggle(self) -> None:
+        """Shows the results so far, or hides them."""
+        if self._read is None:
+            return
+        self.shown = not self.shown
+        self._show_pane(self.shown)
+        if self.shown and self._stale:
+            self._context.spawn(self._load(), group="results")
+
+    async def _load(self) -> None:
+        read = self._read
+        if read is None or self._reading:
+            return
+        self._reading = True
+        if self._report is None:
+            self._pane.show(Document().line(("Reading the logs ...", "muted")))
+        try:
+            while self._stale:
+                self._stale = False
+                report = await asyncio.to_thread(read, self._fleet.folder)
+                if self._closed:
+                    return
+                self._report = report
+                self.draw()
+        except ConvtuiError as error:
+            self._pane.show(Document().line((visible_line(str(error), 400), "error")))
+        finally:
+            self._reading = False
+
+    def draw(self) -> None:
+        """Lays the report out for the room that the pane has."""
+        from convtui.tui.documents.report import report_document
+
+        width = max(20, self._pane.view_width - 1)
+        if self._report is None or not self.shown or self._drawn == (self._report, width):
+            return
+        again = self._drawn[0] is not None
+        self._drawn = (self._report, width)
+        self._pane.show(report_document(self._report, width), keep_place=again)
+
+    # --- the page
+
+    def _ask_file(self) -> None:
+        read = self._read
+        if read is not None:
+            ask_report_file(self._context, "batch.html", lambda: read(self._fleet.folder))

@@ -1,0 +1,65 @@
+"""A conversation of a worker in the debugger: it was there before, and goes on without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from convtui.protocol import StartSpec
+from convtui.tui.sources.run import ContinueRun, LiveRun
+
+if TYPE_CHECKING:
+    from convtui.client.engine_client import EngineHandle
+    from convtui.client.link import ConversationLink
+
+Adopt = Callable[["EngineHandle"], None]
+"""Called with the engine of its own in which the conversation goes on, after `R`, say."""
+
+
+class HostedRun(LiveRun):
+    """One conversation of many; whoever runs them all ends it, too.
+
+    It is watched from `start()` to `detach()`. What continues it leaves the worker: that is
+    given to `adopt`, whose it is then.
+    """
+
+    goes_on_alone = True
+
+    def __init__(
+        self, link: ConversationLink, *, adopt: Adopt, continue_run: ContinueRun | None = None
+    ) -> None:
+        spec = link.spec or StartSpec(scenario={}, out_dir="")
+        super().__init__(
+            replace(spec, watched=True, paused=False),
+            python=link.python,
+            link=link,
+            continue_run=continue_run,
+        )
+        self._adopt = adopt
+        self._watched: ConversationLink | None = None
+        self._detached = False
+
+    async def start(self) -> None:
+        """Returns when its transcript is up to date.
+
+        Raises `EngineError` if it could not begin.
+        """
+        link = self.handle
+        await link.ready()
+        if self._watched is None and not self._detached:
+            self._watched = link
+            await link.watch()
+        await self.refresh_breakpoints()
+
+    def detach(self) -> None:
+        self._detached = True
+        if self._watched is not None:
+            self._watched.unwatch()
+            self._watched = None
+
+    def _moved(self, fresh: EngineHandle) -> None:
+        self._adopt(fresh)
+
+    async def close(self) -> None:
+        """Ends nothing."""

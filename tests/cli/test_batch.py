@@ -1,0 +1,197 @@
+"""`convtui batch`: plans on the command line, dry runs, and batches that have run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from convtui.batch.manifest import BatchCell
+from convtui.batch.manifest_writer import ManifestWriter
+from convtui.cli.batch_plan import demo_plan
+from tests.builders.logs import sample, write_log
+from tests.cli.conftest import Run
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    """A plan of two cells that need no model."""
+    folder = tmp_path / "work"
+    (folder / "ann.yaml").write_text("name: Ann\nscript: [hello]\n")
+    (folder / "ben.yaml").write_text("name: Ben\nscript: [hi]\n")
+    file = folder / "plan.yaml"
+    file.write_text("vary:\n  persona: ['*n.yaml']\nruns: 2\n")
+    return file
+
+
+def batch(folder: Path, name: str = "20260101T000000Z_refund", **endings: str) -> Path:
+    """A finished batch: a conversation for each ending."""
+    path = folder / name
+    cells = [BatchCell(1, "Ann", "Ann", "demo", ["intake"], {}, "d1")]
+    writer = ManifestWriter.create(
+        path, batch_id="b1", name="refund", convtui="0.1", plan={}, digest="d", cells=cells,
+        runs=len(endings),
+    )  # fmt: skip
+    for run, kind in enumerate(endings.values(), 1):
+        log = write_log(path / f"Ann.{run}.jsonl", sample())
+        writer.add("started", key=f"Ann.{run}", log=log.name, worker=1)
+        termination = {"kind": kind, "by": "provider", "reason": "so", "at_turn": 2}
+        writer.add("ended", key=f"Ann.{run}", log=log.name, status="closed",
+                   termination=termination, totals={"turns": 3})  # fmt: skip
+    writer.add("finished")
+    writer.close()
+    return path
+
+
+# --- plans
+
+
+def test_a_dry_run_lists_the_cells_and_runs_nothing(convtui: Run, plan: Path, home: Path) -> None:
+    result = convtui("batch", plan, "--dry-run")
+    assert result.code == 0
+    assert [line.split()[0] for line in result.out.splitlines()[:3]] == ["cell", "Ann", "Ben"]
+    assert "4 conversations (2 cells x 2 runs)" in result.out
+    assert "0 model calls" in result.out
+    assert not (home / "data" / "runs").exists()
+
+
+def test_a_dry_run_for_programs(convtui: Run, plan: Path) -> None:
+    result = convtui("batch", plan, "--dry-run", "--json", "--provider", "openai/gpt-4o")
+    data = json.loads(result.out)
+    assert (data["conversations"], data["calls_at_most"]) == (4, 40)
+    assert data["cost_about"] > 0
+    assert [cell["name"] for cell in data["cells"]] == ["Ann", "Ben"]
+    assert data["cells"][0]["provider_calls_at_most"] == 10
+
+
+def test_the_plan_of_the_folder_is_taken_when_none_is_named(convtui: Run, plan: Path) -> None:
+    assert "2 cells x 2 runs" in convtui("batch", "--dry-run").out
+    plan.unlink()
+    (plan.parent / "scenario.yaml").write_text("persona: ann.yaml\n")
+    assert "1 conversation\n" in convtui("batch", "--dry-run").out
+    result = convtui("batch", "--persona", "b*.yaml", "--provider", "demo", "--dry-run")
+    assert "Ben " in result.out
+
+
+def test_cells_that_cannot_run_are_named_with_their_reason(convtui: Run, plan: Path) -> None:
+    (plan.parent / "can.yaml").write_text("nam: Can\n")
+    result = convtui("batch", plan, "--dry-run")
+    assert result.code == 2
+    assert "1 of 3 cells cannot run; the others do:" in result.err
+    assert "can.yaml:1: nam: unknown key 'nam', did you mean 'name'?" in result.err
+    assert "cannot run" in result.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "Name a plan or a scenario"),
+        (["plam.yaml"], "plam.yaml: there is no such file, did you mean 'plan.yaml'?"),
+        (["."], "this is a folder, but no batch"),
+        (["ann.yaml"], "ann.yaml: this is a persona; name a plan or a scenario"),
+        (["run.jsonl"], "is a log: `convtui replay"),
+        (["plan.yaml", "--runs", "0"], "--runs: must be at least 1, not 0"),
+        (["plan.yaml", "--concurrency", "many"], "--concurrency: must be a whole number or auto"),
+        (["plan.yaml", "--junit", "no/such/x.xml"], "no/such/x.xml: there is no folder"),
+        (["plan.yaml", "--against", "yesterday"], "--against yesterday: there is no such batch"),
+        (["plan.yaml", "--on", "moon"], "--on moon: write local, ray or ray://HOST:PORT"),
+        (["plan.yaml", "--env-file", "no.env"], "no.env: there is no such file"),
+        (["plan.yaml", "--task", "t1"], "plan.yaml is a plan; only a waza eval has tasks"),
+    ],
+)
+def test_bad_usage_is_one_message_and_code_2(
+    convtui: Run, plan: Path, arguments: list[str], says: str
+) -> None:
+    if not arguments:
+        plan.unlink()
+    result = convtui("batch", *arguments, "--no-tui")
+    assert result.code == 2
+    assert says in result.err.replace(f"{plan.parent}/", "")
+    assert "Traceback" not in result.err
+    assert result.out == ""
+
+
+def test_numbers_are_given_as_on_a_command_line(convtui: Run, plan: Path) -> None:
+    result = convtui("batch", plan, "--dry-run", "--concurrency", "3")
+    assert "3 at once" in result.out
+    assert (
+        "as many at once as the endpoint takes"
+        in convtui("batch", plan, "--dry-run", "--concurrency", "auto").out
+    )
+
+
+def test_the_demo_needs_no_key_and_has_forty_conversations(convtui: Run) -> None:
+    result = convtui("batch", "demo", "--dry-run")
+    assert "40 conversations" in result.out
+    assert "0 model calls" in result.out
+    assert demo_plan().is_file()
+
+
+def test_a_plan_is_checked_and_has_a_schema(convtui: Run, plan: Path) -> None:
+    assert convtui("check", plan).out.endswith("plan.yaml: plan, nothing wrong\n")
+    plan.write_text("vary: {persona: 'x*.yaml'}\n")
+    result = convtui("check", plan)
+    assert result.code == 2
+    assert "plan.yaml:1: vary.persona[0]: x*.yaml matches nothing" in result.out
+    assert json.loads(convtui("schema", "plan").out)["title"] == "convtui plan"
+
+
+# --- batches that have run
+
+
+def test_a_finished_batch_is_shown(convtui: Run, tmp_path: Path) -> None:
+    folder = batch(tmp_path, first="early_termination", second="failed")
+    result = convtui("batch", folder, "--no-tui")
+    assert result.code == 3
+    assert "Batch refund" in result.out
+    assert "finished" in result.out
+    data = json.loads(convtui("batch", folder, "--json").out)
+    assert [each["key"] for each in data["conversations"]] == ["Ann.1", "Ann.2"]
+
+
+def test_a_batch_is_named_as_runs_are(convtui: Run, home: Path) -> None:
+    runs = home / "data" / "runs"
+    batch(runs, first="early_termination")
+    batch(runs, "20260202T000000Z_other", first="early_termination")
+    assert convtui("batch", "20260101T000000Z_refund", "--json").code == 0
+    assert convtui("batch", "202601", "--json").code == 0
+    result = convtui("batch", "2026", "--json")
+    assert result.code == 2
+    assert "2026 may be 20260101T000000Z_refund or 2026" in result.err
+
+
+def test_results_are_written_for_other_programs(convtui: Run, tmp_path: Path) -> None:
+    folder = batch(tmp_path, first="early_termination", second="failed")
+    page, junit = tmp_path / "page.html", tmp_path / "junit.xml"
+    result = convtui("batch", folder, "--no-tui", "--plain", "--junit", junit, "--report", page)
+    assert result.err.splitlines() == [str(junit), str(page)]
+    assert "<testcase" in junit.read_text()
+    assert "<html" in page.read_text()
+
+
+def test_two_batches_side_by_side(convtui: Run, tmp_path: Path) -> None:
+    before = batch(tmp_path, "20260101T000000Z_a", first="failed", second="failed")
+    after = batch(tmp_path, "20260102T000000Z_b", first="early_termination", second="failed")
+    result = convtui("batch", after, "--against", before)
+    assert "Two batches of refund" in result.out
+    data = json.loads(convtui("batch", after, "--against", before, "--json").out)
+    assert data["pairs"] == 2
+
+
+def test_a_manifest_that_is_damaged(convtui: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "b"
+    folder.mkdir()
+    (folder / "batch.jsonl").write_text("nonsense\n")
+    result = convtui("batch", folder, "--no-tui")
+    assert result.code == 2
+    assert "this is not the manifest of a batch" in result.err
+
+
+def test_batches_are_completed_by_their_names(home: Path) -> None:
+    from convtui.cli.batch import _complete
+
+    batch(home / "data" / "runs", first="early_termination")
+    complete = [item.value for item in _complete(None, None, "2026")]  # type: ignore[arg-type]
+    assert complete == ["20260101T000000Z_refund"]
+    assert _complete(None, None, "pla")[0].type == "file"  # type: ignore[arg-type]
