@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,10 @@ def opened(folder: Path, first: Callable[[ConvtuiApp], Screen[Any]]) -> ConvtuiA
 def drawn(app: ConvtuiApp) -> str:
     lines = app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in line) for line in lines)
+
+
+def shows(app: ConvtuiApp, words: str) -> bool:
+    return words in drawn(app)
 
 
 async def test_a_recording(tmp_path: Path) -> None:
@@ -196,9 +201,9 @@ async def test_the_other_screens_and_what_opens_over_them(tmp_path: Path) -> Non
         assert isinstance(debugger, DebuggerScreen)
         for make, words in screens:
             app.push_screen(make())
-            await until(pilot, lambda words=words: words in drawn(app))
+            await until(pilot, partial(shows, app, words))
         for action, words in over.items():
             debugger.perform(action)
-            await until(pilot, lambda words=words: words in drawn(app))
+            await until(pilot, partial(shows, app, words))
         assert len(app.screen_stack) == 1 + len(screens) + len(over)
         assert not await weak_in_any_theme(app, pilot, *app.screen_stack[1:])
