@@ -41,8 +41,9 @@ format: $(STAMP)
 bench: $(STAMP)  ## a table of ratios; writes bench.json
 	$(BIN)/python -m tests.bench
 
-soak: $(STAMP)  ## kill -9 at 200 random points; 150 secrets planted everywhere
+soak: $(STAMP)  ## kill -9 at 200 random points, and in batches; 150 secrets planted everywhere
 	$(BIN)/python -m tests.soak
+	$(BIN)/python -m tests.soak_batches
 	$(BIN)/python -m tests.planted
 
 fuzz: $(STAMP)  ## 20,000 damaged logs and foreign files through all that reads them

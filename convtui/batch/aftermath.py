@@ -19,7 +19,7 @@ from convtui.client.engine_client import EngineHandle
 from convtui.client.hosted import Hosted
 from convtui.client.link import ConversationLink, EngineState
 from convtui.errors import LogError
-from convtui.records.values import as_object, as_text
+from convtui.records.values import as_list, as_object, as_text
 
 MOST_RERUNS: Final = 1
 _ELSEWHERE: Final = frozenset({"state", "match", "hold", "wait", "why", "termination"})
@@ -243,4 +243,7 @@ def _has_moved(termination: Mapping[str, Any] | None) -> bool:
 
 
 def _reason(error: Mapping[str, Any] | None) -> str:
-    return as_text((error or {}).get("message")) or "it ended without a word"
+    error = error or {}
+    text = as_text(error.get("message")) or "it ended without a word"
+    frames = [line for line in as_list(error.get("frames")) if isinstance(line, str)]
+    return f"{text}: {frames[-1]}" if frames else text

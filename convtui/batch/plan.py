@@ -64,7 +64,9 @@ class Plan(StrictModel):
     """Processes that the conversations are spread over; one for each core when left out."""
     budget: BatchBudget = Field(default_factory=BatchBudget)
     attempts: Attempts | None = None
+    """Trying a conversation again that ended badly; once each when left out."""
     stop_after: StopAfter | None = None
+    """When no more conversations are started."""
     order: Literal["mixed", "listed"] = "mixed"
     """mixed spreads the cells, so that early figures mean something; listed goes through them."""
     isolation: Literal["worker", "process"] = "worker"
@@ -118,7 +120,7 @@ class Plan(StrictModel):
             return self.name
         if self._base_scenario is not None:
             return self._base_scenario.name
-        return "demo" if self._path is None else self._path.stem
+        return "batch" if self._path is None else self._path.stem
 
     @model_validator(mode="before")
     @classmethod

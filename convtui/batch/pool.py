@@ -53,13 +53,15 @@ class Pool:
     `failure` is why no worker can be started.
     """
 
-    def __init__(self, size: int, how: HowToRun, events: PoolEvents, *, alone: bool) -> None:
+    events: PoolEvents
+    """Set before `want()` is called."""
+
+    def __init__(self, size: int, how: HowToRun, *, alone: bool) -> None:
         self.size = size
         self.failure: EngineError | None = None
         self.slots: dict[int, Slot] = {}
         self.generation = 1
         self._how = how
-        self._events = events
         self._alone = alone
         self._number = 0
         self._failures = 0
@@ -142,7 +144,7 @@ class Pool:
     # --- one worker
 
     def _listen(self, slot: Slot) -> None:
-        worker, events = slot.worker, self._events
+        worker, events = slot.worker, self.events
         worker.on_rows = events.rows
         worker.on_ended = lambda hosted: self._ended(slot, hosted)
         worker.on_used = lambda calls: events.used(slot, calls)
@@ -156,19 +158,20 @@ class Pool:
             await slot.worker.start(env_file=self._how.env_file)
         except EngineError as error:
             self._failures += 1
+            killed = error.error.get("type") == "EngineDied"
             others = any(other.ready for other in self.current)
-            if self._failures >= _GIVE_UP_AFTER or not others:
+            if self._failures >= _GIVE_UP_AFTER or not (killed or others):
                 self.failure = error
             self.slots.pop(slot.number, None)
-            self._events.over(slot, [])
+            self.events.over(slot, [])
             return
         self._failures = 0
         slot.ready = True
-        self._events.ready(slot)
+        self.events.ready(slot)
 
     def _ended(self, slot: Slot, hosted: Hosted) -> None:
         slot.hosted.discard(hosted)
-        self._events.ended(slot, hosted)
+        self.events.ended(slot, hosted)
         self.drain(slot)
 
     def _over(self, slot: Slot, lost: list[Hosted]) -> None:
@@ -177,7 +180,7 @@ class Pool:
         slot.hosted.clear()
         self.slots.pop(slot.number, None)
         if was_ready or lost:
-            self._events.over(slot, lost)
+            self.events.over(slot, lost)
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.ensure_future(work)

@@ -85,7 +85,7 @@ def _sort(writer: ManifestWriter, plan: Plan, cell: Cell, entry: Entry, resumed:
     """Decides about one conversation."""
     folder = writer.batch.folder
     work = Work(entry.key, cell)
-    if entry.over and entry.status not in ("crashed", "stopped"):
+    if entry.settled:
         resumed.finished += 1
         resumed.ended.append((work, entry))
         return

@@ -90,6 +90,14 @@ class Board:
             running.slot.held -= 1
         running.slot = None
 
+    @property
+    def held_by_errors(self) -> int:
+        """Conversations that wait for an answer because something has failed."""
+        if not self.held:
+            return 0
+        holds = [running.link.hold or {} for running in self.running.values() if running.held]
+        return sum(1 for hold in holds if hold.get("reason") == "error")
+
     def entry(self, key: str) -> Entry:
         """The entry of a conversation of this batch."""
         entry = self.file.entry_for(key)

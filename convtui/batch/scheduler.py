@@ -12,7 +12,7 @@ from typing import Any
 
 from convtui import __version__
 from convtui.batch.aftermath import Aftermath
-from convtui.batch.blocks import Block, Blocks
+from convtui.batch.blocks import Block
 from convtui.batch.cells import Cell, plan_digest
 from convtui.batch.concurrency import AtOnce, CallLimits
 from convtui.batch.limiter import Limiter
@@ -20,17 +20,15 @@ from convtui.batch.manifest import BatchFile, Entry
 from convtui.batch.manifest_writer import ManifestWriter
 from convtui.batch.orders import Orders
 from convtui.batch.plan import Plan
-from convtui.batch.pool import Pool, PoolEvents, Slot
+from convtui.batch.pool import Pool, PoolEvents
+from convtui.batch.reports import Reports
 from convtui.batch.resume import resumed_work
-from convtui.batch.running import Board, Running
+from convtui.batch.running import Board
 from convtui.batch.spending import Spending, Used
 from convtui.batch.work import HowToRun, Specs, Work, as_recorded, in_order
 from convtui.client.engine_client import EngineHandle
-from convtui.client.hosted import Hosted
 from convtui.client.link import ConversationLink
-from convtui.log.transcript_row import transcript_row
 from convtui.log.writer import why_not_written
-from convtui.protocol import RowState
 
 _KILL_AFTER = 4.0
 """Seconds that workers get to close their logs when everything is ended at once."""
@@ -60,18 +58,14 @@ class Batch:
         self._cells = cells
         self._queue = deque(work)
         self._ended_before = ended
-        self._by_link: dict[ConversationLink, Running] = {}
         self._board = Board(writer)
         self._specs = Specs(self.file.folder, how, list(plan.breakpoints))
         self._spending = Spending(plan.budget, plan.stop_after)
         for entry in self.file.entries.values():
             used = Used(entry.tokens or 0, entry.cost or 0.0, entry.turns or 0)
             self._spending.update(entry.log or entry.key, used)
-        alone = plan.isolation == "process"
-        events = PoolEvents(
-            self._ready, self._worker_over, self._rows, self._ended, self._used, self._blocked
-        )
-        self._pool = Pool(plan.workers or os.cpu_count() or 1, how, events, alone=alone)
+        size = plan.workers or os.cpu_count() or 1
+        self._pool = Pool(size, how, alone=plan.isolation == "process")
         limiter = Limiter()
         self._limits = CallLimits(limiter, self._pool, self._board.touch)
         self._at_once = AtOnce(plan.concurrency, limiter)
@@ -81,10 +75,26 @@ class Batch:
             plan.attempts,
             again=self._again,
             settled=self._wake,
-            cannot_write=self._cannot_write,
+            cannot_write=self._stop_starting,
         )
-        self._blocks = Blocks(self._board, self._running_of)
         self.orders = Orders(self._board, self._specs, self._pool, self._wake)
+        reports = self._reports = Reports(
+            self._board,
+            spending=self._spending,
+            at_once=self._at_once,
+            limits=self._limits,
+            aftermath=self._aftermath,
+            orders=self.orders,
+            wake=self._wake,
+        )
+        self._pool.events = PoolEvents(
+            ready=reports.ready,
+            over=reports.over,
+            rows=reports.rows,
+            ended=reports.ended,
+            used=self._limits.used,
+            blocked=reports.blocks.take,
+        )
         self._awake = asyncio.Event()
         self._over = asyncio.Event()
         self._stopped: str | None = None
@@ -200,7 +210,7 @@ class Batch:
 
     def blocked(self) -> list[Block]:
         """The workers whose event loop is blocked by provider code."""
-        return list(self._blocks.now.values())
+        return list(self._reports.blocks.now.values())
 
     async def reload(self) -> int:
         """Has conversations that begin from now on run the provider's code as it is now.
@@ -226,7 +236,7 @@ class Batch:
 
         def on_error(error: OSError) -> None:
             why = f"cannot write the manifest: {why_not_written(error)}"
-            loop.call_soon_threadsafe(self._cannot_write, why)
+            loop.call_soon_threadsafe(self._stop_starting, why)
 
         self._writer.on_error = on_error
         try:
@@ -267,19 +277,8 @@ class Batch:
     def adopt(self, key: str, handle: EngineHandle) -> None:
         """A conversation of the batch goes on in an engine of its own."""
         running = self._board.running.get(key)
-        if running is None:
-            return
-        if running.moving is not None:
-            running.moving.set()
-            running.moving = None
-        self._board.detach(running)
-        running.link = handle
-        running.given_up = ""
-        log = handle.log_path
-        if log is not None:
-            self._board.add("adopted", key=key, log=log.name, pid=handle.pid)
-        handle.subscribe(lambda: self._follow(running, handle))
-        self._follow(running, handle)
+        if running is not None:
+            self._reports.adopt(running, handle)
 
     # --- which begins when
 
@@ -300,24 +299,16 @@ class Batch:
             if slot is None:
                 return
             self._queue.popleft()
-            self._begin(work, slot)
+            self._reports.begin(work, self._specs.of(work), slot)
 
     def _may_start(self) -> bool:
         if self._stopped is None:
             reason = self._spending.reason_to_stop()
             if reason is not None:
                 self._stop_starting(reason)
-        return self._stopped is None and not self.orders.paused and self._pool.failure is None
-
-    def _begin(self, work: Work, slot: Slot) -> None:
-        spec = self._specs.of(work)
-        hosted = slot.worker.begin(spec)
-        slot.hosted.add(hosted)
-        running = Running(work, spec, hosted, slot)
-        self._by_link[hosted] = running
-        self._board.running[work.key] = running
-        hosted.subscribe(lambda: self._look(running))
-        self._board.touch(work.key)
+        if self._stopped is not None or self.orders.paused or self._pool.failure is not None:
+            return False
+        return not self._spending.too_many(self._board.held_by_errors)
 
     def _again(self, work: Work) -> None:
         # Before what has not begun yet: its run is nearly over.
@@ -342,9 +333,6 @@ class Batch:
             self._board.add("stopped", why=reason)
             self._wake()
 
-    def _cannot_write(self, reason: str) -> None:
-        self._stop_starting(reason)
-
     async def _end_now(self) -> None:
         closing = asyncio.ensure_future(self._pool.close())
         handles = [
@@ -362,73 +350,6 @@ class Batch:
                 running.moving.set()
                 self._aftermath.abandon(running)
 
-    # --- what workers say
-
-    def _ready(self, slot: Slot) -> None:
-        self._limits.send()
-        self.orders.greet(slot)
-        self._wake()
-
-    def _worker_over(self, slot: Slot, lost: list[Hosted]) -> None:
-        self._blocks.forget(slot)
-        self._limits.forget(slot)
-        for hosted in lost:
-            running = self._by_link.pop(hosted, None)
-            if running is not None:
-                self._aftermath.lost(running, hosted.error or {})
-        self._wake()
-
-    def _rows(self, changed: list[Hosted]) -> None:
-        for hosted in changed:
-            running = self._by_link.get(hosted)
-            if running is not None:
-                self._take_row(running, hosted.row)
-        self._wake()
-
-    def _take_row(self, running: Running, row: dict[str, Any]) -> None:
-        self._board.look(running)
-        self._board.entry(running.key).row = row
-        used = Used.of(row)
-        self._at_once.took_turns(max(0, used.turns - running.turns))
-        running.turns = int(used.turns)
-        log = running.link.log_path
-        if log is not None:
-            self._spending.update(log.name, used)
-
-    def _ended(self, slot: Slot, hosted: Hosted) -> None:
-        running = self._by_link.pop(hosted, None)
-        if running is not None:
-            self._board.entry(running.key).row = hosted.row
-            self._aftermath.ended(running, hosted)
-        self._wake()
-
-    def _used(self, slot: Slot, calls: dict[str, Any]) -> None:
-        self._limits.used(slot, calls)
-
-    def _blocked(self, slot: Slot, hosted: Hosted | None, seconds: float, where: str) -> None:
-        self._blocks.take(slot, hosted, seconds, where)
-
-    def _running_of(self, link: ConversationLink) -> Running | None:
-        return self._by_link.get(link)
-
-    def _look(self, running: Running) -> None:
-        was_held, began = running.held, running.started
-        if not running.link.over:
-            self._board.look(running)
-            self.orders.catch_up(running)
-        if running.held != was_held or running.started != began:
-            self._wake()
-
-    def _follow(self, running: Running, handle: EngineHandle) -> None:
-        """Looks at a conversation that goes on in an engine of its own."""
-        if running.link is not handle or self._board.running.get(running.key) is not running:
-            return
-        self._take_row(running, dict(transcript_row(handle.transcript, _row_state(handle))))
-        if handle.over:
-            self._aftermath.adopted_is_over(running, handle)
-        else:
-            self._look(running)
-
     def _wake(self) -> None:
         self._awake.set()
         self._board.touch()
@@ -441,9 +362,3 @@ class Batch:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._wake()
-
-
-def _row_state(handle: EngineHandle) -> RowState:
-    if handle.over:
-        return "over"
-    return "held" if handle.hold is not None else "waiting" if handle.retry_wait else "running"

@@ -57,6 +57,13 @@ class Spending:
         self.failed += 1
         self.last_failure = reason
 
+    def too_many(self, held: int) -> bool:
+        """Whether `stop_after` is reached with those that are `held` because of errors.
+
+        Unlike `reason_to_stop()` that may change: somebody may mend them.
+        """
+        return self.stop_after is not None and self.failed + held >= self.stop_after.failed
+
     @property
     def exceeded(self) -> str | None:
         """Which limit of the budget is used up, in words; None while there is something left."""

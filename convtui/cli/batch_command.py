@@ -112,9 +112,9 @@ def _unfinished(made: Planned) -> Path | None:
 
 def _resume(folder: Path, made: Planned, how: How) -> int:
     batch = read_batch(folder)
-    over = sum(entry.over for entry in batch.entries.values())
-    say(f"convtui: going on with {folder.name}: {over} of {len(batch.entries)} conversations have"
-        " ended")  # fmt: skip
+    over = sum(entry.settled for entry in batch.entries.values())
+    many = len(batch.entries)
+    say(f"convtui: going on with {folder.name}: {over} of {many} conversations have ended")
     changes = plan_changes(batch, made.plan, made.cells)
     if changes and not _agreed(changes, how):
         raise UsageError(

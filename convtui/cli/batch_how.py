@@ -15,6 +15,7 @@ from convtui.cli.logs import log_folders
 from convtui.errors import FileError, UsageError
 
 LAST: Final = "last"
+_WATCHED_SPEED: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,13 @@ class How:
     on: str
     env: tuple[str, ...]
     speed: float | None
+
+    @property
+    def demo_speed(self) -> float:
+        """How fast the demo speaks: so that one can follow it, where somebody looks."""
+        if self.speed is not None:
+            return self.speed
+        return _WATCHED_SPEED if self.screen else 0.0
 
     @classmethod
     def of(cls, flags: Mapping[str, Any]) -> How:

@@ -106,7 +106,8 @@ def _read(file: Path, flags: Mapping[str, Any]) -> Plan:
             )
         return Plan.load(file)
     if kind not in ("scenario", "waza"):
-        raise UsageError(f"{file}: this is a {kind}; name a plan or a scenario")
+        hint = ", or give it with --persona" if kind == "persona" else ""
+        raise UsageError(f"{file}: this is a {kind}; name a plan or a scenario{hint}")
     demo = flags.get("provider") in (None, (), ("demo",))
     scenario, _, notes = load_scenario(file, flags.get("task"), demo=demo)
     for note in notes:

@@ -28,7 +28,7 @@ class BatchProgress:
         self._began = clock()
         self._terminal = sys.stderr.isatty()
         self._bar = Bar()
-        self._told = {key for key, entry in file.entries.items() if entry.over}
+        self._told = {key for key, entry in file.entries.items() if entry.settled}
         self._before = len(self._told)
         """Conversations that had ended before this process went on with the batch."""
         self._reruns = {key: entry.reruns for key, entry in file.entries.items()}
@@ -42,6 +42,8 @@ class BatchProgress:
             if entry.reruns > self._reruns.get(key, 0):
                 self._reruns[key] = entry.reruns
                 self._line(f"{key}  run again: {one_line(entry.because, _REASON)}")
+            if entry.state == "running":
+                self._told.discard(key)
             if entry.over and key not in self._told:
                 self._told.add(key)
                 if not self._terminal or exit_code(entry.termination) != 0:
@@ -72,7 +74,7 @@ class BatchProgress:
 
     def _progress(self) -> None:
         states = counts(self._file.entries.values())
-        total, done = len(self._file.entries), states["ended"]
+        total, done = len(self._file.entries), len(self._told)
         parts = [f"{done:,} of {total:,} done"]
         parts += [f"{states[state]:,} {state}" for state in ("running", "held") if states[state]]
         left = self._left(total, done)

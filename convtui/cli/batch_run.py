@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from convtui.batch.estimate import OWN_CODE
 from convtui.batch.record import plan_record
 from convtui.batch.scheduler import Batch
 from convtui.batch.work import HowToRun
@@ -15,12 +16,16 @@ from convtui.cli.batch_how import How
 from convtui.cli.batch_plan import Planned
 from convtui.cli.batch_progress import BatchProgress
 from convtui.cli.common import say
+from convtui.client.engine_client import inspect_provider
+from convtui.errors import ConvtuiError
+from convtui.protocol import StartSpec
 
 
 def open_batch(folder: Path, made: Planned, how: How, *, resumes: bool) -> Batch:
     """The batch in a folder, begun or gone on with. Blocking.
 
-    Raises `BatchLocked` where another process runs it, and `FileError`.
+    Raises `BatchLocked` where another process runs it, `FileError`, and `EngineError` for the
+    provider of all cells that cannot be loaded; the folder of a new one is removed then.
     """
     config = made.config
     how_to_run = HowToRun(
@@ -29,11 +34,33 @@ def open_batch(folder: Path, made: Planned, how: How, *, resumes: bool) -> Batch
         wire="last" if config.wire == "recent" else config.wire,
         env_file=config.env_file,
         python=config.python,
-        speed=how.speed or 0.0,
+        speed=how.demo_speed,
     )
     record = plan_record(made.plan, made.source)
     begin = Batch.resume if resumes else Batch.create
-    return begin(made.plan, made.cells, folder, record=record, how=how_to_run)
+    try:
+        if how.on == "local":
+            asyncio.run(_load_once(made, how_to_run))
+        return begin(made.plan, made.cells, folder, record=record, how=how_to_run)
+    except ConvtuiError:
+        if not resumes:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+async def _load_once(made: Planned, how: HowToRun) -> None:
+    """Loads the provider that all cells name: what cannot be loaded is refused, not run.
+
+    Where there are several, one that cannot be loaded fails its own cells. Raises `EngineError`,
+    with the exit code of its cause.
+    """
+    scenarios = [cell.scenario for cell in made.cells if cell.scenario is not None]
+    specs = {scenario.provider.use for scenario in scenarios}
+    if len(specs) != 1 or scenarios[0].provider.spec.kind not in OWN_CODE:
+        return
+    spec = StartSpec(scenario=scenarios[0].for_engine(), out_dir=".", env_file=how.env_file)
+    await inspect_provider(spec, python=how.python)
 
 
 def run_headless(folder: Path, made: Planned, how: How, *, resumes: bool) -> int:

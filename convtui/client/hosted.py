@@ -37,6 +37,10 @@ class Host(Protocol):
     def running(self) -> int:
         """Number of conversations that are not over."""
 
+    @property
+    def blocked(self) -> tuple[Hosted | None, str] | None:
+        """Whose code blocks the event loop now, if that is known, and where."""
+
     def send(self, frame: bytes) -> None:
         """Sends a frame, without waiting."""
 
@@ -77,6 +81,16 @@ class Hosted(ConversationLink):
     def silent_for(self) -> float:
         """Seconds without a heartbeat of its worker; 0.0 while that is normal."""
         return 0.0 if self.over or self.state is EngineState.STARTING else self._host.silent_for
+
+    @property
+    def blocked_by(self) -> str:
+        blocked = self._host.blocked
+        if blocked is None:
+            return ""
+        hosted, where = blocked
+        return (
+            f"{'its code' if hosted is self else 'another conversation'} blocks the worker, {where}"
+        )
 
     # --- watching
 

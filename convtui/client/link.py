@@ -123,6 +123,11 @@ class ConversationLink(ABC):
         """Takes back one `watch()`."""
 
     @property
+    def blocked_by(self) -> str:
+        """Which code blocks the engine while that is silent, in words; empty if unknown."""
+        return ""
+
+    @property
     def killed_along(self) -> int:
         """Number of other conversations that `kill()` would end now, too."""
         return 0

@@ -40,6 +40,8 @@ class Worker:
         """Why it ended, if nobody had asked it to: `{type, message, frames?}`."""
         self.output: deque[tuple[str, str]] = deque(maxlen=_OUTPUT_LINES)
         """What it printed last that belongs to no conversation: `(stream, text)`."""
+        self.blocked: tuple[Hosted | None, str] | None = None
+        """Whose code blocks its event loop now, if that is known, and where."""
         self.on_rows: Callable[[list[Hosted]], None] = lambda hosted: None
         """Called with the conversations whose `row` has changed, at most ten times a second."""
         self.on_ended: Callable[[Hosted], None] = lambda hosted: None
@@ -175,7 +177,9 @@ class Worker:
         elif kind is Kind.BLOCKED:
             number = data["conversation"]
             hosted = None if number is None else self.hosted.get(number)
-            self.on_blocked(hosted, float(data["seconds"]), str(data["where"]))
+            seconds, where = float(data["seconds"]), str(data["where"])
+            self.blocked = (hosted, where) if seconds else None
+            self.on_blocked(hosted, seconds, where)
         elif kind is Kind.OUTPUT:
             self.output.append((data["stream"], data["text"]))
         elif kind is Kind.READY:

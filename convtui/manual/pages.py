@@ -48,8 +48,8 @@ TOPIC_OF_CONTEXT: Final[Mapping[str, str]] = {
     "profile": "profiles",
     "warm": "warm-starts",
     "arms": "profiles",
-    "fleet": "library",
-    "batches": "library",
+    "fleet": "batches",
+    "batches": "batches",
     "overlay": "debugging",
 }
 """The topic about each context of `convtui.actions.registry`."""

@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import Any, Self, cast
 
 import httpx
 
-from convtui.log.wire import BODY_CAP
 from convtui.log.wire_writer import RawBody, RawExchange
+from convtui.models.captures import Capture, takers
 from convtui.models.context import current_call
 from convtui.text.causes import describe_one
 
@@ -25,83 +25,115 @@ from convtui.text.causes import describe_one
 _LAST_EVENTS = (b"data: [DONE]", b"event: message_stop", b'"type":"message_stop"', b'"done":true')
 
 
-class WireCapture:
-    """Records every exchange of `httpx.AsyncClient` and `httpx.Client` while it is installed.
+class _Taps:
+    """Counts who wants httpx tapped, and what it was before the first of them."""
 
-    `sink` gets each exchange when it is over, in the thread in which it ended; what it raises would
-    hit the caller of httpx, so it must only hand over (`WireLog.add`). Exchanges still open when
-    the capture is taken down are handed over as cut off. A context manager; captures nest.
-    """
-
-    def __init__(self, sink: Callable[[RawExchange], None], *, cap: int = BODY_CAP) -> None:
-        self._sink = sink
-        self._cap = cap
-        self._open: set[_Recording] = set()
+    def __init__(self) -> None:
+        self._wanted = 0
+        self._before: tuple[Any, Any] = (None, None)
         self._lock = threading.Lock()
-        self._before: tuple[Any, Any] | None = None
+
+    def add(self) -> None:
+        with self._lock:
+            self._wanted += 1
+            if self._wanted == 1:
+                self._before = httpx.AsyncClient.send, httpx.Client.send
+                httpx.AsyncClient.send = _async_sender(self._before[0])  # type: ignore[method-assign]
+                httpx.Client.send = _sync_sender(self._before[1])  # type: ignore[method-assign]
+
+    def remove(self) -> None:
+        with self._lock:
+            self._wanted -= 1
+            if not self._wanted:
+                httpx.AsyncClient.send, httpx.Client.send = self._before  # type: ignore[method-assign]
+
+
+_TAPS = _Taps()
+
+
+def tap() -> None:
+    """Has everything that httpx sends seen by those who capture it, until the last `untap()`."""
+    _TAPS.add()
+
+
+def untap() -> None:
+    """Takes back one `tap()`; httpx is as it was after the last."""
+    _TAPS.remove()
+
+
+def _async_sender(async_send: Any) -> Any:
+    async def send_async(
+        client: httpx.AsyncClient, request: httpx.Request, *, stream: bool = False, **more: Any
+    ) -> httpx.Response:
+        recordings = _begin(request)
+        if not recordings:
+            return cast(httpx.Response, await async_send(client, request, stream=stream, **more))
+        try:
+            # Always as a stream: reading at once, as `stream=False` asks, comes below.
+            response: httpx.Response = await async_send(client, request, stream=True, **more)
+        except BaseException as error:
+            for recording in recordings:
+                recording.end(error)
+            raise
+        for recording in recordings:
+            if recording.answered(response):
+                response.stream = _AsyncTap(cast(httpx.AsyncByteStream, response.stream), recording)
+        if not stream:
+            try:
+                await response.aread()
+            except BaseException:
+                await response.aclose()
+                raise
+        return response
+
+    return send_async
+
+
+def _sync_sender(sync_send: Any) -> Any:
+    def send_sync(
+        client: httpx.Client, request: httpx.Request, *, stream: bool = False, **more: Any
+    ) -> httpx.Response:
+        recordings = _begin(request)
+        if not recordings:
+            return cast(httpx.Response, sync_send(client, request, stream=stream, **more))
+        try:
+            response: httpx.Response = sync_send(client, request, stream=True, **more)
+        except BaseException as error:
+            for recording in recordings:
+                recording.end(error)
+            raise
+        for recording in recordings:
+            if recording.answered(response):
+                response.stream = _SyncTap(cast(httpx.SyncByteStream, response.stream), recording)
+        if not stream:
+            try:
+                response.read()
+            except BaseException:
+                response.close()
+                raise
+        return response
+
+    return send_sync
+
+
+def _begin(request: httpx.Request) -> list[_Recording]:
+    return [_Recording(capture, request) for capture in takers()]
+
+
+class WireCapture(Capture):
+    """A capture as a context manager that taps httpx itself; such captures nest."""
 
     def install(self) -> None:
         """Starts capturing; does nothing when it already captures."""
-        if self._before is not None:
-            return
-        async_send, sync_send = httpx.AsyncClient.send, httpx.Client.send
-        self._before = (async_send, sync_send)
-        capture = self
-
-        async def send_async(
-            client: httpx.AsyncClient, request: httpx.Request, *, stream: bool = False, **more: Any
-        ) -> httpx.Response:
-            recording = capture._begin(request)
-            try:
-                # Always as a stream: reading at once, as `stream=False` asks, comes below.
-                response = await async_send(client, request, stream=True, **more)
-            except BaseException as error:
-                recording.end(error)
-                raise
-            if recording.answered(response):
-                response.stream = _AsyncTap(cast(httpx.AsyncByteStream, response.stream), recording)
-            if not stream:
-                try:
-                    await response.aread()
-                except BaseException:
-                    await response.aclose()
-                    raise
-            return response
-
-        def send_sync(
-            client: httpx.Client, request: httpx.Request, *, stream: bool = False, **more: Any
-        ) -> httpx.Response:
-            recording = capture._begin(request)
-            try:
-                response = sync_send(client, request, stream=True, **more)
-            except BaseException as error:
-                recording.end(error)
-                raise
-            if recording.answered(response):
-                response.stream = _SyncTap(cast(httpx.SyncByteStream, response.stream), recording)
-            if not stream:
-                try:
-                    response.read()
-                except BaseException:
-                    response.close()
-                    raise
-            return response
-
-        httpx.AsyncClient.send = send_async  # type: ignore[assignment, method-assign]
-        httpx.Client.send = send_sync  # type: ignore[assignment, method-assign]
+        if not self.registered:
+            self.register()
+            tap()
 
     def uninstall(self) -> None:
-        """Stops capturing; captures must be uninstalled in reverse order."""
-        if self._before is None:
-            return
-        async_send, sync_send = self._before
-        httpx.AsyncClient.send = async_send  # type: ignore[method-assign]
-        httpx.Client.send = sync_send  # type: ignore[method-assign]
-        self._before = None
-        with self._lock:
-            left = list(self._open)
-        for recording in left:
-            recording.end(None, complete=False)
+        """Stops capturing."""
+        if self.registered:
+            untap()
+            self.unregister()
 
     def __enter__(self) -> Self:
         self.install()
@@ -115,26 +147,13 @@ class WireCapture:
     ) -> None:
         self.uninstall()
 
-    def _begin(self, request: httpx.Request) -> _Recording:
-        recording = _Recording(self, request, self._cap)
-        with self._lock:
-            self._open.add(recording)
-        return recording
-
-    def _end(self, recording: _Recording) -> None:
-        with self._lock:
-            if recording not in self._open:
-                return
-            self._open.discard(recording)
-        self._sink(recording.exchange)
-
 
 class _Recording:
     """One exchange in progress."""
 
-    def __init__(self, capture: WireCapture, request: httpx.Request, cap: int) -> None:
+    def __init__(self, capture: Capture, request: httpx.Request) -> None:
+        cap = self._cap = capture.cap
         self._capture = capture
-        self._cap = cap
         self._started = time.monotonic()
         self.exchange = RawExchange(
             method=request.method,
@@ -144,6 +163,7 @@ class _Recording:
             request_headers=_headers(request.headers),
             request=_request_body(request, cap),
         )
+        capture.opened(self)
 
     def answered(self, response: httpx.Response) -> bool:
         """Called with the response's headers; returns whether its body is still to come."""
@@ -178,7 +198,7 @@ class _Recording:
             exchange.cut_off = True
         elif not complete:
             exchange.cut_off = not self._looks_whole()
-        self._capture._end(self)
+        self._capture.over(self)
 
     def _looks_whole(self) -> bool:
         exchange = self.exchange

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -22,6 +21,7 @@ from convtui.providers.base import Provider
 from convtui.providers.call_shape import CallShape, read_call_shape
 from convtui.providers.construct import Accepted, Construction
 from convtui.providers.function import FunctionProvider
+from convtui.providers.imported import FILES
 from convtui.providers.own_modules import OwnModules
 from convtui.providers.settings import ProviderSettings
 from convtui.providers.signatures import check_signatures
@@ -160,17 +160,22 @@ def _load(spec: ProviderSpec, settings: ProviderSettings) -> Loaded:
         path = Path(spec.target)
         module = import_file(path)
         thing = pick(module, spec.name or "", str(path))
+        if FILES.is_taken(thing, path, spec.name or ""):
+            # Each conversation has an object of its own, as the file makes it.
+            module = import_file(path, anew=True)
+            thing = pick(module, spec.name or "", str(path))
     elif spec.kind == "module":
         module = import_module(spec.target)
         thing = pick(module, spec.name or "", spec.target)
+        thing = FILES.own(thing, spec.target, spec.name or "")
     else:
         thing, module = _entry_point(spec.target)
+        thing = FILES.own(thing, spec.kind, spec.target)
     file = _file_of(thing, module)
     provider, kind, made = instantiate(thing, settings, spec)
     loaded = Loaded(provider, spec, kind, file=file, construction=made)
     if file is not None:
-        with contextlib.suppress(OSError):
-            loaded.sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+        loaded.sha256 = FILES.digest(file)
     if kind == "class":
         if not isinstance(thing, Provider):
             check_signatures(provider, spec.short)
@@ -195,8 +200,10 @@ def load_function(spec: ProviderSpec) -> Callable[..., Any]:
     return function
 
 
-def import_file(path: Path) -> ModuleType:
+def import_file(path: Path, *, anew: bool = False) -> ModuleType:
     """Imports a Python file; one inside a package as `package.module`.
+
+    A process that hosts many conversations imports it once, unless `anew`.
 
     Its folder and the project's root go on `sys.path`. Modules there that are named like packages
     we need are visible only to its code. Raises `ProviderLoadError`.
@@ -206,6 +213,17 @@ def import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise ProviderLoadError(f"{path}: there is no such file{near_file(path)}")
     path = path.resolve()
+    known = None if anew else FILES.module(path)
+    if known is not None:
+        return known
+    FILES.importing(path)
+    module = _import_new(path)
+    if not anew:
+        FILES.imported(path, module)
+    return module
+
+
+def _import_new(path: Path) -> ModuleType:
     package_root = path.parent
     parts = [path.stem]
     while (package_root / "__init__.py").is_file() and package_root.parent != package_root:

@@ -160,6 +160,24 @@ async def test_one_that_goes_on_in_an_engine_of_its_own_is_followed(tmp_path: Pa
     assert batch.file.finished and read_batch(stage.out).entries["Maya.1"].log == mended.log
 
 
+async def test_conversations_held_by_errors_count_as_failed_until_they_are_mended(
+    tmp_path: Path,
+) -> None:
+    stage = Stage(tmp_path, "async def bot(messages):\n    raise ValueError('no')\n")
+    plan = {"runs": 6, "concurrency": 1, "stop_after": {"failed": 2}}
+    batch = stage.batch(how=WATCHED, **plan)
+    running = asyncio.ensure_future(batch.run())
+    await until(batch, lambda: held(batch) == 2)
+    assert counts(batch.entries.values())["waiting"] == 4 and batch.stopped is None
+    for key in batch.entries:
+        link = batch.link(key)
+        if link is not None:
+            await link.release("fail")
+    await finished(running)
+    assert counts(batch.entries.values())["ended"] == 2
+    assert batch.stopped is not None and "2 conversations have failed" in batch.stopped
+
+
 async def test_an_engine_for_each_where_that_is_wanted(tmp_path: Path) -> None:
     body = "async def bot(messages):\n    await asyncio.sleep(0.05)\n    return str(os.getpid())\n"
     stage = Stage(tmp_path, body, script=["one"])

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
 from pathlib import Path
 
 import pytest
 
+from convtui.batch.cells import cells_of
 from convtui.batch.manifest import BatchCell
 from convtui.batch.manifest_writer import ManifestWriter
+from convtui.batch.plan import Plan
+from convtui.batch.record import PlanSource, plan_record
+from convtui.batch.scheduler import Batch
 from convtui.cli.batch_plan import demo_plan
+from convtui.cli.batch_run import Interrupts
 from tests.builders.logs import sample, write_log
 from tests.cli.conftest import Run
 
@@ -195,3 +202,100 @@ def test_batches_are_completed_by_their_names(home: Path) -> None:
     complete = [item.value for item in _complete(None, None, "2026")]  # type: ignore[arg-type]
     assert complete == ["20260101T000000Z_refund"]
     assert _complete(None, None, "pla")[0].type == "file"  # type: ignore[arg-type]
+
+
+# --- running
+
+
+def test_a_batch_runs_and_its_results_are_printed(convtui: Run, plan: Path, home: Path) -> None:
+    result = convtui("batch", plan, "--no-tui", "--workers", "1")
+    assert result.code == 0
+    *lines, folder = result.err.splitlines()
+    assert sorted(line.split()[1] for line in lines) == ["Ann.1", "Ann.2", "Ben.1", "Ben.2"]
+    assert lines[-1].startswith("4/4 ")
+    assert Path(folder).parent == home / "data" / "runs"
+    assert sorted(path.name for path in Path(folder).glob("*.[12].jsonl")) == [
+        "Ann.1.jsonl", "Ann.2.jsonl", "Ben.1.jsonl", "Ben.2.jsonl",
+    ]  # fmt: skip
+    assert "Batch plan" in result.out
+    assert "completed 4" in result.out
+    # It is finished: the same command begins another one.
+    assert convtui("batch", "last", "--json").code == 0
+
+
+def test_a_provider_of_all_cells_that_cannot_be_loaded_is_refused(
+    convtui: Run, plan: Path, home: Path
+) -> None:
+    (plan.parent / "bot.py").write_text("import nosuch\ndef reply(messages): ...\n")
+    result = convtui("batch", plan, "--no-tui", "--provider", "bot.py:reply")
+    assert result.code == 2
+    assert "bot.py: cannot be imported" in result.err
+    assert "No module named 'nosuch'" in result.err
+    assert list((home / "data" / "runs").iterdir()) == []
+
+
+def begun(plan: Path, home: Path, flags: dict[str, object] | None = None) -> Path:
+    """An unfinished batch of a plan: nothing has begun."""
+    made = Plan.load(plan)
+    source = PlanSource(plan, flags or {}, plan.parent)
+    folder = home / "data" / "runs" / "20260101T000000Z_plan"
+    Batch.create(made, cells_of(made), folder, record=plan_record(made, source))._writer.close()
+    return folder
+
+
+def test_a_changed_plan_is_named_and_asked_about(convtui: Run, plan: Path, home: Path) -> None:
+    folder = begun(plan, home)
+    (plan.parent / "ben.yaml").write_text("name: Ben\nscript: [other words]\n")
+    for what in (plan, folder.name):
+        result = convtui("batch", what, "--no-tui")
+        assert result.code == 2
+        assert f"going on with {folder.name}: 0 of 4 conversations have ended" in result.err
+        assert "1 cell changed: run again from the beginning: Ben" in result.err
+        assert "--yes goes on with the plan as it is now, --new begins another" in result.err
+
+
+def test_a_batch_without_its_plan_is_shown(convtui: Run, plan: Path, home: Path) -> None:
+    folder = begun(plan, home)
+    plan.unlink()
+    result = convtui("batch", folder, "--no-tui")
+    assert f"cannot be resumed by its name: its plan {plan} is gone" in result.err
+    assert "these are partial results" in result.out
+
+
+def test_masked_flags_are_asked_for_again(convtui: Run, plan: Path, home: Path) -> None:
+    folder = begun(plan, home, {"set": ["provider.params.api_key=sk-12345678"]})
+    result = convtui("batch", folder, "--no-tui")
+    assert "give the same command again" in result.err
+    assert "sk-12345678" not in (folder / "batch.jsonl").read_text()
+
+
+def test_a_plan_is_not_changed_by_flags_where_only_its_batch_is_named(
+    convtui: Run, plan: Path, home: Path
+) -> None:
+    folder = begun(plan, home)
+    result = convtui("batch", folder.name, "--persona", "demo")
+    assert result.code == 2
+    assert f"--persona: {folder.name} has its plan; change that, or name the plan" in result.err
+
+
+async def test_a_second_interrupt_ends_everything_at_once() -> None:
+    heard = []
+
+    class Running:
+        async def stop(self) -> None:
+            heard.append("stop")
+
+        def kill(self) -> None:
+            heard.append("kill")
+
+    notes: list[str] = []
+    interrupts = Interrupts(Running(), notes.append)  # type: ignore[arg-type]
+    with interrupts.heard():
+        for count in (1, 2):
+            signal.raise_signal(signal.SIGINT)
+            async with asyncio.timeout(5):
+                while len(heard) < count:
+                    await asyncio.sleep(0)
+    assert heard == ["stop", "kill"]
+    assert interrupts.count == 2
+    assert "ctrl+c again ends them at once" in notes[0]

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from convtui.errors import ModelError
 from convtui.log.wire import Body, Exchange, WireEncoder, read_wire
 from convtui.log.wire_writer import RawBody, RawExchange, WireLog
+from convtui.models.captures import current_capture
 from convtui.models.context import current_call
 from convtui.models.litellm_client import LitellmClients
 from convtui.models.wire import WireCapture
@@ -220,6 +221,32 @@ def test_installing_is_undone_and_nests() -> None:
     assert (httpx.Client.send, httpx.AsyncClient.send) == before
     assert [(len(c), c[-1].cut_off) for c in (outer, inner)] == [(2, True), (2, True)]
     held.close()
+
+
+async def test_each_context_has_a_capture_of_its_own() -> None:
+    """Conversations side by side: an exchange is in one wire log, whoever ends first."""
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, content=b"ok"))
+    found = {name: Captured() for name in "abc"}
+
+    async def ask(name: str) -> None:
+        capture = WireCapture(found[name].append, everywhere=False)
+        current_capture.set(capture)
+        with capture:
+            async with httpx.AsyncClient(transport=transport) as client:
+                for _ in range(3 + ord(name) - ord("a")):
+                    await client.get(f"http://{name}/")
+                    await asyncio.sleep(0)
+
+    before = (httpx.Client.send, httpx.AsyncClient.send)
+    outer = Captured()
+    with WireCapture(outer.append):
+        await asyncio.gather(*(asyncio.create_task(ask(name)) for name in "abc"))
+        with httpx.Client(transport=transport) as client:
+            client.get("http://nobody/")
+    assert (httpx.Client.send, httpx.AsyncClient.send) == before
+    hosts = {name: [one.url for one in taken] for name, taken in found.items()}
+    assert hosts == {"a": ["http://a/"] * 3, "b": ["http://b/"] * 4, "c": ["http://c/"] * 5}
+    assert len(outer) == 13
 
 
 async def test_long_bodies_are_bounded() -> None:

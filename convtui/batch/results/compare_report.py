@@ -46,6 +46,10 @@ METHOD: Final = (
     f" {LEAST} pairs that differ. Of twenty measures that did not change, one will look as if it"
     " had."
 )
+_NOTHING_CHANGED: Final = (
+    "nothing that the logs keep: scenario, the provider's file, versions (values of its options"
+    " only where `log_values` names them)"
+)
 _MOST_CHANGES: Final = 20
 _FEW: Final = 20
 """Pairs that a list names where neither side is better."""
@@ -165,6 +169,8 @@ def _what_changed(comparison: BatchComparison, changes: Sequence[ScenarioChange]
         where = "" if change.cells == cells else f"in {change.cells:,} of {cells:,} cells"
         diff = Diff(clipped(word_diff(change.before, change.after)))
         parts.append(Sentence(change.key, aside=where, below=[diff]))
+    if not parts and comparison.pairs:
+        parts.append(Sentence(_NOTHING_CHANGED, tone="aside"))
     if len(changes) > _MOST_CHANGES:
         parts.append(Sentence(f"and {len(changes) - _MOST_CHANGES:,} more"))
     return Section("what was changed", parts)

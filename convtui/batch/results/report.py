@@ -16,12 +16,13 @@ from convtui.batch.results.reading import Results
 from convtui.batch.results.summary import Group, Rate, Summary, groups, summarise, varied
 from convtui.text.boundary import span_of_time
 from convtui.text.counts import counted
-from convtui.transcript.ending_words import short_ending
+from convtui.transcript.ending_words import ending_phrase, short_ending
 from convtui.transcript.fault_rules import RULES
 
 NOTHING: Final = "-"
-MOST_ROWS: Final = 200
+MOST_ROWS: Final = 50
 """Conversations that a list names at most."""
+_MOST_REASONS: Final = 20
 METHOD: Final = (
     "A conversation went wrong where `convtui run` would exit with 3: failed, abstained, discarded,"
     " budget, interrupted. Those that a human ended are in no rate. Intervals are Wilson's, 95 %,"
@@ -34,6 +35,7 @@ def results_report(results: Results) -> Report:
     batch = results.batch
     total = summarise(results.first())
     sections = [Section("", [Table((), _about(results, total))])]
+    wrong = _wrong(results)
     dimensions = varied(results)
     for dimension in dimensions:
         sections += _group_sections(dimension, groups(results, dimension), _has_attempts(results))
@@ -41,7 +43,8 @@ def results_report(results: Results) -> Report:
         _attempts(results, total),
         _faults(total),
         _signals(total),
-        _wrong(results),
+        _reasons(wrong),
+        _wrong_list(wrong),
         _cells_in_error(results),
         _reruns(results),
     ]
@@ -269,20 +272,49 @@ def _signals(total: Summary) -> Section:
     return _table("signals (turns)", (), rows)
 
 
-def _wrong(results: Results) -> Section:
-    wrong = [
+def _wrong(results: Results) -> list[Conversation]:
+    """The conversations that went wrong in every attempt, in cells that can run."""
+    return [
         conversation
         for conversation in results.best()
         if conversation.outcome == "bad" and not _is_unloadable(results, conversation)
     ]
-    rows = [
-        (c.key, c.log.name if c.log is not None else NOTHING, c.ending_words)
-        for c in wrong[:MOST_ROWS]
-    ]
-    section = _table("what went wrong", ("conversation", "log", "how it ended"), rows)
-    more = len(wrong) - MOST_ROWS
-    parts = [*section.parts, *([Sentence(f"and {more:,} more")] if more > 0 else [])]
-    return Section(section.title, parts, f"{len(wrong):,}")
+
+
+def _reasons(wrong: Sequence[Conversation]) -> Section:
+    """The same reasons together, where several conversations have one."""
+    reasons: dict[tuple[str, str], list[Conversation]] = {}
+    for conversation in wrong:
+        termination = conversation.termination or {}
+        kind = ending_phrase(conversation.ending, str(termination.get("by") or ""))
+        why = str(termination.get("reason") or conversation.problem or NOTHING)
+        reasons.setdefault((kind, why), []).append(conversation)
+    if len(reasons) == len(wrong):
+        return Section("", [])
+    ordered = sorted(reasons.items(), key=lambda item: -len(item[1]))
+    rows = [(f"{len(group):,}", kind, group[0].key, why) for (kind, why), group in ordered]
+    return _limited("why they went wrong", ("", "ended", "such as", "reason"), rows, _MOST_REASONS)
+
+
+def _wrong_list(wrong: Sequence[Conversation]) -> Section:
+    rows = [(c.key, _log_name(c), c.ending_words) for c in wrong]
+    return _limited("what went wrong", ("conversation", "log", "how it ended"), rows)
+
+
+def _log_name(conversation: Conversation) -> str:
+    return NOTHING if conversation.log is None else conversation.log.name
+
+
+def _limited(
+    title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]], most: int = MOST_ROWS
+) -> Section:
+    """A table of at most so many rows, which says how many there are."""
+    if not rows:
+        return Section("", [])
+    parts: list[Part] = [Table(head, rows[:most])]
+    if len(rows) > most:
+        parts.append(Sentence(f"and {len(rows) - most:,} more"))
+    return Section(title, parts, f"{len(rows):,}")
 
 
 def _is_unloadable(results: Results, conversation: Conversation) -> bool:

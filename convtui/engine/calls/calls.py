@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from convtui.engine.calls.active_call import ActiveCall
 from convtui.engine.calls.finish import FinishJudge
 from convtui.engine.calls.inject import Injector
 from convtui.engine.calls.objections import with_turn
+from convtui.engine.calls.permits import Permits, endpoint_key
 from convtui.engine.calls.request import CallRequest, CallResult, DeltaSink
 from convtui.engine.calls.retrying import RetryRules, Wait
 from convtui.engine.core.journal import Journal, jsonable
@@ -49,7 +50,9 @@ class Caller:
         timeout: float,
         publish_delta: DeltaSink | None = None,
         redactor: Redactor | None = None,
+        permits: Permits | None = None,
     ) -> None:
+        self._permits = permits or Permits()
         self._journal = journal
         self._redactor = redactor or Redactor()
         self._retry = retry
@@ -66,6 +69,12 @@ class Caller:
         self._others: Callable[[], bool] | None = None
         """Cancels the tools in flight."""
         self._wait: Wait | None = None
+        self._queued = ""
+
+    @property
+    def queued(self) -> str:
+        """The endpoint for whose permit the call waits; empty for a call that has one."""
+        return self._queued
 
     @property
     def busy(self) -> float | None:
@@ -143,7 +152,7 @@ class Caller:
         n = 1
         while True:
             try:
-                return await self._attempt_or_standing(call)
+                return await self._permitted_attempt(call)
             except CallCancelledError:
                 raise
             except ConversationError as error:
@@ -192,7 +201,11 @@ class Caller:
 
     async def _slept(self, seconds: float) -> bool:
         """Waits; returns False when cancelled by hand."""
-        self._task = asyncio.create_task(asyncio.sleep(seconds))
+        return await self._waited(asyncio.sleep(seconds))
+
+    async def _waited(self, what: Coroutine[Any, Any, None]) -> bool:
+        """Waits for something; returns False when cancelled by hand."""
+        self._task = asyncio.create_task(what)
         try:
             await self._task
         except asyncio.CancelledError:
@@ -211,6 +224,38 @@ class Caller:
         self._cancelled = asyncio.get_running_loop().create_future()
         self._wait = Wait.of(seconds, why)
         return await self._slept(seconds)
+
+    async def _permitted_attempt(self, call: ActiveCall) -> Reply:
+        """Makes an attempt once the endpoint's limit allows it; code of the developer's has none.
+
+        Waiting for that counts for no deadline.
+        """
+        request, permits = call.request, self._permits
+        key = None if request.own_code else endpoint_key(request.model, request.params)
+        if key is None:
+            return await self._attempt_or_standing(call)
+        if permits.must_wait(key):
+            self._queued = key
+            try:
+                let_in = await self._waited(permits.wait(key))
+            finally:
+                self._queued = ""
+            if not let_in:
+                self._give_up(call)
+                raise CallCancelledError(call.fold.text)
+            call.restart()
+        else:
+            await permits.wait(key)
+        error: BaseException | None = None
+        try:
+            reply = await self._attempt_or_standing(call)
+            error = call.error
+            return reply
+        except BaseException as failure:
+            error = failure
+            raise
+        finally:
+            permits.done(key, error)
 
     async def _attempt_or_standing(self, call: ActiveCall) -> Reply:
         try:

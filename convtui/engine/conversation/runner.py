@@ -118,6 +118,7 @@ class Conversation:
             timeout=scenario.limits.turn_timeout,
             publish_delta=wiring.publish_delta,
             redactor=self.redactor,
+            permits=wiring.permits,
         )
         holds = Holds(self.journal, self.gate, self.caller, self.redactor.text)
         self.turns = Turns(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from convtui.engine.calls.permits import Permits
 from convtui.engine.core.gate import GateState
 from convtui.log.names import wire_path
 from convtui.models.base import ModelClient, ModelClients
@@ -18,8 +20,8 @@ from convtui.text.causes import describe
 
 if TYPE_CHECKING:
     from convtui.log.wire_writer import WireLog, WireMode
+    from convtui.models.captures import Capture
     from convtui.models.litellm_client import LitellmClients
-    from convtui.models.wire import WireCapture
 
 _MODES = {"last": "failures+last", "all": "all", "off": "off"}
 
@@ -32,6 +34,8 @@ class Wiring:
     publish_gate: Callable[[GateState, RecordDict | None], None] = lambda state, hold: None
     publish_delta: Callable[[dict[str, Any]], None] | None = None
     redactor: Redactor = field(default_factory=Redactor.of_process)
+    permits: Permits = field(default_factory=Permits)
+    """How many calls of a model may run at once, over all conversations that share it."""
     explain_failure: Callable[[BaseException], str] = lambda error: (
         f"internal error: {describe(error)}"
     )
@@ -47,9 +51,8 @@ class EngineModels:
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self._clients: LitellmClients | None = None
-        self._capture: WireCapture | None = None
+        self._capture: Capture | None = None
         self._wire: WireLog | None = None
-        self._cancel_install: Callable[[], None] | None = None
 
     def client(self, model: str, params: Mapping[str, Any] | None = None) -> ModelClient:
         """A client for a litellm model string. Raises `UsageError` for one it cannot call."""
@@ -66,36 +69,74 @@ class EngineModels:
             self._clients = LitellmClients(self._redactor)
         return self._clients
 
-    def capture(self, log: Path, mode: str) -> None:
-        """Captures HTTP exchanges into the wire log beside `log`; `mode` is last, all or off."""
+    def capture(self, log: Path, mode: str, *, everywhere: bool = False) -> None:
+        """Captures HTTP exchanges into the wire log beside `log`; `mode` is last, all or off.
+
+        With `everywhere` all of the process, for a process with one conversation; else those of
+        the context in which this is called, and of what is started there.
+        """
         if mode == "off":
             return
         from convtui.log.wire_writer import WireLog
+        from convtui.models.captures import Capture, current_capture
 
-        wire = WireLog(
+        wire = self._wire = WireLog(
             wire_path(log),
             self._redactor,
             mode=cast("WireMode", _MODES.get(mode, "failures+last")),
         )
-
-        def install() -> None:
-            from convtui.models.wire import WireCapture
-
-            self._capture = WireCapture(wire.add)
-            self._capture.install()
-
-        self._wire = wire
-        # A run that uses no httpx does not wait for its import.
-        self._cancel_install = on_import("httpx", install)
+        self._capture = Capture(wire.add, everywhere=everywhere)
+        self._capture.register()
+        current_capture.set(self._capture)
+        _TAP.want()
 
     async def close(self) -> None:
         """Closes connections and the wire log."""
         if self._clients is not None:
             with contextlib.suppress(Exception):
                 await self._clients.aclose()
-        if self._cancel_install is not None:
-            self._cancel_install()
         if self._capture is not None:
-            self._capture.uninstall()
+            _TAP.let_go()
+            self._capture.unregister()
+            self._capture = None
         if self._wire is not None:
             self._wire.close()
+
+
+class _Tap:
+    """Keeps httpx tapped while somebody captures, from when it is imported."""
+
+    def __init__(self) -> None:
+        self._users = 0
+        self._tapped = False
+        self._cancel: Callable[[], None] = lambda: None
+        self._lock = threading.RLock()
+
+    def want(self) -> None:
+        """Somebody captures."""
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                # A run that uses no httpx does not wait for its import.
+                self._cancel = on_import("httpx", self._tap)
+
+    def let_go(self) -> None:
+        """Somebody captures no more."""
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                self._cancel()
+                if self._tapped:
+                    from convtui.models.wire import untap
+
+                    self._tapped = False
+                    untap()
+
+    def _tap(self) -> None:
+        from convtui.models.wire import tap
+
+        self._tapped = True
+        tap()
+
+
+_TAP = _Tap()

@@ -72,7 +72,6 @@ class Captured(io.TextIOBase):
         super().__init__()
         self._lines = lines
         self._fd = fd
-        self._direct = False
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -98,20 +97,17 @@ class Captured(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """Takes text in."""
-        if self._direct:
-            self._write_out(text)
-        else:
-            self._lines().write(text)
+        self._lines().write(text)
         return len(text)
 
     def flush(self) -> None:
         """Lets out what is pending."""
-        if not self._direct:
-            self._lines().flush()
+        self._lines().flush()
 
     def by_descriptor(self) -> None:
         """From here on what is written goes to the process's own descriptor, whoever reads it."""
-        self._direct = True
+        lines = Lines(self._write_out)
+        self._lines = lambda: lines
 
     def _write_out(self, text: str) -> None:
         data = text.encode(errors="backslashreplace")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal
 
+from convtui.engine.calls.permits import Permits
 from convtui.engine.core.output import OutputCapture, StreamName
 from convtui.engine.process.command_reader import CommandDesk
 from convtui.engine.process.pipe import Channel
@@ -20,6 +21,7 @@ from convtui.text.causes import describe
 if TYPE_CHECKING:
     from convtui.engine.conversation.runner import Conversation
     from convtui.engine.conversation.wiring import EngineModels
+    from convtui.engine.process.matching import Matching
 
 _TURN_ENDS = frozenset({"turn.committed", "turn.discarded", "turn.skipped", "llm.failed"})
 
@@ -41,6 +43,7 @@ class Hosted:
         give_up: Callable[[str], None],
         explain_failure: Callable[[BaseException], str],
         early: list[tuple[StreamName, str, int]] | None = None,
+        permits: Permits | None = None,
     ) -> None:
         self.channel = channel
         self.capture = capture
@@ -49,11 +52,15 @@ class Hosted:
         self.desk = CommandDesk(channel, pulse, give_up)
         self._pulse = pulse
         self._explain_failure = explain_failure
-        self._early = early or []
+        self._early = [] if early is None else early
+        self._permits = permits or Permits()
         self._current_turn: tuple[Any, Any] = (None, None)
         self._stop_reason = ""
         self.on_change: Callable[[], None] = lambda: None
         """Called when a list of conversations would show it otherwise, in any thread."""
+        self.matching: Matching | None = None
+        self.over = False
+        """Whether nothing more comes of it."""
         capture.emit = self._output
 
     # --- output
@@ -99,9 +106,7 @@ class Hosted:
 
     def on_background_failure(self, context: dict[str, Any]) -> None:
         """Shows the error of a provider's task that nothing awaited as output."""
-        error = context.get("exception")
-        cause = describe(error) if isinstance(error, BaseException) else "no exception"
-        self.capture.take("stderr", f"{context.get('message')}: {cause}\n")
+        self.capture.take("stderr", background_failure(context))
 
     # --- frames
 
@@ -116,6 +121,13 @@ class Hosted:
             written = self.conversation.journal.writer.count
             self._publish_gate(gate.state, gate.hold.record if gate.hold else None)
             self.channel.send(Kind.CATCH_UP, from_seq=written)
+
+    @property
+    def matches(self) -> bool | None:
+        """Whether the filter finds a turn; None without one."""
+        if self.matching is None:
+            return None
+        return self.conversation is not None and self.matching.matches(self.conversation)
 
     def fail(self, error: dict[str, Any]) -> None:
         """Says why the conversation cannot begin or go on; not after its log was closed."""
@@ -142,6 +154,7 @@ class Hosted:
                 publish_gate=self._publish_gate,
                 publish_delta=self.channel.delta,
                 redactor=self.redactor,
+                permits=self._permits,
                 explain_failure=self._explain_failure,
             ),
         )
@@ -150,8 +163,10 @@ class Hosted:
         conversation.on_begin = self._log_early_output
         self.desk.handler = CommandHandler(conversation)
         log = conversation.journal.writer.path
-        models.capture(log, spec.wire)
+        models.capture(log, spec.wire, everywhere=self.channel.number is None)
         self.channel.send(Kind.READY, log=str(log), id=conversation.id, pid=os.getpid())
+        if self.channel.number is not None and self.channel.watched:
+            self.watch(True)  # asked for before there was anything to watch
         if self._stop_reason:
             conversation.stop("human", self._stop_reason)
         return conversation
@@ -194,6 +209,8 @@ class Hosted:
             self._current_turn = address
             self.capture.begin_turn()
         self.channel.record(data, offset, line)
+        if self.matching is not None and self.conversation is not None:
+            self.matching.on_record(self.conversation, data)
         if data.get("type") in _TURN_ENDS:
             self.capture.settle()
         self.on_change()
@@ -208,3 +225,10 @@ class Hosted:
 
 current_hosted: ContextVar[Hosted | None] = ContextVar("convtui_current_hosted", default=None)
 """The conversation of this context, where the process hosts many."""
+
+
+def background_failure(context: dict[str, Any]) -> str:
+    """What an event loop's exception handler was told, as a line of output."""
+    error = context.get("exception")
+    cause = describe(error) if isinstance(error, BaseException) else "no exception"
+    return f"{context.get('message')}: {cause}\n"

@@ -8,14 +8,19 @@ import contextvars
 import gc
 import json
 import os
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from convtui.engine.calls.permits import Permits
 from convtui.engine.core.output import OutputCapture, current_output
+from convtui.engine.process.attribution import note_tasks, owner_of_failure
+from convtui.engine.process.blocked import BlockedWatch
 from convtui.engine.process.exit_report import describe_unforeseen
-from convtui.engine.process.hosted import Hosted, current_hosted
+from convtui.engine.process.hosted import Hosted, background_failure, current_hosted
+from convtui.engine.process.matching import Matching, matching_for
 from convtui.engine.process.parts import ProcessParts
 from convtui.engine.process.pipe import Channel
 from convtui.engine.process.rows import RowBoard, row_of
@@ -41,9 +46,14 @@ class WorkerProcess:
         self._rows = RowBoard(self._send_rows)
         self._ending = asyncio.Event()
         self._frozen = False
+        self._permits = Permits(self._send_used)
+        self._new_matching: Callable[[], Matching | None] = lambda: None
+        self._looking_back: asyncio.Task[None] | None = None
         self._takers: dict[Kind, Callable[..., None]] = {
             Kind.BEGIN: self._begin,
             Kind.WATCH: self._watch,
+            Kind.FILTER: self._filter,
+            Kind.LIMITS: self._limit,
         }
         parts.shutdown.running = self
         parts.on_breakpoint = self._on_breakpoint
@@ -77,16 +87,46 @@ class WorkerProcess:
             hosted.watch(on)
 
     def _send_rows(self, rows: list[tuple[int, Row]]) -> None:
-        self._parts.sender.put(pack(Kind.ROWS, json_body(rows=rows)))
+        if rows:
+            self._parts.sender.put(pack(Kind.ROWS, json_body(rows=rows)))
+        self._send_used()
+
+    def _send_used(self) -> None:
+        used = self._permits.used()
+        if used:
+            self._parts.sender.send(Kind.USED, calls=used)
+
+    def _limit(self, limits: dict[str, int]) -> None:
+        self._permits.limit({key: int(most) for key, most in limits.items()})
+
+    def _filter(self, expression: str) -> None:
+        self._new_matching = matching_for(expression)
+        for number, hosted in self._hosted.items():
+            hosted.matching = self._new_matching()
+            self._rows.changed(number, hosted)
+        if self._looking_back is not None:
+            self._looking_back.cancel()
+        self._looking_back = asyncio.create_task(self._look_back())
+
+    async def _look_back(self) -> None:
+        """Has the filter look at what was said before it was set."""
+        for number, hosted in list(self._hosted.items()):
+            if hosted.matching is not None and hosted.conversation is not None:
+                await hosted.matching.look_back(hosted.conversation)
+                if number in self._hosted:
+                    self._rows.changed(number, hosted)
 
     # --- the process
 
     async def run(self, env_file: str | None) -> int:
         """Hosts conversations until the process is told to end; returns the exit status."""
         from convtui.engine.conversation.build import apply_env_file
+        from convtui.providers.imported import FILES
 
+        FILES.keep()
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._on_background_failure)
+        note_tasks(loop)
         self._parts.start_beating(lambda: self._parts.sender.heartbeat(None))
         try:
             apply_env_file(env_file)
@@ -96,6 +136,8 @@ class WorkerProcess:
             return error.exit_code
         self._parts.redactor.look_everywhere()
         self._rows.start()
+        watch = BlockedWatch(self._parts.pulse, threading.get_ident(), self._on_blocked)
+        watch.start()
         self._parts.sender.send(Kind.READY, log=None, id="", pid=os.getpid())
         await self._ending.wait()
         while self._tasks:
@@ -134,9 +176,15 @@ class WorkerProcess:
     def _on_background_failure(
         self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]
     ) -> None:
-        hosted = current_hosted.get()
+        hosted = owner_of_failure(context)
         if hosted is not None:
             hosted.on_background_failure(context)
+        else:
+            self._parts.capture.take("stderr", background_failure(context))
+
+    def _on_blocked(self, hosted: Hosted | None, seconds: float, where: str) -> None:
+        number = None if hosted is None else hosted.channel.number
+        self._parts.sender.send(Kind.BLOCKED, conversation=number, seconds=seconds, where=where)
 
     # --- conversations
 
@@ -149,7 +197,9 @@ class WorkerProcess:
             pulse=self._parts.pulse,
             give_up=lambda reason: self._give_up(conversation, reason),
             explain_failure=self._parts.originals.explain_failure,
+            permits=self._permits,
         )
+        hosted.matching = self._new_matching()
         hosted.on_change = lambda: self._rows.changed(conversation, hosted)
         self._hosted[conversation] = hosted
         context = contextvars.copy_context()
@@ -194,6 +244,7 @@ class WorkerProcess:
             self._end(number, hosted, status)
 
     def _end(self, number: int, hosted: Hosted, status: int) -> None:
+        hosted.over = True
         self._rows.forget(number)
         conversation = hosted.conversation
         trailer: RecordDict = {}

@@ -34,6 +34,7 @@ class FakeHandle:
         self.fails: Exception | None = None
         self.killed = False
         self.killed_along = 0
+        self.blocked_by = ""
         self.watched = 0
         self.python = "python"
         self.spec: StartSpec | None = None

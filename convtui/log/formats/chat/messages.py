@@ -68,6 +68,10 @@ class Message:
     reasoning: str | None = None
     raw: str | None = None
     """The text with the tags in which reasoning and calls were written."""
+    event: str = ""
+    """Of what is no message: the name of the event, whose data is `content`."""
+    summary: bool = False
+    """Whether the file says that it stands for messages before it."""
     active: bool = True
     compacted: bool = False
     id: Any = None
@@ -83,7 +87,8 @@ class Message:
     @property
     def is_summary(self) -> bool:
         """Whether it stands for messages that were compacted."""
-        return self.role in ("user", "assistant", "system") and self.text.startswith(COMPACTION)
+        spoken = self.role in ("user", "assistant", "system")
+        return self.summary or (spoken and self.text.startswith(COMPACTION))
 
     def digest(self) -> bytes:
         """What makes it the message that it is, wherever it is written down."""

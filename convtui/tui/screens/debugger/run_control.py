@@ -110,11 +110,12 @@ class RunControl:
     async def _agreed(self, others: int) -> bool:
         """Asks before a worker is killed that runs other conversations, too."""
         number = counted(others, "other conversation")
+        runs = "runs" if others == 1 else "run"
         answer = await self._context.ask(
             Choose(
-                f"Its code blocks {number}",
-                [("kill", "Kill their worker"), ("stay", "Leave it")],
-                "They run in the same process. A batch runs them again, in another one.",
+                f"{number} {runs} in this process",
+                [("kill", "Kill it with all of them"), ("stay", "Leave it")],
+                "A batch runs them once more, in another process.",
             )
         )
         return answer == "kill"

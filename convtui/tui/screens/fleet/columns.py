@@ -66,7 +66,7 @@ def columns_for(width: int, order: str, *, name: int) -> list[Column]:
         else:
             continue
         left -= kept[-1].width + GAP
-    more = max(0, min(min(name, _MOST_NAME) - _CELL.width, left - _LEAST_WORDS - 6))
+    more = max(0, min(min(name, _MOST_NAME) - _CELL.width, left - _LEAST_WORDS - 4))
     columns[1] = replace(_CELL, width=_CELL.width + more)
     left -= more
     if left >= 8:

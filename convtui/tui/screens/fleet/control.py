@@ -80,14 +80,16 @@ class FleetControl:
         if not breaks:
             self._ask_break()
             return
-        answers = [("", "Set another breakpoint")]
-        answers += [(text, f"Clear {visible_line(text, 60)}") for text in breaks]
+        answers = [("another", "Set another breakpoint")]
+        answers += [
+            (str(number), f"Clear {visible_line(text, 60)}") for number, text in enumerate(breaks)
+        ]
 
         def chosen(answer: str | None) -> None:
-            if answer:
-                self._context.spawn(self._clear(answer))
-            elif answer is not None:
+            if answer == "another":
                 self._ask_break()
+            elif answer is not None:
+                self._context.spawn(self._clear(breaks[int(answer)]))
 
         self._context.open(Choose("breakpoints for all conversations", answers), chosen)
 

@@ -48,7 +48,7 @@ class FleetFilter:
         self._expression: Filter | None = None
         self._told = ""
         """What running conversations are matched against."""
-        self._logs: dict[Path, bool] = {}
+        self._logs: dict[str, bool] = {}
         """Whether the logs of ended conversations match the expression."""
         self._query = 0
         self._reading = False
@@ -129,7 +129,7 @@ class FleetFilter:
             self._reading = True
             self._context.spawn(self._look(self._expression, logs, self._query))
 
-    async def _look(self, expression: Filter, logs: Sequence[Path], query: int) -> None:
+    async def _look(self, expression: Filter, logs: Sequence[str], query: int) -> None:
         try:
             found = await asyncio.to_thread(
                 _matching, expression, self._fleet.folder, logs, lambda: query != self._query
@@ -145,17 +145,16 @@ class FleetFilter:
 
 
 def _matching(
-    expression: Filter, folder: Path, logs: Sequence[Path], stop: Callable[[], bool]
-) -> list[Path]:
+    expression: Filter, folder: Path, logs: Sequence[str], stop: Callable[[], bool]
+) -> set[str]:
     """The logs that match, by the index of their folder. Blocking."""
     from convtui.library.library import Library
 
-    wanted = {log.name for log in logs}
+    wanted = set(logs)
     library = Library(folder)
     runs = [run for run in library.runs(turns=True, stop=stop) if run.path.name in wanted]
     matches = library.search(expression, runs, stop=stop)
-    names = {run.path.name for run in matches}
-    return [log for log in logs if log.name in names]
+    return {run.path.name for run in matches}
 
 
 def _has(row: FleetRow, words: Sequence[str]) -> bool:

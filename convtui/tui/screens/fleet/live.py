@@ -127,8 +127,8 @@ class LiveFleet:
             paused=orders.paused,
             ending=orders.ending,
             stopped=batch.stopped or "",
-            most_tokens=budget.tokens if budget is not None else None,
-            most_cost=budget.cost if budget is not None else None,
+            most_tokens=budget.tokens,
+            most_cost=budget.cost,
             at_once=batch.at_once,
             limits=[
                 Limit(one["key"], one["limit"], one["running"], one["waiting"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol
 
 from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible_line
@@ -19,8 +19,20 @@ from convtui.tui.widgets.text_pane import Document, TextPane
 if TYPE_CHECKING:
     from convtui.analysis.report.report import Report
 
-ReadResults = Callable[[Path], "Report"]
-"""Reads the report of a batch from its folder. Blocking."""
+
+class ReadResults(Protocol):
+    """Reads the report of a batch from its folder. Blocking.
+
+    `progress` is told how many of how many logs were read; `stop` ends that early.
+    """
+
+    def __call__(
+        self, folder: Path, progress: Callable[[int, int], None], stop: Callable[[], bool]
+    ) -> Report: ...
+
+
+_EVERY: Final = 0.2
+"""Seconds between two pictures of the progress."""
 
 
 class FleetResults:
@@ -77,20 +89,34 @@ class FleetResults:
         if read is None or self._reading:
             return
         self._reading = True
-        if self._report is None:
-            self._pane.show(Document().line(("Reading the logs ...", "muted")))
         try:
-            while self._stale:
+            while self._stale and not self._closed:
                 self._stale = False
-                report = await asyncio.to_thread(read, self._fleet.folder)
-                if self._closed:
-                    return
-                self._report = report
-                self.draw()
+                await self._read_once(read)
         except ConvtuiError as error:
             self._pane.show(Document().line((visible_line(str(error), 400), "error")))
         finally:
             self._reading = False
+
+    async def _read_once(self, read: ReadResults) -> None:
+        done = [0, 0]
+
+        def progress(read_so_far: int, of: int) -> None:
+            done[:] = read_so_far, of
+
+        work = asyncio.ensure_future(
+            asyncio.to_thread(read, self._fleet.folder, progress, lambda: self._closed)
+        )
+        while not (await asyncio.wait([work], timeout=_EVERY))[0]:
+            if self._closed:
+                break
+            words = f"reading {done[0]:,} of {done[1]:,} logs" if done[1] else "reading the logs"
+            entitle(self._pane, "results", words)
+        report = await work
+        if not self._closed:
+            entitle(self._pane, "results")
+            self._report = report
+            self.draw()
 
     def draw(self) -> None:
         """Lays the report out for the room that the pane has."""
@@ -107,5 +133,14 @@ class FleetResults:
 
     def _ask_file(self) -> None:
         read = self._read
-        if read is not None:
-            ask_report_file(self._context, "batch.html", lambda: read(self._fleet.folder))
+        if read is None:
+            return
+
+        def report() -> Report:
+            return read(self._fleet.folder, _untold, lambda: self._closed)
+
+        ask_report_file(self._context, "batch.html", report)
+
+
+def _untold(done: int, of: int) -> None:
+    """For progress that nobody watches."""

@@ -90,6 +90,8 @@ class FleetScreen(ActionScreen):
         """`results` reads what the conversations that are over say together. Blocking."""
         super().__init__(keymap)
         self.fleet = fleet
+        self._first = True
+        """Whether nothing was known of the batch so far."""
         self._entitled: tuple[str, Path] | None = None
         context = ScreenContext.of(self)
         self._order = FleetOrder(fleet.rows)
@@ -148,8 +150,6 @@ class FleetScreen(ActionScreen):
         self._resized(self.app.size.width)
         self._feed.start(self)
         self.call_after_refresh(self.fleet.start)
-        if self.fleet.over and self.app.size.height >= _LINES[0][0]:
-            self._results.toggle()
 
     def on_unmount(self) -> None:
         self._feed.close()
@@ -182,6 +182,11 @@ class FleetScreen(ActionScreen):
         """Draws what stands around the list."""
         if not is_open(self):
             return
+        if self._first and not self.fleet.standing().starting:
+            self._first = False
+            if self.fleet.over and self.app.size.height >= _LINES[0][0]:
+                # After the rows.
+                self.call_after_refresh(self._results.toggle)
         width, height = self.app.size.width, self.app.size.height
         most = next(lines for low, lines in _LINES if height >= low)
         self._summary.show(

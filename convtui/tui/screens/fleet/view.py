@@ -54,7 +54,8 @@ class FleetRow:
     """Seconds since the epoch."""
     match: bool | None = None
     """Whether the filter that is set matches it; None where only its log can tell."""
-    log: Path | None = None
+    log: str | None = None
+    """The log's file in the batch's folder."""
 
     @property
     def over(self) -> bool:

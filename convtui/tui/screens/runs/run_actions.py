@@ -29,7 +29,7 @@ class RunActions:
         runs: OpenRuns,
         *,
         again: Callable[[Path], Awaitable[None]],
-        open_batch: Callable[[Path], Awaitable[None]],
+        open_batch: Callable[[Path], None],
         rehook: Callable[[Sequence[Path], str], Awaitable[None]],
         warm_dir: Callable[[], Path],
     ) -> None:
@@ -72,7 +72,7 @@ class RunActions:
         if run.batch is None:
             self._runs.replay(run.path)
         else:
-            self._context.spawn(self._open_batch(run.path), group="open")
+            self._open_batch(run.path)
 
     async def _again(self) -> None:
         branch = self._filter.selected

@@ -138,10 +138,10 @@ class RunsScreen(ActionScreen):
         config = self.capp.config
         return config.paths if config is not None else Paths.find()
 
-    async def _open_batch(self, folder: Path) -> None:
+    def _open_batch(self, folder: Path) -> None:
         from convtui.tui.screens.fleet.open import open_batch
 
-        await open_batch(self.capp, folder)
+        open_batch(self.capp, folder)
 
     async def _rehook(self, logs: Sequence[Path], provider: str) -> None:
         from convtui.tui.screens.rehook.screen import open_rehook

@@ -19,9 +19,11 @@ from convtui.client.link import ConversationLink, EngineState
 from convtui.client.worker import Hosted, Worker
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
+from convtui.tui.screens.dialogs.box import DialogBox
 from convtui.tui.screens.dialogs.questions import Choose
 from convtui.tui.sources.hosted_run import HostedRun
 from convtui.tui.sources.source import LiveSource
+from convtui.tui.widgets.keybar import KeyBar
 from tests.builders.waiting import WITHIN, when
 from tests.builders.worker import bot_spec
 from tests.tui.harness.fake_handle import FakeHandle
@@ -91,6 +93,8 @@ async def test_one_of_many_is_debugged_and_left_to_go_on(tmp_path: Path) -> None
         await pilot.press("n")
         await until(pilot, lambda: (hosted.hold or {}).get("turn") == 2)
         await opened(pilot, app, "one")
+        bar = screen.query_one(KeyBar)
+        await until(pilot, lambda: bar.items and bar.items[0].label == "back")
         # Left while it is held, and found again as it was.
         await pilot.press("escape")
         assert left(app) and not hosted.watching
@@ -148,5 +152,6 @@ async def test_whoever_kills_a_worker_is_asked(tmp_path: Path, answer: str, kill
         await until(pilot, lambda: handle.watched)
         await pilot.press("K", "K")
         await until(pilot, lambda: isinstance(app.screen, Choose))
+        assert "4 other conversations" in str(app.screen.query_one(DialogBox).border_title)
         await pilot.press(answer)
         assert handle.killed is killed

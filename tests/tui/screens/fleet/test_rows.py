@@ -247,7 +247,7 @@ def test_rows_of_a_manifest(tmp_path: Path) -> None:
     first, held, starting, waiting, again = found
     assert (first.state, first.kind, first.turns, first.discards) == ("over", "completed", 4, 1)
     assert (first.words, first.signals, first.flags, first.tokens) == ("Bye.", 2, 3, 9)
-    assert first.log == tmp_path / "anna.1.jsonl" and first.seconds(NOW) is not None
+    assert first.log == "anna.1.jsonl" and first.seconds(NOW) is not None
     assert held.state == "held" and held.hold == {"reason": "breakpoint", "turn": 3}
     assert (starting.state, waiting.state, waiting.seconds(NOW)) == ("starting", "waiting", None)
     assert (again.attempt, again.first) == (2, 0)

@@ -13,15 +13,17 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from convtui.analysis.report.report import Report, Section, Sentence
-from convtui.batch.manifest import read_batch
 from convtui.config.paths import write_state
+from convtui.errors import FileError
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.questions import Ask, Choose
 from convtui.tui.screens.fleet.feed import EVERY
+from convtui.tui.screens.fleet.open import open_batch, saved_screen
 from convtui.tui.screens.fleet.saved import SavedFleet
 from convtui.tui.screens.fleet.screen import FleetScreen
 from convtui.tui.screens.fleet.view import FleetRow, Standing
+from convtui.tui.screens.runs.screen import RunsScreen
 from tests.batch.manifests import begin
 from tests.builders.waiting import WITHIN
 from tests.tui.harness.fleet import ScriptedFleet, busy_standing, rows_of
@@ -65,7 +67,7 @@ class FleetApp:
 
 
 def four() -> list[FleetRow]:
-    log = Path("nowhere.jsonl")
+    log = "nowhere.jsonl"
     rows = [
         FleetRow("anna.1", "anna", 1, state="over", termination=DONE, log=log, match=False),
         FleetRow("anna.2", "anna", 2, state="running", session=1, turn=3, words="Good day.",
@@ -158,7 +160,7 @@ async def test_a_breakpoint_for_all_is_checked_set_and_cleared(batch: FleetApp) 
 
 async def test_words_and_expressions_narrow_the_list(batch: FleetApp) -> None:
     write_log(batch.fleet.folder / "ended.jsonl", refund())
-    batch.fleet.rows[0].log = batch.fleet.folder / "ended.jsonl"
+    batch.fleet.rows[0].log = "ended.jsonl"
     async with batch.app.run_test(size=(120, 30)) as pilot:
         await until(pilot, lambda: "1 held" in batch.drawn())
         await pilot.press("slash", *"ben")
@@ -206,7 +208,7 @@ async def test_leaving_asks_ends_them_and_a_second_time_at_once(batch: FleetApp)
         assert batch.screen.quit_does == "asks whether to end all"
         await pilot.press("q")
         await until(pilot, lambda: isinstance(batch.app.screen, Choose))
-        assert "2 conversations of 4 run, 1 have not begun" in batch.drawn()
+        assert "3 of 4 conversations are not over, 1 of them not begun." in batch.drawn()
         await pilot.press("down", "enter")
         await until(pilot, lambda: batch.app.screen is batch.screen)
         assert not batch.orders
@@ -231,11 +233,13 @@ async def test_a_batch_that_is_over_shows_its_results_and_opens_its_logs(
     writer.close()
     read: list[Path] = []
 
-    def results(folder: Path) -> Report:
+    def results(
+        folder: Path, progress: Callable[[int, int], None], stop: Callable[[], bool]
+    ) -> Report:
         read.append(folder)
         return Report([Section("endings", [Sentence("all completed")])])
 
-    fleet = SavedFleet(read_batch(tmp_path / "b"))
+    fleet = SavedFleet(tmp_path / "b", failed=unexpected)
     app = ConvtuiApp(
         lambda app: FleetScreen(app.keymap, fleet, results=results),
         state_file=tmp_path / "state.json",
@@ -263,6 +267,10 @@ async def test_a_batch_that_is_over_shows_its_results_and_opens_its_logs(
         await until(pilot, lambda: app.return_value == 0)
 
 
+def unexpected(error: FileError) -> None:
+    raise AssertionError(error)
+
+
 async def until_state(fleet: SavedFleet, state: str) -> None:
     """Looks until the second conversation is in a state: lines are written by a thread."""
     give_up = time.monotonic() + WITHIN
@@ -273,7 +281,10 @@ async def until_state(fleet: SavedFleet, state: str) -> None:
 
 async def test_a_batch_that_another_process_runs_is_followed(tmp_path: Path) -> None:
     writer = begin(tmp_path / "b", "anna", "ben")
-    fleet = SavedFleet(read_batch(tmp_path / "b"))
+    fleet = SavedFleet(tmp_path / "b", failed=unexpected)
+    assert fleet.standing().starting
+    await fleet.look()
+    assert (fleet.name, fleet.take_changes().rows) == ("refund", [0, 1])
     assert fleet.standing().elsewhere
     writer.add("started", key="ben.1", log="ben.1.jsonl", worker=1, attempt=1)
     writer.add("held", key="ben.1", reason="breakpoint", hold={"reason": "breakpoint"})
@@ -284,6 +295,23 @@ async def test_a_batch_that_another_process_runs_is_followed(tmp_path: Path) -> 
     await until_state(fleet, "crashed")
     assert fleet.take_changes().rows == []
     assert drawn[-2:] == ["held", "crashed"]
+
+
+async def test_a_folder_without_a_batch_ends_the_app_that_was_to_show_it(tmp_path: Path) -> None:
+    app = ConvtuiApp(lambda app: saved_screen(app, tmp_path), state_file=tmp_path / "state.json")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.failed_with is not None)
+    assert "this is no folder of a batch" in str(app.failed_with)
+
+
+async def test_a_folder_without_a_batch_goes_back_where_it_was_opened(tmp_path: Path) -> None:
+    app = ConvtuiApp(
+        lambda app: RunsScreen(app.keymap, tmp_path), state_file=tmp_path / "state.json"
+    )
+    async with app.run_test(size=(80, 24)) as pilot:
+        below = app.screen
+        open_batch(app, tmp_path)
+        await until(pilot, lambda: app._notifications and app.screen is below)
 
 
 @pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 16)])
