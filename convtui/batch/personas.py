@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from convtui.text.counts import counted
 
 _YAML: Final = (".yaml", ".yml")
 _TABLE: Final = re.compile(r"(?P<path>.*\.(?:tsv|csv)):(?P<rows>.*)", re.IGNORECASE | re.DOTALL)
+_MOST_FILES: Final = 10_000
 _WILD: Final = re.compile(r"[*?\[]")
 
 
@@ -138,13 +140,12 @@ class _Reader:
         scenario = self._plan.base_scenario
         # The plan and its scenario may be where the personas are.
         own = {self._plan.path, None if scenario is None else scenario.path}
-        matches = sorted(
+        hidden = parts[-1].startswith(".")
+        matches = [
             path
-            for path in folder.glob(str(Path(*parts[fixed:])))
-            if path not in own
-            and path.is_file()
-            and (not path.name.startswith(".") or parts[-1].startswith("."))
-        )
+            for path in _matching(folder, str(Path(*parts[fixed:])), pattern)
+            if path not in own and (hidden or not path.name.startswith("."))
+        ]
         usable = [path for path in matches if path.suffix.lower() in (*_YAML, *SUFFIXES)]
         if not usable:
             raise UsageError(_no_match(pattern, matches, folder))
@@ -173,6 +174,21 @@ class _Reader:
         except UsageError as error:
             return PersonaChoice(name, where, None, str(error))
         return PersonaChoice(name, where, persona)
+
+
+def _matching(folder: Path, pattern: str, written: str) -> list[Path]:
+    """The files in a folder that match, sorted. Raises `UsageError` for what is no pattern."""
+    files: list[Path] = []
+    try:
+        for path in folder.glob(pattern):
+            with contextlib.suppress(OSError):
+                if path.is_file():
+                    files.append(path)
+            if len(files) > _MOST_FILES:
+                raise UsageError(f"{written} matches more than {_MOST_FILES:,} files")
+    except (ValueError, OSError) as error:
+        raise UsageError(f"{written}: {error}") from None
+    return sorted(files)
 
 
 def _builtin() -> set[str]:

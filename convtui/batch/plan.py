@@ -64,7 +64,9 @@ class Plan(StrictModel):
     """Processes that the conversations are spread over; one for each core when left out."""
     budget: BatchBudget = Field(default_factory=BatchBudget)
     attempts: Attempts | None = None
+    """Trying a conversation again that ended badly; once each when left out."""
     stop_after: StopAfter | None = None
+    """When no more conversations are started."""
     order: Literal["mixed", "listed"] = "mixed"
     """mixed spreads the cells, so that early figures mean something; listed goes through them."""
     isolation: Literal["worker", "process"] = "worker"

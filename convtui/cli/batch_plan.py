@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -39,11 +39,17 @@ def demo_plan() -> Path:
     return Path(__file__).parents[1] / "batch" / "demo.yaml"
 
 
-def planned(word: str | None, flags: Mapping[str, Any], cwd: Path | None = None) -> Planned:
+def planned(
+    word: str | None,
+    flags: Mapping[str, Any],
+    cwd: Path | None = None,
+    *,
+    tell: Callable[[str], None] = say,
+) -> Planned:
     """The plan that `word` and `flags` name: a file's, or that of flags alone.
 
-    Relative paths are below `cwd`. Cells that cannot run are named on standard error. Raises
-    `UsageError` for any mistake.
+    `tell` gets notes on what of a file is left out. Relative paths are below `cwd`. Cells that
+    cannot run are named on standard error. Raises `UsageError` for any mistake.
     """
     cwd = Path.cwd() if cwd is None else cwd
     config = settings(
@@ -56,7 +62,7 @@ def planned(word: str | None, flags: Mapping[str, Any], cwd: Path | None = None)
     if config.env_file and not Path(config.env_file).is_file():
         raise FileError(f"{config.env_file}: there is no such file of environment variables")
     file = _file(word, flags, cwd)
-    plan = Plan.of(None, base=cwd) if file is None else _read(file, flags)
+    plan = Plan.of(None, base=cwd) if file is None else _read(file, flags, tell)
     given = {name: value for name, value in flags.items() if name not in _HOW}
     plan = with_flags(
         plan,
@@ -89,7 +95,7 @@ def _file(word: str | None, flags: Mapping[str, Any], cwd: Path) -> Path | None:
     )
 
 
-def _read(file: Path, flags: Mapping[str, Any]) -> Plan:
+def _read(file: Path, flags: Mapping[str, Any], tell: Callable[[str], None]) -> Plan:
     """The plan in a file, or of the one scenario in it."""
     from convtui.scenario.waza_task import load_scenario
     from convtui.schemas import recognise
@@ -111,7 +117,7 @@ def _read(file: Path, flags: Mapping[str, Any]) -> Plan:
     demo = flags.get("provider") in (None, (), ("demo",))
     scenario, _, notes = load_scenario(file, flags.get("task"), demo=demo)
     for note in notes:
-        say(f"convtui: {note}")
+        tell(f"convtui: {note}")
     return Plan.of(scenario)
 
 

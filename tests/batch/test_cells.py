@@ -135,6 +135,8 @@ def test_a_provider_that_is_named_once_is_refused_at_once(folder: Path) -> None:
         ("vary:\n  persona:\n  - nobody/*.yaml", "plan.yaml:3: vary.persona[0]: nobody/*.yaml"
          " matches nothing: there is no folder nobody"),
         ("vary:\n  persona: personas/x*", "matches nothing in "),
+        ("vary:\n  persona: '***'", "plan.yaml:2: vary.persona[0]: ***: "),
+        ("vary:\n  persona: '/proc/*/cwd*'", "/proc/*/cwd* matches nothing in /proc"),
         ("vary:\n  persona: '*.py'", "*.py matches 1 file, but no persona"),
         ("vary:\n  persona: people.tsv", "vary.persona[0]: people.tsv: say which rows; all rows"
          " are people.tsv:*"),

@@ -131,4 +131,4 @@ def test_values_that_may_be_secret_are_not_kept_with_a_batch() -> None:
     assert kept["persona"] == ["demo"]
     assert "model" not in kept
     assert not are_whole(kept)
-    assert are_whole(public_flags({"set": ("limits.max_turns=4",)}))
+    assert are_whole(public_flags({"set": ("limits.max_turns=4", "budget.tokens=900")}))

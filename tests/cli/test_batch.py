@@ -103,6 +103,7 @@ def test_cells_that_cannot_run_are_named_with_their_reason(convtui: Run, plan: P
         (["plan.yaml", "--junit", "no/such/x.xml"], "no/such/x.xml: there is no folder"),
         (["plan.yaml", "--against", "yesterday"], "--against yesterday: there is no such batch"),
         (["plan.yaml", "--on", "moon"], "--on moon: write local, ray or ray://HOST:PORT"),
+        (["plan.yaml", "--env", "KEY"], "--env: workers on this machine have its environment"),
         (["plan.yaml", "--env-file", "no.env"], "no.env: there is no such file"),
         (["plan.yaml", "--task", "t1"], "plan.yaml is a plan; only a waza eval has tasks"),
     ],

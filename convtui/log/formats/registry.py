@@ -25,6 +25,8 @@ _MODULES: Final = {
     "rath": "rath.format",
     "hermes": "hermes.format",
     "hermes-trajectory": "hermes.trajectory",
+    "inspect": "inspect.format",
+    "tau-bench": "tau.format",
     "claude-code": "claude_code.format",
     "sharegpt": "sharegpt.format",
     "openai": "openai.format",

@@ -15,7 +15,7 @@ from convtui.records.values import as_list, as_object, as_text
 
 @dataclass(slots=True, eq=False)
 class Row:
-    """A row of a file, as far as its place in the tree matters; `order` is its place in the file."""
+    """A row of a file, as far as its place in the tree matters; `order` is its place in it."""
 
     data: Mapping[str, Any]
     line: int
