@@ -362,6 +362,9 @@ class ContinueFrom:
     """The stage at which it stood; those before it are passed without holding."""
     restored_by: str | None = None
     """How the provider was last brought to an earlier point, where the parent log may not say."""
+    clock: dict[str, float] | None = None
+    """What had passed, `{running, held}` in seconds, where the log does not say it: a hold is there
+    with its beginning only."""
     stop: bool = False
     """Whether nothing is said in the new log: it only stands where the conversation goes on."""
 

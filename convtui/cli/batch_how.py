@@ -85,6 +85,8 @@ class How:
         where = str(flags.get("on") or "local")
         if where not in ("local", "ray") and not re.match(r"ray://[^/\s]", where):
             raise UsageError(f"--on {where}: write local, ray or ray://HOST:PORT")
+        if flags.get("env") and where == "local":
+            raise UsageError("--env: workers on this machine have its environment; see --env-file")
         against = flags.get("against")
         earlier = None if against is None else _earlier(against, flags.get("out"))
         wanted = Wanted.of(flags, earlier)

@@ -17,7 +17,7 @@ from convtui.cli.batch_plan import Planned
 from convtui.cli.batch_progress import BatchProgress
 from convtui.cli.common import say
 from convtui.client.engine_client import inspect_provider
-from convtui.errors import ConvtuiError
+from convtui.errors import ConvtuiError, UsageError
 from convtui.protocol import StartSpec
 
 
@@ -27,6 +27,8 @@ def open_batch(folder: Path, made: Planned, how: How, *, resumes: bool) -> Batch
     Raises `BatchLocked` where another process runs it, `FileError`, and `EngineError` for the
     provider of all cells that cannot be loaded; the folder of a new one is removed then.
     """
+    if how.on != "local":
+        raise UsageError(f"--on {how.on}: this version runs batches on this machine only")
     config = made.config
     how_to_run = HowToRun(
         watched=how.screen,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from convtui.batch import listing
-from convtui.batch.listing import counts_words, find_batch, list_batches, names_batch
+from convtui.batch.listing import find_batch, list_batches, names_batch
 from convtui.batch.manifest_writer import ManifestWriter
 from convtui.errors import FileError
 from convtui.library.library import Library
@@ -39,7 +39,7 @@ def test_a_row_has_the_counts_of_its_conversations(batch: BatchFolder, tmp_path:
     assert counts is not None
     assert (counts.cells, counts.conversations, counts.attempts, counts.bad) == (2, 2, 1, 1)
     assert counts.endings == {"failed": 1, "max_turns": 1}
-    assert counts_words(counts) == "1 went wrong, 1 more attempt"
+    assert counts.words == "1 went wrong, 1 more attempt"
     batch.add("finished")
     assert list_batches(Library(tmp_path))[0].state == "finished"
 

@@ -29,7 +29,7 @@ class RunActions:
         runs: OpenRuns,
         *,
         again: Callable[[Path], Awaitable[None]],
-        open_batch: Callable[[Path], None],
+        open_saved: Callable[[RunSummary], None],
         rehook: Callable[[Sequence[Path], str], Awaitable[None]],
         warm_dir: Callable[[], Path],
     ) -> None:
@@ -39,7 +39,7 @@ class RunActions:
         self._listed = listed
         self._runs = runs
         self._run_again, self._open_rehook, self._warm_dir = again, rehook, warm_dir
-        self._open_batch = open_batch
+        self._open_saved = open_saved
 
     def handlers(self) -> Iterator[Handler]:
         yield Handler("runs.open", self._open, self._any_run, self._enter_label)
@@ -69,10 +69,7 @@ class RunActions:
 
     def open(self, run: RunSummary) -> None:
         """Opens a run, or a batch."""
-        if run.batch is None:
-            self._runs.replay(run.path)
-        else:
-            self._open_batch(run.path)
+        self._open_saved(run)
 
     async def _again(self) -> None:
         branch = self._filter.selected
