@@ -171,7 +171,7 @@ _FIGURES: Final[dict[str, Callable[[FleetRow], Span]]] = {
     "discards": lambda row: _count(row.discards, "discard"),
     "flags": lambda row: _count(row.flags, "warning"),
     "tokens": lambda row: (short_count(row.tokens), "muted"),
-    "cost": lambda row: (dollars(row.cost), "muted"),
+    "cost": lambda row: (dollars(row.cost or None), "muted"),
     "persona": lambda row: (visible_line(row.persona, 40), "persona"),
     "provider": lambda row: (visible_line(row.provider, 40), "provider"),
 }
