@@ -110,13 +110,13 @@ def log_paths(logs: Sequence[str]) -> list[tuple[Path, bool]]:
 
     Files beside logs (`*.wire.jsonl`, which a shell's `*` includes) are left out.
     """
-    from convtui.log.run_summary import log_files
+    from convtui.batch.listing import logs_in
 
     paths: dict[Path, bool] = {}
     for log in logs_named(logs):
         path = Path(log)
         if path.is_dir():
-            for file in sorted(Path(entry.path) for entry in log_files(path)):
+            for file in logs_in(path):
                 paths.setdefault(file, False)
         elif not path.name.endswith(_BESIDE):
             paths[path] = True

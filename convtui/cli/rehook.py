@@ -172,14 +172,14 @@ def _check_filter(expression: str) -> None:
 
 def _paths(logs: Sequence[str]) -> list[Path]:
     """The named logs, and those in folders sorted by name. Raises `LogError` for other files."""
+    from convtui.batch.listing import logs_in
     from convtui.log.reader import LogReader
-    from convtui.log.run_summary import log_files
 
     paths: list[Path] = []
     for log in logs_named(logs):
         path = Path(log)
         if path.is_dir():
-            paths += sorted(Path(entry.path) for entry in log_files(path))
+            paths += logs_in(path)
         else:
             LogReader(path).close()
             paths.append(path)

@@ -51,6 +51,9 @@ class Engine:
         """Takes a frame, in the thread that reads."""
         if kind is Kind.COMMAND:
             self._hosted.desk.take(json.loads(body))
+        elif kind is Kind.WATCH and (loop := self._parts.pulse.loop) is not None:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._hosted.hold_endings, bool(json.loads(body)["on"]))
 
     async def run(self, spec: StartSpec) -> int:
         """Runs the conversation; returns the exit status."""
@@ -60,14 +63,7 @@ class Engine:
         return await self._converse(spec)
 
     def _beat(self) -> None:
-        conversation = self._hosted.conversation
-        if conversation is None:
-            self._parts.sender.heartbeat(None)
-            return
-        wait = conversation.caller.waiting
-        self._parts.sender.heartbeat(
-            conversation.caller.busy, None if wait is None else wait.as_dict()
-        )
+        self._parts.sender.heartbeat(**self._hosted.in_flight)
 
     async def _converse(self, spec: StartSpec) -> int:
         from convtui.engine.conversation.build import apply_env_file, describe_provider
