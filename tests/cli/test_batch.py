@@ -145,6 +145,14 @@ def test_a_plan_is_checked_and_has_a_schema(convtui: Run, plan: Path) -> None:
     assert json.loads(convtui("schema", "plan").out)["title"] == "convtui plan"
 
 
+def test_a_plan_is_no_scenario(convtui: Run, plan: Path) -> None:
+    result = convtui("run", plan)
+    assert result.code == 2
+    assert f"{plan} is a plan of many conversations: `convtui batch {plan}` runs it" in result.err
+    (plan.parent / "s.yaml").write_text("persona: demo\nlimit: {}\n")
+    assert "unknown key 'limit'" in convtui("run", "s.yaml").err
+
+
 # --- batches that have run
 
 
