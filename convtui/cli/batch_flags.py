@@ -69,7 +69,10 @@ _HOW: Final = (
 
 
 def batch_flags(command: Command) -> Command:
-    """Adds the flags of a batch to a command: `plan_flags` are those that make the plan."""
-    for flag in reversed((*_PLAN, *_HOW)):
+    """Adds the flags of a batch to a command: the plan's, the scenario's, and how it is run."""
+    for flag in reversed(_HOW):
         command = flag(command)
-    return common_flags(but=_OTHERWISE)(command)
+    command = common_flags(but=_OTHERWISE)(command)
+    for flag in reversed(_PLAN):
+        command = flag(command)
+    return command

@@ -52,7 +52,12 @@ class Wanted:
         """
         if self.against is not None:
             return print_against(
-                folder, self.against, as_json=self.as_json, plain=self.plain, report=self.report
+                folder,
+                self.against,
+                as_json=self.as_json,
+                plain=self.plain,
+                junit=self.junit,
+                report=self.report,
             )
         return print_results(
             folder, as_json=self.as_json, plain=self.plain, junit=self.junit, report=self.report
@@ -85,6 +90,8 @@ class How:
         where = str(flags.get("on") or "local")
         if where not in ("local", "ray") and not re.match(r"ray://[^/\s]", where):
             raise UsageError(f"--on {where}: write local, ray or ray://HOST:PORT")
+        if flags.get("env") and where == "local":
+            raise UsageError("--env: workers on this machine have its environment; see --env-file")
         against = flags.get("against")
         earlier = None if against is None else _earlier(against, flags.get("out"))
         wanted = Wanted.of(flags, earlier)

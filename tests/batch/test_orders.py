@@ -164,11 +164,11 @@ async def test_conversations_held_by_errors_count_as_failed_until_they_are_mende
     tmp_path: Path,
 ) -> None:
     stage = Stage(tmp_path, "async def bot(messages):\n    raise ValueError('no')\n")
-    plan = {"runs": 6, "concurrency": 1, "stop_after": {"failed": 2}}
-    batch = stage.batch(how=WATCHED, **plan)
+    batch = stage.batch(how=WATCHED, runs=6, concurrency=1, stop_after={"failed": 2})
     running = asyncio.ensure_future(batch.run())
     await until(batch, lambda: held(batch) == 2)
-    assert counts(batch.entries.values())["waiting"] == 4 and batch.stopped is None
+    assert counts(batch.entries.values())["waiting"] == 4
+    assert read_batch(stage.out).stopped is None
     for key in batch.entries:
         link = batch.link(key)
         if link is not None:
@@ -197,3 +197,18 @@ def _replies(batch: Batch, key: str) -> list[str]:
     with open_log(log_path) as log:
         turns = log.transcript.turns
         return [turn.text for turn in turns if turn.speaker == "provider" and turn.text]
+
+
+async def test_rows_say_whether_a_filter_matches(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, SLOW, script=["apple", "pear"])
+    vary = {"persona": [{"name": "A", "script": ["apple"] * 3}, {"name": "B", "script": ["b"] * 3}]}
+    batch = stage.batch(vary=vary, breakpoints=["~turn = 5"], how=WATCHED)
+    with pytest.raises(FilterError):
+        batch.orders.filter("~nonsense")
+    batch.orders.filter("~said apple")
+    running = asyncio.ensure_future(batch.run())
+    await until(batch, lambda: held(batch) == 2)
+    await until(batch, lambda: batch.entries["A.1"].row.get("match") is True)
+    assert batch.entries["B.1"].row.get("match") is False
+    batch.kill()
+    await finished(running)

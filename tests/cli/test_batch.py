@@ -103,6 +103,7 @@ def test_cells_that_cannot_run_are_named_with_their_reason(convtui: Run, plan: P
         (["plan.yaml", "--junit", "no/such/x.xml"], "no/such/x.xml: there is no folder"),
         (["plan.yaml", "--against", "yesterday"], "--against yesterday: there is no such batch"),
         (["plan.yaml", "--on", "moon"], "--on moon: write local, ray or ray://HOST:PORT"),
+        (["plan.yaml", "--env", "KEY"], "--env: workers on this machine have its environment"),
         (["plan.yaml", "--env-file", "no.env"], "no.env: there is no such file"),
         (["plan.yaml", "--task", "t1"], "plan.yaml is a plan; only a waza eval has tasks"),
     ],
@@ -142,6 +143,14 @@ def test_a_plan_is_checked_and_has_a_schema(convtui: Run, plan: Path) -> None:
     assert result.code == 2
     assert "plan.yaml:1: vary.persona[0]: x*.yaml matches nothing" in result.out
     assert json.loads(convtui("schema", "plan").out)["title"] == "convtui plan"
+
+
+def test_a_plan_is_no_scenario(convtui: Run, plan: Path) -> None:
+    result = convtui("run", plan)
+    assert result.code == 2
+    assert f"{plan} is a plan of many conversations: `convtui batch {plan}` runs it" in result.err
+    (plan.parent / "s.yaml").write_text("persona: demo\nlimit: {}\n")
+    assert "unknown key 'limit'" in convtui("run", "s.yaml").err
 
 
 # --- batches that have run

@@ -56,7 +56,8 @@ def _has_messages(value: Any) -> bool:
 def _is_message(value: Any) -> bool:
     return (
         isinstance(value, Mapping)
-        and value.get("role") in _ROLES
+        and isinstance(value.get("role"), str)
+        and value["role"] in _ROLES
         and any(name in value for name in _SAID)
     )
 

@@ -61,6 +61,11 @@ def read(path: Path) -> Iterator[Imported]:
 
     Raises `FileError` for a file that cannot be read, is too large, or begins with no turn.
     """
+    return read_part(path, 0, 1)
+
+
+def read_part(path: Path, part: int, parts: int) -> Iterator[Imported]:
+    """One of `parts` parts of what `read()` gives; they count from 0. Raises `FileError`."""
     if not path.is_dir():
         yield _conversation([_pair(path)])
         return
@@ -75,7 +80,8 @@ def read(path: Path) -> Iterator[Imported]:
         groups.setdefault((home, *pair.name.conversation), []).append(pair)
     if not groups:
         raise FileError(f"{path}: no transcripts of VERA-MH in this folder")
-    for group in groups.values():
+    first, last = (len(groups) * end // parts for end in (part, part + 1))
+    for group in [*groups.values()][first:last]:
         if any(pair.text is not None for pair in group):
             # An overall log beside those of the sessions has nothing of its own.
             group = [pair for pair in group if pair.text is not None or pair.name.index]  # noqa: PLW2901
@@ -275,4 +281,5 @@ FORMAT = Format(
     detect=detect,
     read=read,
     write=write,
+    read_part=read_part,
 )
