@@ -18,7 +18,7 @@ from convtui.log.batch_counts import BatchCounts
 from convtui.log.names import MANIFEST
 from convtui.log.notes import Notes
 from convtui.log.reader import is_being_written
-from convtui.log.run_summary import RunSummary, total
+from convtui.log.run_summary import RunSummary, log_files, summarise, total
 from convtui.records.codec import exit_code
 from convtui.records.times import parse_time
 from convtui.text.boundary import visible_line
@@ -129,6 +129,38 @@ def _as_it_is_now(row: RunSummary) -> RunSummary:
         states = {**batch.states, "running": 0, "held": 0, "crashed": crashed}
         return replace(row, tags=tags, batch=replace(batch, states=states))
     return replace(row, tags=tags)
+
+
+# --- logs
+
+
+def logs_in(folder: Path) -> list[Path]:
+    """The logs of a folder, by name; of a batch those that count. Blocking.
+
+    What a worker that died has left counts where the conversation went on from it, and not where it
+    began again.
+    """
+    logs = sorted(Path(entry.path) for entry in log_files(folder))
+    if not (folder / MANIFEST).is_file():
+        return logs
+    try:
+        entries = read_batch(folder).entries.values()
+    except ConvtuiError:
+        return logs
+    left = {name for entry in entries for name in entry.earlier}
+    left -= {name for entry in entries for name in _line(folder, entry)}
+    return [log for log in logs if log.name not in left]
+
+
+def _line(folder: Path, entry: Entry) -> Iterator[str]:
+    """The log of a conversation, and those that it goes on from."""
+    earlier = set(entry.earlier)
+    name = entry.log
+    while name is not None:
+        yield name
+        earlier.discard(name)
+        parent = Path(summarise(folder / name).parent_file).name if earlier else ""
+        name = parent if parent in earlier else None
 
 
 # --- kept in the library's index

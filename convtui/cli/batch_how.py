@@ -52,7 +52,12 @@ class Wanted:
         """
         if self.against is not None:
             return print_against(
-                folder, self.against, as_json=self.as_json, plain=self.plain, report=self.report
+                folder,
+                self.against,
+                as_json=self.as_json,
+                plain=self.plain,
+                junit=self.junit,
+                report=self.report,
             )
         return print_results(
             folder, as_json=self.as_json, plain=self.plain, junit=self.junit, report=self.report

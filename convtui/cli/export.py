@@ -66,12 +66,12 @@ def command(log: str, format_name: str, out: str, as_json: bool) -> int:
 
 def _logs(word: str) -> list[str]:
     """The log that is named, or all logs of a batch. Raises `LogError`."""
-    from convtui.log.run_summary import log_files
+    from convtui.batch.listing import logs_in
 
     batch = batch_named(word)
     if batch is None:
         return [log_named(word)]
-    logs = sorted(entry.path for entry in log_files(Path(batch)))
+    logs = [str(path) for path in logs_in(Path(batch))]
     if not logs:
         raise LogError(f"{visible(word)}: no conversation of this batch has begun")
     return logs

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from convtui.batch.listing import logs_in
 from convtui.library.families import walk
-from convtui.log.run_summary import RunSummary, log_files
+from convtui.log.run_summary import RunSummary
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.screens.runs.filter import RunFilter
 from convtui.tui.screens.screen_context import ScreenContext
@@ -186,7 +187,7 @@ def _logs_in(paths: Sequence[Path]) -> list[Path]:
     logs: list[Path] = []
     for path in paths:
         if path.is_dir():
-            logs += sorted(Path(entry.path) for entry in log_files(path))
+            logs += logs_in(path)
         else:
             logs.append(path)
     return logs
