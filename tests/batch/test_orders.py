@@ -52,16 +52,16 @@ async def test_all_are_paused_and_let_go_again(tmp_path: Path) -> None:
 async def test_a_breakpoint_for_all_holds_those_that_run_and_those_that_begin(
     tmp_path: Path,
 ) -> None:
-    stage = Stage(tmp_path, SLOW, script=["one"] * 20)
+    stage = Stage(tmp_path, SLOW, script=["one"] * 9)
     batch = stage.batch(runs=4, concurrency=2, how=WATCHED)
     with pytest.raises(FilterError):
         batch.orders.break_all("~nonsense")
     running = asyncio.ensure_future(batch.run())
     await until(batch, lambda: batch.used.turns >= 1)
-    batch.orders.break_all("~turn = 40")
-    assert batch.orders.breaks == ["~turn = 40"]
+    batch.orders.break_all("~turn = 18")
+    assert batch.orders.breaks == ["~turn = 18"]
     await until(batch, lambda: held(batch) == 4)
-    batch.orders.clear_break("~turn = 40")
+    batch.orders.clear_break("~turn = 18")
     for key in batch.entries:
         link = batch.link(key)
         assert link is not None
