@@ -112,6 +112,14 @@ def test_counts_are_those_of_counting_anew() -> None:
         assert tally.cost == pytest.approx(anew.cost)
 
 
+def test_one_that_is_gone_back_in_makes_no_rate_negative() -> None:
+    fleet = [row("a.1", state="running", turns=9, tokens=90)]
+    tally = Tally(fleet, NOW)
+    fleet[0].turns, fleet[0].tokens = 4, 40
+    tally.update([0], NOW + 1)
+    assert tally.rates(NOW + 2) == (0, 0)
+
+
 def test_a_conversation_counts_once_however_often_it_is_tried() -> None:
     failed = {**DONE, "kind": "failed"}
     fleet = [row("a.1", state="over", termination=failed, turns=3, tokens=5)]
