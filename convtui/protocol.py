@@ -110,8 +110,9 @@ class Kind(IntEnum):
     """`{id, do, ...}`: a debugger command."""
     # driver to worker
     HOST = 35
-    """`{env_file}`: the first frame of a worker, in the place of START; answered with READY, whose
-    `log` is null, or with FAILED."""
+    """`{env_file, moved?}`: the first frame of a worker, in the place of START; answered with
+    READY, whose `log` is null, or with FAILED. `moved` are pairs of paths, as they are named at
+    home and where they stand in the worker (see `text.relocation`)."""
     BEGIN = 36
     """`{conversation, spec}`: begins a conversation; `spec` is a `StartSpec`, `conversation` the
     driver's number, unique in the worker. Answered with READY or with FAILED and ENDED."""

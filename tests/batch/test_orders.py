@@ -52,16 +52,16 @@ async def test_all_are_paused_and_let_go_again(tmp_path: Path) -> None:
 async def test_a_breakpoint_for_all_holds_those_that_run_and_those_that_begin(
     tmp_path: Path,
 ) -> None:
-    stage = Stage(tmp_path, SLOW)
+    stage = Stage(tmp_path, SLOW, script=["one"] * 9)
     batch = stage.batch(runs=4, concurrency=2, how=WATCHED)
     with pytest.raises(FilterError):
         batch.orders.break_all("~nonsense")
     running = asyncio.ensure_future(batch.run())
     await until(batch, lambda: batch.used.turns >= 1)
-    batch.orders.break_all("~turn = 6")
-    assert batch.orders.breaks == ["~turn = 6"]
+    batch.orders.break_all("~turn = 18")
+    assert batch.orders.breaks == ["~turn = 18"]
     await until(batch, lambda: held(batch) == 4)
-    batch.orders.clear_break("~turn = 6")
+    batch.orders.clear_break("~turn = 18")
     for key in batch.entries:
         link = batch.link(key)
         assert link is not None
@@ -147,6 +147,11 @@ async def test_one_that_goes_on_in_an_engine_of_its_own_is_followed(tmp_path: Pa
     batch.adopt("Maya.1", handle)
     await until(batch, lambda: batch.entries["Maya.1"].state == "held")
     assert batch.link("Maya.1") is handle
+    assert batch.entries["Maya.1"].row["turns"] == 2
+    before = (batch.entries["Maya.1"].hold or {})["hold"]
+    await handle.command("step_stage")
+    await until(batch, lambda: (batch.entries["Maya.1"].hold or {}).get("hold", before) != before)
+    assert batch.entries["Maya.1"].state == "held"
     for key in batch.entries:
         other = batch.link(key)
         assert other is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 from pathlib import Path
 
@@ -102,8 +103,8 @@ def test_cells_that_cannot_run_are_named_with_their_reason(convtui: Run, plan: P
         (["plan.yaml", "--concurrency", "many"], "--concurrency: must be a whole number or auto"),
         (["plan.yaml", "--junit", "no/such/x.xml"], "no/such/x.xml: there is no folder"),
         (["plan.yaml", "--against", "yesterday"], "--against yesterday: there is no such batch"),
-        (["plan.yaml", "--on", "moon"], "--on moon: write local, ray or ray://HOST:PORT"),
-        (["plan.yaml", "--env", "KEY"], "--env: workers on this machine have its environment"),
+        (["plan.yaml", "--on", "moon"], "'moon' is none of local, ray and ray://HOST:PORT"),
+        (["plan.yaml", "--env", "KEY"], "--env is for --on ray"),
         (["plan.yaml", "--env-file", "no.env"], "no.env: there is no such file"),
         (["plan.yaml", "--task", "t1"], "plan.yaml is a plan; only a waza eval has tasks"),
     ],
@@ -261,6 +262,20 @@ def test_a_changed_plan_is_named_and_asked_about(convtui: Run, plan: Path, home:
         assert f"going on with {folder.name}: 0 of 4 conversations have ended" in result.err
         assert "1 cell changed: run again from the beginning: Ben" in result.err
         assert "--yes goes on with the plan as it is now, --new begins another" in result.err
+
+
+def test_a_provider_that_was_changed_since_is_named(convtui: Run, plan: Path, home: Path) -> None:
+    bot = plan.parent / "bot.py"
+    bot.write_text("def reply(messages): ...\n")
+    os.utime(bot, (0, 0))
+    plan.write_text("vary: {persona: ann.yaml, provider: bot.py:reply}\nruns: 1\n")
+    begun(plan, home)
+    plan.write_text("vary: {persona: ann.yaml, provider: bot.py:reply}\nruns: 2\n")
+    assert "was changed since" not in convtui("batch", plan, "--no-tui").err
+    bot.touch()
+    result = convtui("batch", plan, "--no-tui")
+    assert f"{bot} was changed since the batch began" in result.err
+    assert "runs of each cell: 2, were 1" in result.err
 
 
 def test_a_batch_without_its_plan_is_shown(convtui: Run, plan: Path, home: Path) -> None:

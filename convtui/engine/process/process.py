@@ -27,6 +27,7 @@ from convtui.engine.process.worker import WorkerProcess
 from convtui.errors import ConvtuiError
 from convtui.protocol import Kind, StartSpec, describe_error, read_frame
 from convtui.records.models import exit_code
+from convtui.text.relocation import relocate
 
 
 class Engine:
@@ -174,5 +175,6 @@ async def _run(parts: ProcessParts, commands: BinaryIO, kind: Kind, body: bytes)
     threading.Thread(target=reader.listen, name="convtui-commands", daemon=True).start()
     asked: dict[str, Any] = json.loads(body)
     if isinstance(runs, WorkerProcess):
+        relocate((home, here) for home, here in asked.get("moved") or ())
         return await runs.run(asked.get("env_file"))
     return await runs.run(StartSpec.from_dict(asked))

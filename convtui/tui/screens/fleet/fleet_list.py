@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -101,6 +101,15 @@ class FleetList(LineView):
         if 0 <= row < self.view_height and shown:
             self._place(self._index - row)
         self.refresh()
+
+    def refresh_rows(self, rows: Iterable[int]) -> None:
+        """Draws those rows that are visible."""
+        top = round(self.scroll_y)
+        places = {index: place for place, index in
+                  enumerate(self._shown[top : top + self.view_height], top)}  # fmt: skip
+        for index in rows:
+            if index in places:
+                self.refresh_line(places[index])
 
     def _moved_to(self, chosen: int) -> bool:
         """Finds the place of a row; False if it is not shown any more."""

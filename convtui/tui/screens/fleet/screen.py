@@ -239,7 +239,8 @@ class FleetScreen(ActionScreen):
             # It was hidden, and has lost the focus.
             self.listed.focus()
         self._empty.update(
-            "No conversation matches this filter. Escape clears it."
+            f"No conversation matches this filter{'' if self.fleet.over else ' so far'}."
+            " Escape clears it."
             if self._filter.text
             else "Reading the plan ..."
             if self.fleet.standing().starting

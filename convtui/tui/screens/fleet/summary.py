@@ -14,7 +14,7 @@ from convtui.text.boundary import span_of_time, visible_line
 from convtui.text.counts import counted
 from convtui.transcript.ending_words import short_ending
 from convtui.tui.drawing import glyphs
-from convtui.tui.drawing.labels import ending_role
+from convtui.tui.drawing.labels import ending_role, short_path
 from convtui.tui.drawing.palette import Span, palette_of, plain
 from convtui.tui.drawing.strips import strip_of
 from convtui.tui.screens.fleet.columns import dollars, short_count
@@ -168,7 +168,7 @@ def _amiss(standing: Standing, over: bool) -> list[list[Span]]:
         lines.append(
             [
                 (f"{glyphs.NOTICED} ", "warning bold"),
-                (f"{visible_line(block.where, 80)} blocks its worker", "warning"),
+                (f"{visible_line(short_path(block.where), 80)} blocks its worker", "warning"),
                 (f" for {span_of_time(block.seconds)}", "warning"),
                 (f": {others}" if others else "", "muted"),
                 (f" ({visible_line(block.key, 40)})", "muted"),

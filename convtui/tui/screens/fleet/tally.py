@@ -95,7 +95,8 @@ class Tally:
         seconds = now - begun
         if seconds < 0.2:
             return 0.0, 0.0
-        return (self.turns - turns) / seconds, (self.tokens - tokens) / seconds
+        # One that is gone back in has fewer than before.
+        return max(0, self.turns - turns) / seconds, max(0, self.tokens - tokens) / seconds
 
     def left(self, now: float) -> float | None:
         """Seconds until all are over that are not held; None while nothing is known."""
