@@ -26,8 +26,10 @@ _MODULES: Final = {
     "hermes": "hermes.format",
     "hermes-trajectory": "hermes.trajectory",
     "inspect": "inspect.format",
+    "promptfoo": "promptfoo.format",
     "tau-bench": "tau.format",
     "claude-code": "claude_code.format",
+    "otel": "otel.format",
     "sharegpt": "sharegpt.format",
     "openai": "openai.format",
 }
