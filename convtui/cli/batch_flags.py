@@ -9,6 +9,7 @@ import click
 
 from convtui.cli.common import Choice, json_flag, theme_flag
 from convtui.cli.flags import common_flags
+from convtui.cli.remote import env_flag, on_flag
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -45,10 +46,8 @@ _PLAN: Final = (
                  help="Tries a conversation that ends badly again, N times in all."),
 )  # fmt: skip
 _HOW: Final = (
-    click.option("--on", "on", default="local", metavar="local|ray|ray://HOST:PORT",
-                 help="Where the workers are."),
-    click.option("--env", "env", multiple=True, metavar="NAME",
-                 help="A variable that workers on other machines get; repeat it."),
+    on_flag,
+    env_flag,
     click.option("--out", metavar="DIR", help="Where the batch's folder goes."),
     click.option("--new", "anew", is_flag=True,
                  help="Begins a new batch, also where one of this plan is unfinished."),

@@ -17,7 +17,7 @@ from convtui.cli.batch_how import How
 from convtui.cli.batch_plan import Planned
 from convtui.cli.batch_progress import BatchProgress
 from convtui.cli.common import say
-from convtui.cli.remote import LOCAL, check_remote
+from convtui.cli.remote import check_remote
 from convtui.client.engine_client import inspect_provider
 from convtui.client.port import WorkerPort
 from convtui.errors import ConvtuiError
@@ -31,7 +31,6 @@ def open_batch(folder: Path, made: Planned, how: How, *, resumes: bool) -> Batch
     provider of all cells that cannot be loaded; the folder of a new one is removed then.
     """
     config = made.config
-    check_remote(None if how.on == LOCAL else how.on, how.env, config.python)
     how_to_run = HowToRun(
         watched=how.screen,
         on_pause=made.plan.on_pause,
@@ -43,10 +42,11 @@ def open_batch(folder: Path, made: Planned, how: How, *, resumes: bool) -> Batch
     record = plan_record(made.plan, made.source)
     begin = Batch.resume if resumes else Batch.create
     try:
-        if how.on == LOCAL:
+        check_remote(how.on, how.env, config.python)
+        if how.on is None:
             asyncio.run(_load_once(made, how_to_run))
         else:
-            how_to_run = replace(how_to_run, port=_ports(folder, made, how))
+            how_to_run = replace(how_to_run, port=_ports(how.on, folder, made, how))
         return begin(made.plan, made.cells, folder, record=record, how=how_to_run)
     except ConvtuiError:
         if not resumes:
@@ -55,14 +55,14 @@ def open_batch(folder: Path, made: Planned, how: How, *, resumes: bool) -> Batch
         raise
 
 
-def _ports(folder: Path, made: Planned, how: How) -> Callable[[int], WorkerPort]:
+def _ports(on: str, folder: Path, made: Planned, how: How) -> Callable[[int], WorkerPort]:
     from convtui.batch.ray.ports import ports_for
 
     if not how.screen:
-        what = "starting Ray here" if how.on == "ray" else f"connecting to {how.on}"
+        what = "starting Ray here" if on == "ray" else f"connecting to {on}"
         say(f"convtui: {what} ...")
     env_file = made.config.env_file
-    return ports_for(how.on, made.plan, made.cells, folder, env=how.env, env_file=env_file)
+    return ports_for(on, made.plan, made.cells, folder, env=how.env, env_file=env_file)
 
 
 async def _load_once(made: Planned, how: HowToRun) -> None:

@@ -205,13 +205,13 @@ class FleetScreen(ActionScreen):
         if self._entitled != (self.fleet.name, self.fleet.folder):
             self._entitled = self.fleet.name, self.fleet.folder
             entitle(self._summary, self.fleet.name or "batch", short_path(self.fleet.folder))
-        shown, everything = len(self._order.shown), len(self.fleet.rows)
+        shown = len(self._order.shown)
+        count = f"{shown:,} of {len(self.fleet.rows):,}" if self._filter.text else ""
         title = Content.assemble(
             "conversations  ",
-            (f"{shown:,} of {everything:,}" if self._filter.text else f"{everything:,}",
-             "$text-accent"),
+            (count or f"{self._tally.total:,}", "$text-accent"),
             "  reading the logs ..." if self._filter.partly else "",
-        )  # fmt: skip
+        )
         if title != self._frame.border_title:
             self._frame.border_title = title
         self._say_nothing(not shown)
