@@ -171,7 +171,7 @@ class FleetScreen(ActionScreen):
 
     # --- what is shown
 
-    def _rows_changed(self, rows: list[int]) -> None:
+    def _rows_changed(self, rows: Sequence[int]) -> None:
         self._holds.take(rows)
         self._filter.changed(rows)
         self._results.changed()

@@ -309,16 +309,16 @@ async def test_a_batch_that_another_process_runs_is_followed(tmp_path: Path) -> 
     fleet = SavedFleet(tmp_path / "b", failed=unexpected)
     assert fleet.standing().starting
     await fleet.look()
-    assert (fleet.name, fleet.take_changes().rows) == ("refund", [0, 1])
+    assert (fleet.name, fleet.take_changes()) == ("refund", [0, 1])
     assert fleet.standing().elsewhere
     writer.add("started", key="ben.1", log="ben.1.jsonl", worker=1, attempt=1)
     writer.add("held", key="ben.1", reason="breakpoint", hold={"reason": "breakpoint"})
     drawn: list[str] = []
-    fleet.subscribe(lambda: drawn.extend(fleet.rows[n].state for n in fleet.take_changes().rows))
+    fleet.subscribe(lambda: drawn.extend(fleet.rows[n].state for n in fleet.take_changes()))
     await until_state(fleet, "held")
     writer.close()
     await until_state(fleet, "crashed")
-    assert fleet.take_changes().rows == []
+    assert fleet.take_changes() == []
     assert drawn[-2:] == ["held", "crashed"]
 
 
