@@ -266,13 +266,17 @@ def _unmatched(comparison: BatchComparison) -> Section:
 
 
 def _plots(cells: Sequence[CellChange]) -> list[Plot]:
+    """The rates before and now, in one scale."""
     labels = [cell.name for cell in cells]
-    plots = []
-    for title, which in (("went wrong before", 0), ("went wrong now", 1)):
-        values: list[float | None] = []
-        for cell in cells:
-            change = cell.changes.get(BAD.id)
-            rate = None if change is None else (change.before, change.after)[which]
-            values.append(None if rate is None else rate * 100)
-        plots.append(Plot(title, "%", "cells", labels, values))
-    return plots
+    changes = [cell.changes.get(BAD.id) for cell in cells]
+    rates = [
+        [None if change is None else change.before * 100 for change in changes],
+        [None if change is None else change.after * 100 for change in changes],
+    ]
+    top = max((rate for side in rates for rate in side if rate is not None), default=0.0)
+    titles = ("went wrong before", "went wrong now")
+    return [
+        Plot(title, "%", "cells", labels, values, top=top)
+        for title, values in zip(titles, rates, strict=True)
+        if top
+    ]

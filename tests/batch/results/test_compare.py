@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from io import StringIO
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from convtui.analysis.report.html import as_html
 from convtui.batch.results.compare import BatchComparison, compare_batches
 from convtui.batch.results.compare_data import as_dict
 from convtui.batch.results.compare_report import comparison_report, verdict_words
@@ -154,6 +156,15 @@ def test_the_report_names_what_to_open(make: Make) -> None:
     # The cell that got worse leads.
     by_cell = text.split("by cell")[1].splitlines()[2]
     assert by_cell.split()[0] == "bert"
+
+
+def test_both_sides_are_drawn_in_one_scale(make: Make) -> None:
+    comparison = _compared(make("old", ("anna.1", "anna.2")), make("new", ("anna.1",)))
+    before, now = comparison_report(comparison).plots
+    assert before.top == now.top == 100.0
+    page = as_html(comparison_report(comparison))
+    heights = re.findall(r'height="([\d.]+)"><title>anna: ', page)
+    assert [float(height) for height in heights] == [120.0, 60.0]
 
 
 def test_a_changed_prompt_is_shown(make: Make) -> None:
