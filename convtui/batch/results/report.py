@@ -168,6 +168,9 @@ def _used(results: Results, total: Summary) -> Iterator[tuple[str, str]]:
         yield "tokens", f"{every.tokens:,}{more}"
     if every.cost is not None:
         yield "cost", f"{figure(every.cost, '$')}{more}"
+    if every.reflection_tokens is not None:
+        cost = f", {figure(every.reflection_cost, '$')}" if every.reflection_cost else ""
+        yield "reflecting", f"{every.reflection_tokens:,} tokens{cost}, beside those"
     entries = results.batch.entries.values()
     begun = [entry.started_at for entry in entries if entry.started_at is not None]
     ended = [entry.ended_at for entry in entries if entry.ended_at is not None]
