@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,9 +105,11 @@ class Drafts:
             key: value if isinstance(value, (int, float)) else _HIDDEN
             for key, value in choice.settings[1].items()
         }
+        with contextlib.suppress(UsageError):
+            spec = parse_provider_spec(draft.written_provider, self._plan.base)
+            draft.provider = spec.resolved(self._plan.base)
         if choice.persona.persona is None:
-            text = choice.persona.error or "cannot be read"
-            self._add(draft, choice.persona.where, text)
+            draft.problems += choice.persona.problems
             return draft
         origin: dict[KeyPath, KeyPath] = {}
         data = self._filled(draft, origin)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -115,6 +116,11 @@ def _resume(folder: Path, made: Planned, how: How) -> int:
     over = sum(entry.settled for entry in batch.entries.values())
     many = len(batch.entries)
     say(f"convtui: going on with {folder.name}: {over} of {many} conversations have ended")
+    for file in _changed_code(batch, made):
+        say(
+            f"convtui: {file} was changed since the batch began: its figures will be of old and new"
+            " code; --new begins another batch"
+        )
     changes = plan_changes(batch, made.plan, made.cells)
     if changes and not _agreed(changes, how):
         raise UsageError(
@@ -122,6 +128,19 @@ def _resume(folder: Path, made: Planned, how: How) -> int:
             " batch"
         )
     return _run(folder, made, how, resumes=True)
+
+
+def _changed_code(batch: BatchFile, made: Planned) -> list[str]:
+    """The files of providers that were written after a batch began."""
+    specs = [cell.scenario.provider.spec for cell in made.cells if cell.scenario is not None]
+    files = dict.fromkeys(spec.target for spec in specs if spec.kind == "file")
+    began = None if batch.at is None else batch.at.timestamp()
+    changed = []
+    for file in files:
+        with contextlib.suppress(OSError):
+            if began is not None and Path(file).stat().st_mtime > began:
+                changed.append(file)
+    return changed
 
 
 def _agreed(changes: PlanChanges, how: How) -> bool:

@@ -150,13 +150,15 @@ def _name_errors(cells: list[Cell]) -> None:
     """Says which cells cannot run, those with the same reason together."""
     by_error: dict[str, list[str]] = {}
     for cell in cells:
-        for line in (cell.error or "").splitlines():
-            by_error.setdefault(line, []).append(cell.name)
+        if cell.error is not None:
+            by_error.setdefault(cell.error, []).append(cell.name)
     if not by_error:
         return
     count = sum(cell.error is not None for cell in cells)
     say(f"convtui: {count} of {counted(len(cells), 'cell')} cannot run; the others do:")
     for error, names in list(by_error.items())[:_MOST_ERRORS]:
-        say(f"  {error}\n    {listed(names, limit=3)}")
+        say(f"  {listed(names, limit=3)}:")
+        for line in error.splitlines():
+            say(f"    {line}")
     if len(by_error) > _MOST_ERRORS:
         say(f"  and {len(by_error) - _MOST_ERRORS} more reasons; --dry-run --json lists all")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from convtui.batch.attempts import best_of
-from convtui.batch.listing import batch_row, counts_words
+from convtui.batch.listing import batch_row
 from convtui.batch.manifest import BatchFile, read_batch
 from convtui.cli.batch_how import How
 from convtui.cli.batch_plan import Planned
@@ -23,7 +23,7 @@ def run_on_screen(folder: Path, made: Planned, how: How, *, resumes: bool) -> in
     batch = read_batch(folder)
     row = batch_row(folder)
     if row.batch is not None:
-        say(f"{batch.name}: {counts_words(row.batch)}")
+        say(f"{batch.name}: {row.batch.words}")
     verb = "shows its results" if batch.finished else "goes on with it"
     say(f"`convtui batch {folder.name}` {verb}")
     say(str(folder))

@@ -118,6 +118,7 @@ class Hosted(ConversationLink):
         self._watchers -= 1
         if self._watchers == 0 and not self.over:
             self._send_watch(on=False)
+            self.busy = self.retry_wait = None
 
     def _send_watch(self, *, on: bool) -> None:
         self._host.send(pack_json(Kind.WATCH, conversation=self.number, on=on))

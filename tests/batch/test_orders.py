@@ -159,6 +159,11 @@ async def test_one_that_goes_on_in_an_engine_of_its_own_is_followed(tmp_path: Pa
     batch.adopt("Maya.1", handle)
     await until(batch, lambda: batch.entries["Maya.1"].state == "held")
     assert batch.link("Maya.1") is handle
+    assert batch.entries["Maya.1"].row["turns"] == 2
+    before = (batch.entries["Maya.1"].hold or {})["hold"]
+    await handle.command("step_stage")
+    await until(batch, lambda: (batch.entries["Maya.1"].hold or {}).get("hold", before) != before)
+    assert batch.entries["Maya.1"].state == "held"
     for key in batch.entries:
         other = batch.link(key)
         assert other is not None

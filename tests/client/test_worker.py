@@ -173,6 +173,7 @@ async def test_streamed_text_is_shown_from_its_beginning(tmp_path: Path) -> None
             texts.extend(turn.text.strip() for turn in turns if turn.speaker == "provider")
 
         hosted.subscribe(look)
+        await when(hosted, lambda: hosted.busy is not None)
         (tmp_path / "after first").touch()
         await when(hosted, lambda: bool(texts) and texts[-1].endswith("second part"))
         (tmp_path / "after second").touch()
@@ -322,7 +323,7 @@ async def test_a_worker_that_cannot_start_says_why(tmp_path: Path) -> None:
 async def test_one_goes_on_in_an_engine_of_its_own(tmp_path: Path) -> None:
     async with working() as worker:
         other = worker.begin(spec(tmp_path, watched=True, paused=True))
-        hosted = worker.begin(spec(tmp_path, watched=True, paused=True))
+        hosted = worker.begin(spec(tmp_path, watched=True, paused=True, hold_endings=False))
         await holds(hosted)
         await hosted.watch()
         await hosted.command(Commands.STEP_TURN)
@@ -334,6 +335,8 @@ async def test_one_goes_on_in_an_engine_of_its_own(tmp_path: Path) -> None:
         try:
             assert hosted.state is EngineState.CLOSED
             assert "continued as" in (hosted.termination or {})["reason"]
+            # Somebody sees it, and may override its ending.
+            await fresh.watch()
             await fresh.command(Commands.RUN)
             await when(fresh, lambda: (fresh.hold or {}).get("reason") == "ending")
             assert [turn.text for turn in fresh.transcript.turns][:2] == ["one", "mended"]

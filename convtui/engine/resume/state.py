@@ -293,7 +293,7 @@ def read_seed(parent: ContinueFrom) -> ResumeState:
             in_progress=_in_progress(fold, pending),
             reopened=fold.current if reopened is not None else None,
         ),
-        clock=elapsed(past),
+        clock=elapsed(past) if parent.clock is None else Elapsed(**parent.clock),
         damage=damage,
     )
 

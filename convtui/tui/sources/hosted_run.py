@@ -47,10 +47,15 @@ class HostedRun(LiveRun):
         """
         link = self.handle
         await link.ready()
-        if self._watched is None and not self._detached:
+        await self._watch(link)
+        await self.refresh_breakpoints()
+
+    async def _watch(self, link: ConversationLink) -> None:
+        if self._watched is not link and not self._detached:
+            if self._watched is not None:
+                self._watched.unwatch()
             self._watched = link
             await link.watch()
-        await self.refresh_breakpoints()
 
     def detach(self) -> None:
         self._detached = True
@@ -58,8 +63,9 @@ class HostedRun(LiveRun):
             self._watched.unwatch()
             self._watched = None
 
-    def _moved(self, fresh: EngineHandle) -> None:
+    async def _moved(self, fresh: EngineHandle) -> None:
         self._adopt(fresh)
+        await self._watch(fresh)
 
     async def close(self) -> None:
         """Ends nothing."""

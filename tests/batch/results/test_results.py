@@ -132,7 +132,7 @@ def test_first_and_best_attempts_are_apart(tmp_path: Path) -> None:
     results = read_results(tmp_path)
     assert summarise(results.first()).rates["bad"].count == 2
     assert summarise(results.best()).rates["bad"].count == 1
-    assert [each.key for each in results.best()] == ["anna.1.a3", "anna.2", "anna.3"]
+    assert [each.key for each in results.best()] == ["anna.1.a3", "anna.2", "anna.3.a2"]
     assert as_dict(results)["used"]["tokens"] == 6 * 2 * 88
     text = _printed(tmp_path)
     assert "2 conversations tried again, 3 more attempts: 1 ended well then" in text

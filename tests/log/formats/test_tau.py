@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from convtui.cli.check import check_log
 from convtui.log.formats.registry import format_for
 from convtui.log.formats.store import store
 from convtui.log.reader import open_log
+from convtui.printing.printer import Printer
 from tests import places
 
 
@@ -165,3 +167,13 @@ def test_voices_speak_in_turns(tmp_path: Path) -> None:
         ("provider", "Fine."),
     ]
     assert records(log, "tau-bench.turn_taking")[0]["data"]["action"] == "interrupt"
+
+
+def test_a_time_without_a_zone_is_shown_as_one(tmp_path: Path) -> None:
+    (log,) = logs(save(tmp_path / "s.json", simulation()), tmp_path / "logs")
+    shown = io.StringIO()
+    with open_log(log) as opened:
+        printer = Printer(shown, None)
+        for record in opened.records():
+            printer.record(record)
+    assert "2026-03-04 10:00:00 (no time zone in the file)" in shown.getvalue()

@@ -45,6 +45,10 @@ class FakeHandle:
     def over(self) -> bool:
         return self.state in OVER
 
+    @property
+    def log_time(self) -> float:
+        return self.transcript.last_t
+
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         self._callbacks.append(callback)
         return lambda: self._callbacks.remove(callback)

@@ -20,7 +20,7 @@ from convtui.log.formats.findings import Finding
 from convtui.log.formats.json_files import Item, files_below, first_value, items
 from convtui.log.formats.json_objects import files_of, kind_of
 from convtui.log.formats.registry import Format, Imported
-from convtui.records.times import parse_time
+from convtui.records.times import parse_time, zone_of
 from convtui.records.values import as_text
 
 NAME: Final = "openai"
@@ -56,7 +56,8 @@ def _has_messages(value: Any) -> bool:
 def _is_message(value: Any) -> bool:
     return (
         isinstance(value, Mapping)
-        and value.get("role") in _ROLES
+        and isinstance(value.get("role"), str)
+        and value["role"] in _ROLES
         and any(name in value for name in _SAID)
     )
 
@@ -128,6 +129,7 @@ def _chat(value: Any, address: str, line: int | None, path: Path) -> Chat:
         model=as_text(fields.get("model")),
         created=parse_time(as_text(fields.get(when))) if when else None,
         created_from=when,
+        created_zone=zone_of(as_text(fields.get(when))) if when else None,
         kept=kept,
         details={"line": line, "file_fields": {k: plain(v) for k, v in fields.items()} or None},
     )

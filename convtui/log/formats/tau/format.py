@@ -21,7 +21,7 @@ from convtui.log.formats.json_files import first_value, whole
 from convtui.log.formats.json_objects import files_of, kind_of
 from convtui.log.formats.registry import Format, Imported
 from convtui.log.formats.tau.ticks import messages_of_ticks
-from convtui.records.times import parse_time
+from convtui.records.times import parse_time, zone_of
 from convtui.records.values import as_list, as_object, as_text, drop_none
 
 NAME: Final = "tau-bench"
@@ -175,6 +175,7 @@ def _simulation(run: Mapping[str, Any], address: str, path: Path, about: Mapping
         model=as_text(agent.get("llm")),
         created=created,
         created_from="start_time",
+        created_zone=zone_of(as_text(run.get("start_time"))),
         ending=lambda: _ending(run),
         details=drop_none(
             {

@@ -41,6 +41,8 @@ class FleetFeed:
         self._pump: MessagePump | None = None
         self._timer: Timer | None = None
         self._drawn = float("-inf")
+        self._all_drawn = float("-inf")
+        """When the times of all rows were drawn."""
         self._unsubscribe: Callable[[], None] = lambda: None
 
     def start(self, pump: MessagePump) -> None:
@@ -70,12 +72,16 @@ class FleetFeed:
         self._timer = None
         if self._pump is None:
             return
-        self._drawn = time.monotonic()
+        self._drawn = now = time.monotonic()
         changes = self._fleet.take_changes()
         self._tally.update(changes.rows, self._clock())
         if changes.rows:
             self._changed(changes.rows)
             if self._order.update(changes.rows):
                 self._listed.reorder()
-        self._listed.refresh()
+            else:
+                self._listed.refresh_rows(changes.rows)
+        if now - self._all_drawn >= CLOCK:
+            self._all_drawn = now
+            self._listed.refresh()
         self._repaint()

@@ -47,6 +47,10 @@ class LiveFleet:
         self._callbacks: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
+        self._seen = 0
+        """Rows that the screen knows of."""
+        self._delayed: set[str] = set()
+        """Keys of conversations whose worker is blocked by another."""
 
     @property
     def rows(self) -> list[FleetRow]:
@@ -110,13 +114,14 @@ class LiveFleet:
         if batch is None:
             return Changes()
         fresh, batch.changed = batch.changed, set()
-        known = self._seen
-        self._seen = len(self.rows)
+        delayed = {key for block in batch.blocked() for key in block.delayed}
+        fresh |= delayed ^ self._delayed
+        self._delayed = delayed
         changed = self._entries.take(batch.file, fresh)
+        for index in changed:
+            self.rows[index].delayed = self.rows[index].key in delayed
+        known, self._seen = self._seen, len(self.rows)
         return Changes(sorted({*changed, *range(known, len(self.rows))}))
-
-    _seen = 0
-    """Rows that the screen knows of."""
 
     def standing(self) -> Standing:
         batch = self._batch

@@ -38,8 +38,6 @@ class Tally:
         self.turns = 0
         self.tokens = 0
         self.cost = 0.0
-        self.priced = False
-        """Whether the cost of any conversation is known."""
         self._turns_of_done = 0
         self._turns_of_running = 0
         self._samples: deque[tuple[float, int, int]] = deque()
@@ -65,7 +63,6 @@ class Tally:
             self.turns += part.turns - old.turns
             self.tokens += part.tokens - old.tokens
             self.cost += part.cost - old.cost
-            self.priced = self.priced or row.cost is not None
             if self._last.get(row.first, -1) <= index:
                 self._last[row.first] = index
                 self._count(row)
@@ -98,7 +95,8 @@ class Tally:
         seconds = now - begun
         if seconds < 0.2:
             return 0.0, 0.0
-        return (self.turns - turns) / seconds, (self.tokens - tokens) / seconds
+        # One that is gone back in has fewer than before.
+        return max(0, self.turns - turns) / seconds, max(0, self.tokens - tokens) / seconds
 
     def left(self, now: float) -> float | None:
         """Seconds until all are over that are not held; None while nothing is known."""

@@ -45,6 +45,8 @@ class FleetRow:
     """When a failed call is made again, in seconds since the epoch."""
     why: str = ""
     """What the call failed with."""
+    delayed: bool = False
+    """Whether code of another conversation blocks its worker."""
     termination: dict[str, Any] | None = None
     reruns: int = 0
     because: str = ""
@@ -95,7 +97,7 @@ class Block:
     seconds: float
     where: str
     delayed: int
-    """Conversations that wait for it."""
+    """The number of conversations that wait for it."""
 
 
 @dataclass(frozen=True, slots=True)

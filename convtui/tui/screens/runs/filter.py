@@ -26,6 +26,7 @@ from convtui.tui.screens.filter_text import is_expression, parse_filter
 from convtui.tui.screens.runs.batches import BatchConversations
 from convtui.tui.screens.screen_context import ScreenContext
 from convtui.tui.timers import call_once
+from convtui.tui.widgets.run_columns import OF_NEWEST
 from convtui.tui.widgets.run_list import Row, RunList
 
 _SYNC_LIMIT = 2000
@@ -176,7 +177,9 @@ class RunFilter:
         self.everything = runs
         order = self.order
         self._listed.order = order
-        self.roots = await asyncio.to_thread(lambda: sorted_families(runs, order))
+        self.roots = await asyncio.to_thread(
+            lambda: sorted_families(runs, order, of_newest=OF_NEWEST)
+        )
         await self.fill()
 
     def refresh(self) -> None:
