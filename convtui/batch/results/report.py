@@ -254,7 +254,9 @@ def _attempts(results: Results, first: Summary) -> Section:
     ]
     tried = counted(sum(len(run) - 1 for run in again), "more attempt")
     text = f"{counted(len(again), 'conversation')} tried again, {tried}: {better:,} ended well then"
-    parts: list[Part] = [Table(("", "first attempts", "best attempts"), rows), Sentence(text)]
+    known_rows = [row for row in rows if row[1:] != (NOTHING, NOTHING)]
+    table = Table(("", "first attempts", "best attempts"), known_rows)
+    parts: list[Part] = [table, Sentence(text)]
     return Section("attempts", parts)
 
 
