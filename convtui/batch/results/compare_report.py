@@ -39,10 +39,9 @@ _TONES: Final[dict[Verdict, Tone]] = {
     "better": "good", "worse": "bad", "more": "plain", "less": "plain", "none": "doubtful",
 }  # fmt: skip
 METHOD: Final = (
-    "Pairs are the same run of the same cell, first attempts; more and less are how many of them"
-    " went up or down. Intervals are 95 %: Newcombe's for"
-    " paired rates, Student's for means, runs of a cell that differ alike counting for fewer; p is"
-    " that of the exact sign test (McNemar's for rates). A verdict needs an interval without 0 and"
+    "Pairs are the same run of the same cell, first attempts; up/down is how many of them went up"
+    " and down. Intervals are 95 %: Newcombe's for paired rates, Student's for means, runs of a"
+    " cell that differ alike counting for fewer. A verdict needs an interval without 0 and"
     f" {LEAST} pairs that differ. Of twenty measures that did not change, one will look as if it"
     " had."
 )
@@ -118,7 +117,7 @@ def _about(comparison: BatchComparison) -> list[tuple[str, ...]]:
 
 
 def _overall(comparison: BatchComparison) -> Table:
-    head = ("", "before", "now", "difference, 95 %", "more / less", "p", "")
+    head = ("", "before", "now", "difference, 95 %", "up/down", "")
     rows = []
     for measure in MEASURES:
         change = comparison.changes.get(measure.id)
@@ -130,8 +129,7 @@ def _overall(comparison: BatchComparison) -> Table:
                 _shown(change, change.before),
                 _shown(change, change.after),
                 _difference(change),
-                f"{change.more:,} / {change.less:,}{_of(change, len(comparison.pairs))}",
-                f"{change.p:.3f}" if change.p >= 0.001 else "<0.001",
+                f"{change.more:,}/{change.less:,}{_of(change, len(comparison.pairs))}",
                 "" if change.verdict == "none" else change.verdict,
             )
         )

@@ -18,6 +18,7 @@ from convtui.batch.results.compare_report import comparison_report, verdict_word
 from convtui.batch.results.reading import read_results
 from convtui.batch.results.scenario_changes import scenario_changes
 from convtui.errors import UsageError
+from convtui.manual.pages import page
 from convtui.printing.report_printer import ReportPrinter
 from convtui.records.models import Record
 from tests.builders.batches import BatchFolder, cell, talk
@@ -188,3 +189,5 @@ def test_the_json_is_whole_and_serialisable(make: Make) -> None:
     assert data["worse"][0]["after"]["key"] == "bert.2" and data["better"] == []
     assert data["changes"]["bad"]["difference"] == 0.125
     assert data["verdict"] is None and data["why"]
+    documented = set(re.findall(r"`([a-z_]+)`", page("batches").split("### JSON")[1]))
+    assert {*data, *data["changes"]["bad"]} - documented == {"format"} - documented
