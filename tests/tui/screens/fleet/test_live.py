@@ -94,10 +94,11 @@ async def test_one_is_mended_in_the_debugger_and_the_batch_follows(tmp_path: Pat
         await until(pilot, lambda: ben.log == f"{ben.key}-2.jsonl" and ben.state == "held")
         await until(pilot, lambda: debugger.conversation.hold is not None)
         debugger.perform("run.continue")
-        # Left, it goes on; its row follows it, and opens it again.
+        # While it is seen, its ending waits for an answer.
+        await until(pilot, lambda: ben.hold is not None and ben.hold.get("reason") == "ending")
+        # Its row follows it, and opens it again.
         debugger.perform("app.quit")
         await until(pilot, lambda: app.screen is fleet_screen)
-        await until(pilot, lambda: ben.hold is not None and ben.hold.get("reason") == "ending")
         assert ben.turns == 6
         debugger = await seen.opened(pilot)
         debugger.perform("hold.first")
