@@ -123,7 +123,12 @@ async def test_stopping_ends_conversations_after_their_turn_and_a_resume_goes_on
         with open_log(planned.out / (entry.log or "")) as log:
             last = [turn for turn in log.transcript.turns if turn.text][-1]
             assert last.status == "committed" and log.findings == []
-    again = await planned.run(resume=True, **plan)
+    spent = batch.used.turns
+    going_on = planned.batch(resume=True, **plan)
+    assert going_on.used.turns == spent  # what was used before a resume was used
+    async with asyncio.timeout(60):
+        await going_on.run()
+    again = going_on
     check(again, planned.script)
     assert again.file.finished and again.file.stopped is None
     assert {entry.log for entry in cut} == {f"{entry.key}.jsonl" for entry in cut}
