@@ -13,6 +13,7 @@ from convtui.cli.common import has_screen
 from convtui.cli.logs import log_folders
 from convtui.cli.remote import check_remote
 from convtui.errors import FileError, UsageError
+from convtui.log.names import MANIFEST
 
 LAST: Final = "last"
 _WATCHED_SPEED: Final = 2.0
@@ -113,7 +114,9 @@ def batch_folder(word: str, out: str | None) -> Path | None:
     """The folder of the batch that `word` names by path, name or a start of that; else None."""
     if word == LAST:
         return find_batch(word, log_folders(out))
-    return None if Path(word).is_file() else names_batch(word, log_folders(out))
+    path = Path(word)
+    other = path.name != MANIFEST and path.is_file()
+    return None if other else names_batch(word, log_folders(out))
 
 
 def _earlier(word: str, out: str | None) -> Path:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from convtui.batch.cells import Cell, cells_of
 from convtui.batch.flags import with_flags
+from convtui.batch.folders import batch_folders
 from convtui.batch.plan import Plan
 from convtui.batch.record import PlanSource
 from convtui.cli.common import say, settings
 from convtui.cli.logs import log_folders
 from convtui.cli.start import DEFAULT_SCENARIO, check_default_provider, interpreter
 from convtui.config.settings import Config
-from convtui.errors import FileError, UsageError, listed
+from convtui.errors import FileError, UsageError, did_you_mean, listed
+from convtui.files.near import near_file
 from convtui.text.counts import counted
 
 DEFAULT_PLAN: Final = "plan.yaml"
@@ -61,7 +63,8 @@ def planned(
     )
     if config.env_file and not Path(config.env_file).is_file():
         raise FileError(f"{config.env_file}: there is no such file of environment variables")
-    file = _file(word, flags, cwd)
+    runs = log_folders(flags.get("out"))
+    file = _file(word, flags, cwd, runs)
     plan = Plan.of(None, base=cwd) if file is None else _read(file, flags, tell)
     given = {name: value for name, value in flags.items() if name not in _HOW}
     plan = with_flags(
@@ -69,7 +72,7 @@ def planned(
         {**given, **_unnamed(plan, given, config)},
         cwd=cwd,
         defaults=_defaults(plan, given, config),
-        runs=log_folders(flags.get("out")),
+        runs=runs,
     )
     cells = cells_of(plan)
     _name_errors(cells)
@@ -79,10 +82,19 @@ def planned(
     return Planned(plan, cells, config, PlanSource(file, written, cwd))
 
 
-def _file(word: str | None, flags: Mapping[str, Any], cwd: Path) -> Path | None:
+def _file(
+    word: str | None, flags: Mapping[str, Any], cwd: Path, runs: Sequence[Path]
+) -> Path | None:
+    """The file of the plan; None where flags say everything. `runs` are folders of saved runs."""
     if word is not None:
         path = cwd / word
-        return demo_plan() if word == DEMO and not path.exists() else path
+        if path.exists() or path.suffix.lower() in (".yaml", ".yml"):
+            return path
+        if word == DEMO:
+            return demo_plan()
+        known = [batch.name for folder in runs for batch in batch_folders(folder)]
+        hint = did_you_mean(path.name, known) or near_file(path.with_name(f"{path.name}.yaml"))
+        raise FileError(f"{path}: there is no such plan, scenario or batch{hint}")
     if flags.get("persona") or flags.get("provider"):
         return None
     for name in (DEFAULT_PLAN, DEFAULT_SCENARIO):

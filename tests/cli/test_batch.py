@@ -96,9 +96,10 @@ def test_cells_that_cannot_run_are_named_with_their_reason(convtui: Run, plan: P
     [
         ([], "Name a plan or a scenario"),
         (["plam.yaml"], "plam.yaml: there is no such file, did you mean 'plan.yaml'?"),
+        (["plan"], "plan: there is no such plan, scenario or batch, did you mean 'plan.yaml'?"),
         (["."], "this is a folder, but no batch"),
         (["ann.yaml"], "ann.yaml: this is a persona; name a plan or a scenario"),
-        (["run.jsonl"], "is a log: `convtui replay"),
+        (["run.jsonl"], "run.jsonl: there is no such plan, scenario or batch"),
         (["plan.yaml", "--runs", "0"], "--runs: must be at least 1, not 0"),
         (["plan.yaml", "--concurrency", "many"], "--concurrency: must be a whole number or auto"),
         (["plan.yaml", "--junit", "no/such/x.xml"], "no/such/x.xml: there is no folder"),
@@ -173,6 +174,9 @@ def test_a_batch_is_named_as_runs_are(convtui: Run, home: Path) -> None:
     batch(runs, "20260202T000000Z_other", first="early_termination")
     assert convtui("batch", "20260101T000000Z_refund", "--json").code == 0
     assert convtui("batch", "202601", "--json").code == 0
+    assert convtui("batch", runs / "20260101T000000Z_refund" / "batch.jsonl", "--json").code == 0
+    near = convtui("batch", "20260101T000000Z_refnd")
+    assert "or batch, did you mean '20260101T000000Z_refund'?" in near.err
     result = convtui("batch", "2026", "--json")
     assert result.code == 2
     assert "2026 may be 20260101T000000Z_refund or 2026" in result.err

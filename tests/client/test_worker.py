@@ -267,6 +267,20 @@ async def test_closing_it_leaves_whole_logs(tmp_path: Path) -> None:
         assert begun[0].transcript.complete
 
 
+async def test_however_many_it_hosts_all_get_the_time_to_close_their_logs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process alone would be killed before."""
+    monkeypatch.setattr("convtui.client.pipe_port.CLOSE_WITHIN", 0.0)
+    async with working() as worker:
+        begun = [worker.begin(spec(tmp_path, watched=True, paused=True)) for _ in range(12)]
+        for hosted in begun:
+            await holds(hosted)
+        async with asyncio.timeout(WITHIN):
+            await worker.close()
+        assert {hosted.state for hosted in begun} == {EngineState.CLOSED}
+
+
 async def test_one_is_killed_alone(tmp_path: Path) -> None:
     async with working() as worker:
         one, other = (worker.begin(spec(tmp_path, watched=True, paused=True)) for _ in range(2))

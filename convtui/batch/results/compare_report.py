@@ -39,10 +39,9 @@ _TONES: Final[dict[Verdict, Tone]] = {
     "better": "good", "worse": "bad", "more": "plain", "less": "plain", "none": "doubtful",
 }  # fmt: skip
 METHOD: Final = (
-    "Pairs are the same run of the same cell, first attempts; more and less are how many of them"
-    " went up or down. Intervals are 95 %: Newcombe's for"
-    " paired rates, Student's for means, runs of a cell that differ alike counting for fewer; p is"
-    " that of the exact sign test (McNemar's for rates). A verdict needs an interval without 0 and"
+    "Pairs are the same run of the same cell, first attempts; up/down is how many of them went up"
+    " and down. Intervals are 95 %: Newcombe's for paired rates, Student's for means, runs of a"
+    " cell that differ alike counting for fewer. A verdict needs an interval without 0 and"
     f" {LEAST} pairs that differ. Of twenty measures that did not change, one will look as if it"
     " had."
 )
@@ -118,7 +117,7 @@ def _about(comparison: BatchComparison) -> list[tuple[str, ...]]:
 
 
 def _overall(comparison: BatchComparison) -> Table:
-    head = ("", "before", "now", "difference, 95 %", "more / less", "p", "")
+    head = ("", "before", "now", "difference, 95 %", "up/down", "")
     rows = []
     for measure in MEASURES:
         change = comparison.changes.get(measure.id)
@@ -130,8 +129,7 @@ def _overall(comparison: BatchComparison) -> Table:
                 _shown(change, change.before),
                 _shown(change, change.after),
                 _difference(change),
-                f"{change.more:,} / {change.less:,}{_of(change, len(comparison.pairs))}",
-                f"{change.p:.3f}" if change.p >= 0.001 else "<0.001",
+                f"{change.more:,}/{change.less:,}{_of(change, len(comparison.pairs))}",
                 "" if change.verdict == "none" else change.verdict,
             )
         )
@@ -266,13 +264,17 @@ def _unmatched(comparison: BatchComparison) -> Section:
 
 
 def _plots(cells: Sequence[CellChange]) -> list[Plot]:
+    """The rates before and now, in one scale."""
     labels = [cell.name for cell in cells]
-    plots = []
-    for title, which in (("went wrong before", 0), ("went wrong now", 1)):
-        values: list[float | None] = []
-        for cell in cells:
-            change = cell.changes.get(BAD.id)
-            rate = None if change is None else (change.before, change.after)[which]
-            values.append(None if rate is None else rate * 100)
-        plots.append(Plot(title, "%", "cells", labels, values))
-    return plots
+    changes = [cell.changes.get(BAD.id) for cell in cells]
+    rates = [
+        [None if change is None else change.before * 100 for change in changes],
+        [None if change is None else change.after * 100 for change in changes],
+    ]
+    top = max((rate for side in rates for rate in side if rate is not None), default=0.0)
+    titles = ("went wrong before", "went wrong now")
+    return [
+        Plot(title, "%", "cells", labels, values, top=top)
+        for title, values in zip(titles, rates, strict=True)
+        if top
+    ]

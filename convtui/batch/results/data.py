@@ -77,6 +77,7 @@ def summary_dict(summary: Summary) -> dict[str, Any]:
         "latency": spread_dict(summary.latency),
         "tokens": summary.tokens,
         "cost": summary.cost,
+        "reflection": _reflection(summary),
         "seconds": spread_dict(summary.seconds),
     }
 
@@ -114,6 +115,7 @@ def _figures(figures: Figures) -> dict[str, Any]:
         "latencies": list(figures.latencies),
         "tokens": figures.tokens,
         "cost": figures.cost,
+        "reflection": _reflection(figures),
         "seconds": figures.seconds,
     }
 
@@ -136,7 +138,12 @@ def _group(dimension: str, group: Group) -> dict[str, Any]:
     }
 
 
+def _reflection(figures: Summary | Figures) -> dict[str, Any]:
+    """What it took to reflect on earlier attempts, which is in no other figure."""
+    return {"tokens": figures.reflection_tokens, "cost": figures.reflection_cost}
+
+
 def _used(results: Results) -> dict[str, Any]:
-    """What all attempts used together."""
+    """What all attempts used together, and reflecting on them beside it."""
     every = summarise(results.conversations)
-    return {"tokens": every.tokens, "cost": every.cost}
+    return {"tokens": every.tokens, "cost": every.cost, "reflection": _reflection(every)}

@@ -168,6 +168,9 @@ def _used(results: Results, total: Summary) -> Iterator[tuple[str, str]]:
         yield "tokens", f"{every.tokens:,}{more}"
     if every.cost is not None:
         yield "cost", f"{figure(every.cost, '$')}{more}"
+    if every.reflection_tokens is not None:
+        cost = f", {figure(every.reflection_cost, '$')}" if every.reflection_cost else ""
+        yield "reflecting", f"{every.reflection_tokens:,} tokens{cost}, beside those"
     entries = results.batch.entries.values()
     begun = [entry.started_at for entry in entries if entry.started_at is not None]
     ended = [entry.ended_at for entry in entries if entry.ended_at is not None]
@@ -251,7 +254,9 @@ def _attempts(results: Results, first: Summary) -> Section:
     ]
     tried = counted(sum(len(run) - 1 for run in again), "more attempt")
     text = f"{counted(len(again), 'conversation')} tried again, {tried}: {better:,} ended well then"
-    parts: list[Part] = [Table(("", "first attempts", "best attempts"), rows), Sentence(text)]
+    known_rows = [row for row in rows if row[1:] != (NOTHING, NOTHING)]
+    table = Table(("", "first attempts", "best attempts"), known_rows)
+    parts: list[Part] = [table, Sentence(text)]
     return Section("attempts", parts)
 
 

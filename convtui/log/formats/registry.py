@@ -29,7 +29,13 @@ _MODULES: Final = {
     "promptfoo": "promptfoo.format",
     "tau-bench": "tau.format",
     "claude-code": "claude_code.format",
+    "codex": "codex.format",
+    "gemini-cli": "gemini.format",
+    "atif": "atif.format",
     "otel": "otel.format",
+    "langsmith": "langsmith.format",
+    "deepeval": "deepeval.format",
+    "langwatch": "langwatch.format",
     "sharegpt": "sharegpt.format",
     "openai": "openai.format",
 }

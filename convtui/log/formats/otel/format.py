@@ -15,15 +15,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from convtui.log.formats.chat.conversation import Chat, imported_all
-from convtui.log.formats.chat.messages import Message
+from convtui.log.formats.chat.conversation import Chat
+from convtui.log.formats.chat.messages import Message, text_of_result
+from convtui.log.formats.chat.readers import ChatFiles
 from convtui.log.formats.chat.requests import Exchange, threads
 from convtui.log.formats.findings import Finding
-from convtui.log.formats.json_files import files_below, first_value, items
-from convtui.log.formats.json_objects import files_of
+from convtui.log.formats.json_files import items
 from convtui.log.formats.otel.attributes import attributes_of
-from convtui.log.formats.otel.messages import exchange_of, text_of_result
-from convtui.log.formats.registry import Format, Imported
+from convtui.log.formats.otel.messages import exchange_of
 from convtui.records.values import as_list, as_object, as_text, drop_none
 
 NAME: Final = "otel"
@@ -31,33 +30,10 @@ _CONVERSATION: Final = "gen_ai.conversation.id"
 _TOOL: Final = "execute_tool"
 
 
-def detect(path: Path) -> bool:
-    """Whether a file holds spans in OTLP's JSON, or a folder holds such files. Never raises."""
-    if path.is_dir():
-        return any(map(_is_one, files_below(path, _is_one)))
-    return _is_one(path)
-
-
-def _is_one(path: Path) -> bool:
-    value = first_value(path)
+def _is_value(value: Any) -> bool:
     if isinstance(value, list) and value:
         value = value[0]
     return isinstance(as_object(value).get("resourceSpans"), list)
-
-
-def files(path: Path) -> list[Path]:
-    """The files that are read for a path. Raises `FileError` for a folder without any."""
-    return files_of(path, lambda folder: files_below(folder, _is_one), _is_one, "traces in OTLP")
-
-
-def read(path: Path) -> Iterator[Imported]:
-    """The conversations of a file, or of a folder's files in the order of their names.
-
-    Raises `FileError` for what holds none.
-    """
-    for file in files(path):
-        damage: list[Finding] = []
-        yield from imported_all(_chats(file, damage), file, damage)
 
 
 @dataclass(slots=True)
@@ -175,11 +151,8 @@ def _add_tool(span: Span, exchanges: list[Exchange]) -> None:
     exchanges[-1].answer.append(result)
 
 
-FORMAT = Format(
-    name=NAME,
-    description="traces of OpenTelemetry with the attributes of generative AI (OTLP in JSON)",
-    detect=detect,
-    read=read,
-    files=files,
-    keys=("resourceSpans", "scopeSpans", "spans", "attributes"),
+FORMAT = ChatFiles("traces in OTLP", _is_value, _chats).format(
+    NAME,
+    "traces of OpenTelemetry with the attributes of generative AI (OTLP in JSON)",
+    ("resourceSpans", "scopeSpans", "spans", "attributes"),
 )

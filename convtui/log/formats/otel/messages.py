@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from convtui.log.formats.chat.blocks import messages_of
-from convtui.log.formats.chat.messages import Message
+from convtui.log.formats.chat.messages import Message, text_of_result
 from convtui.log.formats.chat.requests import Exchange
 from convtui.log.formats.otel.attributes import attributes_of, decoded, numbered
 from convtui.records.values import as_list, as_object, as_text, drop_none
@@ -127,10 +126,3 @@ def _in_events(events: list[Any]) -> tuple[list[Message], list[Message]]:
         elif name == _CHOICE:
             answer += messages_of({**body, "role": "assistant"}, name)
     return given, answer
-
-
-def text_of_result(value: Any) -> str:
-    """What a tool returned, as the text of a message."""
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -15,13 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from convtui.log.formats.chat.conversation import Chat, imported_all, unknown_ending
+from convtui.log.formats.chat.conversation import Chat, unknown_ending
 from convtui.log.formats.chat.messages import Message, message_of, plain
+from convtui.log.formats.chat.readers import ChatFiles
 from convtui.log.formats.chat.records import Ending
 from convtui.log.formats.findings import Finding
-from convtui.log.formats.json_files import Item, files_below, first_value, items
-from convtui.log.formats.json_objects import files_of, kind_of
-from convtui.log.formats.registry import Format, Imported
+from convtui.log.formats.json_files import Item, items
+from convtui.log.formats.json_objects import kind_of
 from convtui.records.times import parse_time, zone_of
 from convtui.records.values import as_list, as_object, as_text, drop_none
 
@@ -35,19 +35,9 @@ _KEPT: Final = ("success", "score", "failureReason", "vars", "testIdx", "promptI
 _SAID_BY_LOG: Final = frozenset({"session_id", "role", "message"})
 
 
-def detect(path: Path) -> bool:
-    """Whether a file has results of promptfoo, or a folder holds such files. Never raises."""
-    if path.is_dir():
-        return any(map(_is_one, files_below(path, _is_one)))
-    return _is_one(path)
-
-
-def _is_one(path: Path) -> bool:
-    value = first_value(path)
-    if _is_log_row(value):
-        return True
+def _is_value(value: Any) -> bool:
     results = _results(value)
-    return bool(results) and _is_result(results[0])
+    return _is_log_row(value) or (bool(results) and _is_result(results[0]))
 
 
 def _is_log_row(value: Any) -> bool:
@@ -65,23 +55,6 @@ def _results(value: Any) -> list[Any]:
 def _is_result(value: Any) -> bool:
     one = as_object(value)
     return "response" in one and ("prompt" in one or "vars" in one or "provider" in one)
-
-
-def files(path: Path) -> list[Path]:
-    """The files that are read for a path. Raises `FileError` for a folder without any."""
-    return files_of(
-        path, lambda folder: files_below(folder, _is_one), _is_one, "results of promptfoo"
-    )
-
-
-def read(path: Path) -> Iterator[Imported]:
-    """The conversations of a file, or of a folder's files in the order of their names.
-
-    Raises `FileError` for what holds none.
-    """
-    for file in files(path):
-        damage: list[Finding] = []
-        yield from imported_all(_chats(file, damage), file, damage)
 
 
 def _chats(path: Path, damage: list[Finding]) -> Iterator[Chat]:
@@ -240,11 +213,8 @@ def _row(row: Item) -> Message:
     return message_of(fields, row.address, row.line)
 
 
-FORMAT = Format(
-    name=NAME,
-    description="results of promptfoo (.json), and logs with a message and its session a line",
-    detect=detect,
-    read=read,
-    files=files,
-    keys=("evalId", "results", "prompts", "response", "vars", "gradingResult"),
+FORMAT = ChatFiles("results of promptfoo", _is_value, _chats).format(
+    NAME,
+    "results of promptfoo (.json), and logs with a message and its session a line",
+    ("evalId", "results", "prompts", "response", "vars", "gradingResult"),
 )

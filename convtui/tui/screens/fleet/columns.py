@@ -195,8 +195,8 @@ def short_count(count: float | None) -> str:
 
 def dollars(cost: float | None) -> str:
     """US dollars, the small ones with more digits."""
-    if cost is None:
-        return ""
+    if not cost:
+        return "" if cost is None else "$0"
     return f"${cost:.4f}" if cost < 1 else f"${cost:,.2f}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from convtui.batch.manifest import BatchFile, read_batch
@@ -12,7 +12,7 @@ from convtui.errors import FileError
 from convtui.log.reader import is_being_written
 from convtui.records.values import as_object
 from convtui.tui.screens.fleet.entries import EntryRows
-from convtui.tui.screens.fleet.view import Changes, Controls, FleetRow, Standing
+from convtui.tui.screens.fleet.view import Controls, FleetRow, Standing
 
 _EVERY = 1.0
 """Seconds between two looks at the manifest of a batch that another process runs."""
@@ -29,7 +29,6 @@ class SavedFleet:
         self._batch: BatchFile | None = None
         self._entries = EntryRows()
         self._fresh: list[int] = []
-        self._standing_changed = False
         self._callbacks: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
         self._seen = (0, 0)
@@ -60,10 +59,9 @@ class SavedFleet:
             most_cost=float(cost) if isinstance(cost, int | float) else None,
         )
 
-    def take_changes(self) -> Changes:
-        changes = Changes(sorted(set(self._fresh)), self._standing_changed)
-        self._fresh, self._standing_changed = [], False
-        return changes
+    def take_changes(self) -> Sequence[int]:
+        fresh, self._fresh = self._fresh, []
+        return sorted(set(fresh))
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         self._callbacks.append(callback)
@@ -105,7 +103,6 @@ class SavedFleet:
         else:
             self._fresh += self._entries.take(batch, fresh)
         self._batch, self.name = batch, batch.name
-        self._standing_changed = True
         for callback in list(self._callbacks):
             callback()
 

@@ -41,7 +41,7 @@ def summary_lines(
         lines.append(_figures(tally, standing, now, over))
     if most > 2 and tally.endings:
         lines.append(_endings(tally, width))
-    if most > 3 and standing.limits:
+    if most > 3 and standing.limits and not over:
         lines.append(_limits(standing.limits))
     return [*lines, *_amiss(standing, over)[: max(1, most - 1)]]
 
