@@ -285,11 +285,16 @@ class Batch:
             self._aftermath.closing = True
             self._spawn(self._end_now())
 
-    def adopt(self, key: str, handle: EngineHandle) -> None:
-        """A conversation of the batch goes on in an engine of its own."""
+    def adopt(self, key: str, handle: EngineHandle) -> bool:
+        """A conversation of the batch goes on in an engine of its own, which the batch ends.
+
+        False for one that the batch does not follow: it was over, or it is being run again.
+        """
         running = self._board.running.get(key)
-        if running is not None:
-            self._reports.adopt(running, handle)
+        if running is None or running.moving is None:
+            return False
+        self._reports.adopt(running, handle)
+        return True
 
     # --- which begins when
 
