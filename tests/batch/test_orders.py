@@ -156,7 +156,8 @@ async def test_one_that_goes_on_in_an_engine_of_its_own_is_followed(tmp_path: Pa
     stage.write_provider("def bot(messages):\n    return 'mended'\n")
     parent = ContinueFrom(log=str(link.log_path), kind="reload", held=True)
     handle = await continue_live(link, link.spec, parent)
-    batch.adopt("Maya.1", handle)
+    assert batch.adopt("Maya.1", handle)
+    assert not batch.adopt("Maya.1", handle), "it was not given away again"
     await until(batch, lambda: batch.entries["Maya.1"].state == "held")
     assert batch.link("Maya.1") is handle
     assert batch.entries["Maya.1"].row["turns"] == 2

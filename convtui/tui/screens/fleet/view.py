@@ -129,11 +129,12 @@ class Standing:
 class OpenHosted(Protocol):
     """Opens the debugger on a conversation that runs; False where there is nothing to open.
 
-    `adopt` gets the engine that the conversation goes on in when it leaves its worker.
+    `adopt` gets the engine that the conversation goes on in when it leaves its worker, and says
+    whether it is still one of the many.
     """
 
     def __call__(
-        self, link: ConversationLink, *, adopt: Callable[[EngineHandle], None]
+        self, link: ConversationLink, *, adopt: Callable[[EngineHandle], bool]
     ) -> bool: ...
 
 
