@@ -6,7 +6,7 @@ import asyncio
 import os
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class Batch:
         work: Sequence[Work],
         *,
         ended: Sequence[tuple[Work, Entry]] = (),
+        spent: Mapping[str, Used] | None = None,
     ) -> None:
         self.plan = plan
         self.how = how
@@ -64,6 +65,8 @@ class Batch:
         for entry in self.file.entries.values():
             used = Used(entry.tokens or 0, entry.cost or 0.0, entry.turns or 0)
             self._spending.update(entry.log or entry.key, used)
+        for log, before in (spent or {}).items():
+            self._spending.update(log, before)
         size = plan.workers or os.cpu_count() or 1
         self._pool = Pool(size, how, alone=plan.isolation == "process")
         limiter = Limiter()
@@ -146,7 +149,15 @@ class Batch:
         writer = ManifestWriter.reopen(folder)
         resumed = resumed_work(writer, plan, cells, record)
         ended = resumed.ended if plan.attempts is not None else []
-        return cls(plan, cells, writer, how or HowToRun(), resumed.work, ended=ended)
+        return cls(
+            plan,
+            cells,
+            writer,
+            how or HowToRun(),
+            resumed.work,
+            ended=ended,
+            spent=resumed.spent,
+        )
 
     # --- for screens and commands
 
