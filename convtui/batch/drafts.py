@@ -194,16 +194,17 @@ class Drafts:
             self._unused.clear()
         if persona.needs_model:
             given.setdefault("user_model", flags.defaults.get("user_model"))
-        provider = data.get("provider") or {}
-        spec = parse_provider_spec(str(provider.get("use", "demo")), self._base)
-        if not takes_params(spec, self._base):
-            if len(self._plan.vary.provider or ()) > 1:
-                given.pop("api_base", None)
-        elif "api_base" not in (provider.get("params") or {}):
-            given.setdefault("api_base", flags.defaults.get("api_base"))
-        if persona.kind.model_keys:
-            given.setdefault("user_api_base", flags.defaults.get("user_api_base"))
         try:
+            provider = data.get("provider") or {}
+            spec = parse_provider_spec(str(provider.get("use", "demo")), self._base)
+            params = provider.get("params") or {}
+            if not takes_params(spec, self._base):
+                if len(self._plan.vary.provider or ()) > 1:
+                    given.pop("api_base", None)
+            elif isinstance(params, dict) and "api_base" not in params:
+                given.setdefault("api_base", flags.defaults.get("api_base"))
+            if persona.kind.model_keys:
+                given.setdefault("user_api_base", flags.defaults.get("user_api_base"))
             return apply_flags(data, given, flags.cwd, self._keys)
         except UsageError as error:
             draft.problems.append(Problem(str(error)))

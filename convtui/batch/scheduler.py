@@ -6,7 +6,7 @@ import asyncio
 import os
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class Batch:
         work: Sequence[Work],
         *,
         ended: Sequence[tuple[Work, Entry]] = (),
+        spent: Mapping[str, Used] | None = None,
     ) -> None:
         self.plan = plan
         self.how = how
@@ -64,6 +65,8 @@ class Batch:
         for entry in self.file.entries.values():
             used = Used(entry.tokens or 0, entry.cost or 0.0, entry.turns or 0)
             self._spending.update(entry.log or entry.key, used)
+        for log, before in (spent or {}).items():
+            self._spending.update(log, before)
         size = plan.workers or os.cpu_count() or 1
         self._pool = Pool(size, how, alone=plan.isolation == "process")
         limiter = Limiter()
@@ -146,7 +149,15 @@ class Batch:
         writer = ManifestWriter.reopen(folder)
         resumed = resumed_work(writer, plan, cells, record)
         ended = resumed.ended if plan.attempts is not None else []
-        return cls(plan, cells, writer, how or HowToRun(), resumed.work, ended=ended)
+        return cls(
+            plan,
+            cells,
+            writer,
+            how or HowToRun(),
+            resumed.work,
+            ended=ended,
+            spent=resumed.spent,
+        )
 
     # --- for screens and commands
 
@@ -274,11 +285,16 @@ class Batch:
             self._aftermath.closing = True
             self._spawn(self._end_now())
 
-    def adopt(self, key: str, handle: EngineHandle) -> None:
-        """A conversation of the batch goes on in an engine of its own."""
+    def adopt(self, key: str, handle: EngineHandle) -> bool:
+        """A conversation of the batch goes on in an engine of its own, which the batch ends.
+
+        False for one that the batch does not follow: it was over, or it is being run again.
+        """
         running = self._board.running.get(key)
-        if running is not None:
-            self._reports.adopt(running, handle)
+        if running is None or running.moving is None:
+            return False
+        self._reports.adopt(running, handle)
+        return True
 
     # --- which begins when
 

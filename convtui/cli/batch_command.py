@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from convtui.batch.folders import batch_folders, new_folder
+from convtui.batch.folders import batch_folders, begun_with, new_folder
 from convtui.batch.manifest import BatchFile, read_batch
 from convtui.batch.plan_changes import PlanChanges, plan_changes
 from convtui.batch.record import PlanSource
@@ -97,16 +97,16 @@ def _unfinished(made: Planned) -> Path | None:
     file = None if made.source.file is None else made.source.file.absolute()
     digests = {cell.digest for cell in made.cells}
     for folder in batch_folders(made.config.runs_dir)[:_NEWEST]:
+        source = PlanSource.of(begun_with(folder))
+        if source is None or source.file != file:
+            continue
+        if file is None and source.cwd != made.source.cwd:
+            continue
         try:
             batch = read_batch(folder)
         except FileError:
             continue
-        source = PlanSource.of(batch.plan)
-        if batch.finished or source is None or source.file != file:
-            continue
-        if file is None and source.cwd != made.source.cwd:
-            continue
-        if digests & {cell.digest for cell in batch.cells.values()}:
+        if not batch.finished and digests & {cell.digest for cell in batch.cells.values()}:
             return folder
     return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from textual.message_pump import MessagePump
@@ -32,7 +32,7 @@ class FleetFeed:
         tally: Tally,
         *,
         repaint: Callable[[], None],
-        changed: Callable[[list[int]], None],
+        changed: Callable[[Sequence[int]], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`repaint` draws what stands around the list; `changed` gets the rows that changed."""
@@ -73,14 +73,14 @@ class FleetFeed:
         if self._pump is None:
             return
         self._drawn = now = time.monotonic()
-        changes = self._fleet.take_changes()
-        self._tally.update(changes.rows, self._clock())
-        if changes.rows:
-            self._changed(changes.rows)
-            if self._order.update(changes.rows):
+        changed = self._fleet.take_changes()
+        self._tally.update(changed, self._clock())
+        if changed:
+            self._changed(changed)
+            if self._order.update(changed):
                 self._listed.reorder()
             else:
-                self._listed.refresh_rows(changes.rows)
+                self._listed.refresh_rows(changed)
         if now - self._all_drawn >= CLOCK:
             self._all_drawn = now
             self._listed.refresh()

@@ -135,11 +135,6 @@ class FleetList(LineView):
     def selected(self) -> FleetRow | None:
         return None if self._chosen is None else self._rows[self._chosen]
 
-    @property
-    def selected_index(self) -> int | None:
-        """The selected row's index among all rows."""
-        return self._chosen
-
     # --- moving
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,6 @@ from convtui.errors import ConvtuiError
 from convtui.tui.screens.fleet.entries import EntryRows
 from convtui.tui.screens.fleet.view import (
     Block,
-    Changes,
     Controls,
     FleetRow,
     Limit,
@@ -109,10 +108,10 @@ class LiveFleet:
         self._callbacks.append(callback)
         return lambda: self._callbacks.remove(callback) if callback in self._callbacks else None
 
-    def take_changes(self) -> Changes:
+    def take_changes(self) -> Sequence[int]:
         batch = self._batch
         if batch is None:
-            return Changes()
+            return ()
         fresh, batch.changed = batch.changed, set()
         delayed = {key for block in batch.blocked() for key in block.delayed}
         fresh |= delayed ^ self._delayed
@@ -121,7 +120,7 @@ class LiveFleet:
         for index in changed:
             self.rows[index].delayed = self.rows[index].key in delayed
         known, self._seen = self._seen, len(self.rows)
-        return Changes(sorted({*changed, *range(known, len(self.rows))}))
+        return sorted({*changed, *range(known, len(self.rows))})
 
     def standing(self) -> Standing:
         batch = self._batch

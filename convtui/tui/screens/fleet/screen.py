@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from convtui.actions.registry import Keymap
-from convtui.tui.drawing.frames import PANE, entitle
+from convtui.tui.drawing.frames import ONLY, PANE, entitle
 from convtui.tui.drawing.labels import short_path
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.fleet.control import FleetControl
@@ -168,10 +168,11 @@ class FleetScreen(ActionScreen):
     def _resized(self, width: int) -> None:
         self.set_class(width >= WIDE, "-wide")
         self.set_class(width < WIDE and self.app.size.height < _LINES[0][0], "-low")
+        self._focus_what_is_there()
 
     # --- what is shown
 
-    def _rows_changed(self, rows: list[int]) -> None:
+    def _rows_changed(self, rows: Sequence[int]) -> None:
         self._holds.take(rows)
         self._filter.changed(rows)
         self._results.changed()
@@ -250,7 +251,15 @@ class FleetScreen(ActionScreen):
     def _show_results(self, shown: bool) -> None:
         self.maximised.restore()
         self.set_class(shown, "-results")
-        if not shown or self._pane.has_focus:
+        self._focus_what_is_there()
+
+    def _focus_what_is_there(self) -> None:
+        """A low screen has room for the results alone."""
+        alone = self._results.shown and self.has_class("-low")
+        self._pane.set_class(alone, ONLY)
+        if alone:
+            self._pane.focus()
+        elif not self._results.shown or self.focused is None:
             self.listed.focus()
 
     def on_column_header_sorted(self, event: ColumnHeader.Sorted) -> None:
@@ -290,7 +299,7 @@ class FleetScreen(ActionScreen):
         yield from self._sorting.handlers()
         yield from self._results.handlers()
         yield Handler("search.open", self._open_filter)
-        yield Handler("fleet.next_pane", self._next_pane, lambda: self._results.shown)
+        yield Handler("fleet.next_pane", self._next_pane, self._has_panes)
         yield Handler("view.maximise", self.maximised.toggle, label=self.maximised.label)
         yield Handler("move.up", lambda: self._move(-1))
         yield Handler("move.down", lambda: self._move(1))
@@ -306,6 +315,9 @@ class FleetScreen(ActionScreen):
 
     def on_descendant_focus(self) -> None:
         self.refresh_footer()
+
+    def _has_panes(self) -> bool:
+        return self._results.shown and not self.has_class("-low")
 
     def _next_pane(self) -> None:
         (self.listed if self._pane.has_focus else self._pane).focus()
@@ -348,6 +360,9 @@ class FleetScreen(ActionScreen):
             self._filter.apply()
             self.remove_class("-filtered")
             self.listed.focus()
+            return None
+        if self._results.shown and self.has_class("-low"):
+            self._results.toggle()
             return None
         if self._leaving.stays():
             return None

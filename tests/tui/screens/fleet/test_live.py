@@ -60,6 +60,18 @@ class Seen:
     def row(self, name: str) -> FleetRow:
         return next(row for row in self.fleet.rows if row.key.startswith(name))
 
+    @property
+    def debugger(self) -> DebuggerScreen | None:
+        screen = self.app.screen
+        return screen if isinstance(screen, DebuggerScreen) else None
+
+    async def opened(self, pilot: Pilot[Any]) -> DebuggerScreen:
+        """Opens the selected conversation, which is held."""
+        await pilot.press("enter")
+        await until(pilot, lambda: self.debugger and self.debugger.conversation.hold is not None)
+        assert self.debugger is not None
+        return self.debugger
+
     async def held(self, pilot: Pilot[Any]) -> None:
         """Waits until Ben is held and Ann is over."""
         await until(pilot, lambda: self.fleet.rows and self.row("Ben").state == "held")
@@ -76,26 +88,19 @@ async def test_one_is_mended_in_the_debugger_and_the_batch_follows(tmp_path: Pat
         assert (ann.kind, ann.turns) == ("completed", 4)
         assert ben.hold is not None and "amonut" in str(ben.hold.get("detail"))
         assert (ben.session, ben.turn) == (1, 4)
-        await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
-        debugger = app.screen
-        assert isinstance(debugger, DebuggerScreen)
-        await until(pilot, lambda: debugger.conversation.hold is not None)
+        debugger = await seen.opened(pilot)
         seen.stage.write_provider(MENDED)
         debugger.perform("provider.reload")
         await until(pilot, lambda: ben.log == f"{ben.key}-2.jsonl" and ben.state == "held")
         await until(pilot, lambda: debugger.conversation.hold is not None)
         debugger.perform("run.continue")
-        # Left, it goes on; its row follows it, and opens it again.
+        # While it is seen, its ending waits for an answer.
+        await until(pilot, lambda: ben.hold is not None and ben.hold.get("reason") == "ending")
+        # Its row follows it, and opens it again.
         debugger.perform("app.quit")
         await until(pilot, lambda: app.screen is fleet_screen)
-        await until(pilot, lambda: ben.hold is not None and ben.hold.get("reason") == "ending")
         assert ben.turns == 6
-        await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
-        debugger = app.screen
-        assert isinstance(debugger, DebuggerScreen)
-        await until(pilot, lambda: debugger.conversation.hold is not None)
+        debugger = await seen.opened(pilot)
         debugger.perform("hold.first")
         await until(pilot, lambda: ben.state == "over" and seen.fleet.over)
         debugger.perform("app.quit")

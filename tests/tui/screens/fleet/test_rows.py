@@ -84,7 +84,6 @@ def test_attempts_stand_below_their_conversation() -> None:
     fleet.append(row("a.1", attempt=2, state="running"))
     assert order.update([2])
     assert order.shown == [0, 2, 1]
-    assert order.last_attempt(0) is fleet[2]
     order.attempts_shown = False
     order.refill()
     assert order.shown == [2, 1], "the latest stands for all"

@@ -280,8 +280,19 @@ async def test_a_batch_that_is_over_shows_its_results_and_opens_its_logs(
         assert isinstance(app.focused, FleetList), "though there were no rows at first"
         assert isinstance(screen, FleetScreen)
         assert not screen.enabled("fleet.pause") and not screen.enabled("fleet.end")
+        await pilot.press("tab")
+        assert app.focused is screen.query_one("#fleet-results")
         await pilot.press("i")
         await until(pilot, lambda: "all completed" not in drawn())
+        assert isinstance(app.focused, FleetList)
+        # A low screen has room for one of them.
+        await pilot.resize_terminal(80, 24)
+        await pilot.press("i")
+        await until(pilot, lambda: "all completed" in drawn() and "anna.1" not in drawn())
+        assert app.focused is screen.query_one("#fleet-results")
+        await pilot.press("escape")
+        await until(pilot, lambda: "anna.1" in drawn())
+        assert isinstance(app.focused, FleetList)
         await pilot.press("j", "enter")
         await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
         await pilot.press("q")
@@ -309,16 +320,16 @@ async def test_a_batch_that_another_process_runs_is_followed(tmp_path: Path) -> 
     fleet = SavedFleet(tmp_path / "b", failed=unexpected)
     assert fleet.standing().starting
     await fleet.look()
-    assert (fleet.name, fleet.take_changes().rows) == ("refund", [0, 1])
+    assert (fleet.name, fleet.take_changes()) == ("refund", [0, 1])
     assert fleet.standing().elsewhere
     writer.add("started", key="ben.1", log="ben.1.jsonl", worker=1, attempt=1)
     writer.add("held", key="ben.1", reason="breakpoint", hold={"reason": "breakpoint"})
     drawn: list[str] = []
-    fleet.subscribe(lambda: drawn.extend(fleet.rows[n].state for n in fleet.take_changes().rows))
+    fleet.subscribe(lambda: drawn.extend(fleet.rows[n].state for n in fleet.take_changes()))
     await until_state(fleet, "held")
     writer.close()
     await until_state(fleet, "crashed")
-    assert fleet.take_changes().rows == []
+    assert fleet.take_changes() == []
     assert drawn[-2:] == ["held", "crashed"]
 
 
