@@ -29,7 +29,7 @@ def check_pattern(pattern: str) -> None:
     try:
         re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
-        raise UsageError(f"--redact-text: {pattern!r} is no regular expression: {error}") from None
+        raise UsageError(f"--redact-text: '{pattern}' is no regular expression: {error}") from None
     if not pattern.strip():
         raise UsageError("--redact-text: an empty pattern masks nothing; write a text, or a regex")
 
@@ -51,11 +51,11 @@ def pattern_spans(
         )
     except subprocess.TimeoutExpired:
         raise UsageError(
-            f"--redact-text: {pattern!r} was still searching after {limit:g} s; a repeat inside a"
+            f"--redact-text: '{pattern}' was still searching after {limit:g} s; a repeat inside a"
             " repeat, such as (a+)+, can take forever: write it more simply"
         ) from None
     except (OSError, subprocess.CalledProcessError) as error:
-        raise UsageError(f"--redact-text: {pattern!r} could not be searched for: {error}") from None
+        raise UsageError(f"--redact-text: '{pattern}' could not be searched for: {error}") from None
     return {
         text: [(start, end) for start, end in spans]
         for text, spans in zip(texts, json.loads(answer.stdout), strict=True)

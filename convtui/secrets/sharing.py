@@ -71,9 +71,9 @@ class SharingRedactor(Redactor):
     def words(self) -> list[str]:
         """What was masked, a sentence each."""
         secrets = self.masked[SECRETS]
-        words = [f"masked {counted(secrets, 'secret')}" if secrets else "no secret to be masked"]
+        words = [f"masked {counted(secrets, 'secret')}" if secrets else "no secret to mask"]
         for pattern in self.patterns:
             count = self.masked[pattern]
             found = f"masked {counted(count, 'match', 'matches')} of" if count else "no match of"
-            words.append(f"{found} {pattern!r}")
+            words.append(f"{found} '{pattern}'")
         return words

@@ -14,9 +14,9 @@ from convtui.errors import LogError
 from convtui.log.names import notes_path, tool_results_path, wire_path
 from convtui.log.reader import MAX_LINE
 from convtui.records.codec import RecordDict, decode, encode
-from convtui.secrets.records import MaskedRecords
 from convtui.secrets.redactor import Redactor
 from convtui.secrets.sharing import Collector, SharingRedactor
+from convtui.share.masked_records import MaskedRecords
 
 _DAMAGED: Final = b"(a damaged line, not shared)\n"
 """Stands for a line that is no record: nobody can tell what is in it."""

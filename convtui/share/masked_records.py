@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from convtui.log.requests import canonical
 from convtui.secrets.names import words
 from convtui.secrets.redactor import Redactor, moved
 from convtui.secrets.shapes import Span
@@ -39,6 +42,15 @@ _DATA: Final = frozenset(
 _Place = tuple[Any, Any, Any]
 
 
+@dataclass(slots=True)
+class _Chain:
+    """A request's messages as running digests, after each of them."""
+
+    seq: Any = None
+    hashes: list[Any] = field(default_factory=list)
+    changed: bool = False
+
+
 class MaskedRecords:
     """Masks the records of one log, in their order; spans of signals move with the text."""
 
@@ -46,6 +58,8 @@ class MaskedRecords:
         self._redactor = redactor
         self._raw: dict[_Place, dict[Any, list[Span]]] = {}
         """What was masked in the raw replies of a turn, by round; None is the last one."""
+        self._chains: dict[Any, _Chain] = {}
+        """The last request of each side."""
 
     def mask(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """The record without secrets. It is read, never changed."""
@@ -54,6 +68,8 @@ class MaskedRecords:
             for key, value in record.items()
         }
         self._move(record, masked)
+        if record.get("type") == "llm.request" and isinstance(masked.get("append"), list):
+            self._digest(record, masked)
         if record.get("type") == "header":
             # It vouches for the header as it was.
             masked.pop("seal", None)
@@ -79,6 +95,26 @@ class MaskedRecords:
         if isinstance(value, list):
             return [self._numbers(item) for item in value]
         return value
+
+    def _digest(self, record: Mapping[str, Any], masked: dict[str, Any]) -> None:
+        """Makes the digest of a request that of its messages as they are now."""
+        base, keep, side = record.get("base"), record.get("keep") or 0, record.get("side")
+        chain = self._chains.get(side) if base is not None else _Chain()
+        if chain is None or (base is not None and chain.seq != base) or keep > len(chain.hashes):
+            self._chains.pop(side, None)
+            return
+        chain.changed = (chain.changed and keep > 0) or masked["append"] != record["append"]
+        del chain.hashes[keep:]
+        for message in masked["append"]:
+            running = chain.hashes[-1].copy() if chain.hashes else hashlib.sha256(b"[")
+            running.update(b"," * bool(chain.hashes) + canonical(message))
+            chain.hashes.append(running)
+        chain.seq = record.get("seq")
+        self._chains[side] = chain
+        if chain.changed:
+            whole = chain.hashes[-1].copy() if chain.hashes else hashlib.sha256(b"[")
+            whole.update(b"]")
+            masked["sha256"] = whole.hexdigest()
 
     def _move(self, record: Mapping[str, Any], masked: dict[str, Any]) -> None:
         kind = record.get("type")
