@@ -286,6 +286,9 @@ class Batch:
         self._stop_starting("interrupted at the keyboard")
         if not self._aftermath.closing:
             self._aftermath.closing = True
+            for running in self._board.running.values():
+                # A resume goes on with them, as with those that `stop()` ends.
+                running.by_batch = True
             self._spawn(self._end_now())
 
     def adopt(self, key: str, handle: EngineHandle) -> bool:

@@ -149,8 +149,8 @@ class OpenRuns:
         """Opens the debugger on one conversation of many, or its log if it is over.
 
         `adopt` gets the engine that it goes on in when its code is reloaded, or it is gone back in:
-        it says whether it is still one of the many. Returns False where there is nothing to open: it is over, and
-        has no log.
+        it says whether it is still one of the many. Returns False where there is nothing to open:
+        it is over, and has no log.
         """
         if not link.over:
             self._app.push_screen(self.hosted(link, adopt=adopt, at=at))

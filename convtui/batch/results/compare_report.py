@@ -29,8 +29,9 @@ from convtui.batch.results.compare import (
 from convtui.batch.results.conversation import Conversation
 from convtui.batch.results.measures import BAD, MEASURES
 from convtui.batch.results.reading import Results
-from convtui.batch.results.report import MOST_ROWS, NOTHING, percent, state_words
+from convtui.batch.results.report import MOST_ROWS, state_words
 from convtui.batch.results.scenario_changes import ScenarioChange
+from convtui.batch.results.words import NOTHING, difference_words, mean_difference, percent
 from convtui.text.counts import counted
 from convtui.text.word_diff import word_diff
 from convtui.transcript.ending_words import short_ending
@@ -89,14 +90,14 @@ def verdict_words(comparison: BatchComparison) -> str:
         return "no verdict: there is no pair of conversations that have both ended"
     rates = f"{percent(change.before)} went wrong before, {percent(change.after)} now"
     if change.verdict != "none":
-        return f"{change.verdict}: {rates} ({_difference(change)} points)"
+        return f"{change.verdict}: {rates} ({difference_words(change)} points)"
     differ = change.more + change.less
     if not differ:
         return f"no verdict: {rates}, in the same {counted(change.n, 'pair')}"
     if differ < LEAST:
         why = f"only {counted(differ, 'pair')} of {change.n:,} differ{'s' if differ == 1 else ''}"
     else:
-        why = f"with these pairs that may be chance ({_difference(change)} points)"
+        why = f"with these pairs that may be chance ({difference_words(change)} points)"
     return f"no verdict: {rates}; {why}"
 
 
@@ -128,7 +129,7 @@ def _overall(comparison: BatchComparison) -> Table:
                 measure.title,
                 _shown(change, change.before),
                 _shown(change, change.after),
-                _difference(change),
+                difference_words(change),
                 f"{change.more:,}/{change.less:,}{_of(change, len(comparison.pairs))}",
                 "" if change.verdict == "none" else change.verdict,
             )
@@ -147,17 +148,6 @@ def _shown(change: Change, value: float) -> str:
 def _of(change: Change, pairs: int) -> str:
     """Of how many pairs, where that is not all of them."""
     return f" of {change.n:,}" if change.n != pairs else ""
-
-
-def _difference(change: Change) -> str:
-    """`-12.5 (-20.1 to -4.9)`, of rates in points."""
-    factor = 100 if change.measure.is_rate else 1
-    digits = {"$": 4, "s": 2}.get(change.measure.unit, 1)
-    text = f"{change.difference * factor:+,.{digits}f}"
-    if change.interval is not None:
-        low, high = change.interval.low * factor, change.interval.high * factor
-        text += f" ({low:+,.{digits}f} to {high:+,.{digits}f})"
-    return text
 
 
 def _what_changed(comparison: BatchComparison, changes: Sequence[ScenarioChange]) -> Section:
@@ -214,11 +204,7 @@ def _arrow(cell: CellChange, measure: str) -> tuple[str, str]:
 
 
 def _delta(cell: CellChange, measure: str) -> str:
-    change = cell.changes.get(measure)
-    if change is None:
-        return NOTHING
-    digits = {"$": 4, "s": 2}.get(change.measure.unit, 1)
-    return f"{change.difference:+,.{digits}f}"
+    return mean_difference(cell.changes.get(measure))
 
 
 def _pairs(

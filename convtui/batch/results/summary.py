@@ -151,20 +151,21 @@ def settings_words(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in settings.items()) or "as in the scenario"
 
 
-_NAMES: Final[Mapping[str, Callable[[BatchCell], str]]] = {
+NAMES: Final[Mapping[str, Callable[[BatchCell], str]]] = {
     "persona": lambda cell: cell.persona,
     "provider": lambda cell: cell.provider,
     "sessions": lambda cell: ", ".join(cell.sessions),
     "settings": lambda cell: settings_words(cell.settings),
     "cell": lambda cell: cell.name,
 }
-DIMENSIONS: Final = tuple(_NAMES)
+"""What a cell is called in each dimension."""
+DIMENSIONS: Final = tuple(NAMES)
 """What conversations are grouped by."""
 
 
 def groups(results: Results, dimension: str) -> list[Group]:
     """The groups by one of `DIMENSIONS`, in the order of the plan."""
-    name_of = _NAMES[dimension]
+    name_of = NAMES[dimension]
     cells: dict[str, list[str]] = {}
     for cell in results.batch.cells.values():
         cells.setdefault(name_of(cell), []).append(cell.name)
@@ -185,7 +186,7 @@ def varied(results: Results) -> list[str]:
     cells = list(results.batch.cells.values())
     names = [
         name
-        for name, of in _NAMES.items()
+        for name, of in NAMES.items()
         if name != "cell" and len({of(cell) for cell in cells}) > 1
     ]
     return names if len(names) == 1 or len(cells) < 2 else [*names, "cell"]

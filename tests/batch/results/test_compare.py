@@ -15,7 +15,9 @@ from convtui.analysis.report.html import as_html
 from convtui.batch.results.compare import BatchComparison, compare_batches
 from convtui.batch.results.compare_data import as_dict
 from convtui.batch.results.compare_report import comparison_report, verdict_words
+from convtui.batch.results.contrasts import contrasts
 from convtui.batch.results.reading import read_results
+from convtui.batch.results.report import results_report
 from convtui.batch.results.scenario_changes import scenario_changes
 from convtui.errors import UsageError
 from convtui.manual.pages import page
@@ -191,3 +193,22 @@ def test_the_json_is_whole_and_serialisable(make: Make) -> None:
     assert data["verdict"] is None and data["why"]
     documented = set(re.findall(r"`([a-z_]+)`", page("batches").split("### JSON")[1]))
     assert {*data, *data["changes"]["bad"]} - documented == {"format"} - documented
+
+
+def test_providers_of_one_batch_are_compared_in_pairs(tmp_path: Path) -> None:
+    personas = ("anna", "bert", "cleo", "dora")
+    cells = [cell(f"{who}-{what}", who, what) for who in personas for what in ("old", "new")]
+    batch = BatchFolder(tmp_path, [*cells, cell("emil-old", "emil", "old")], runs=2)
+    for each in cells:
+        for run in (1, 2):
+            batch.run(f"{each['name']}.{run}", _BAD if each["provider"] == "old" else _GOOD)
+    results = read_results(tmp_path)
+    (contrast,) = contrasts(results, "provider")
+    assert (contrast.base, contrast.other, contrast.pairs) == ("old", "new", 8)
+    assert contrast.changes["bad"].verdict == "better"
+    assert contrasts(results, "sessions") == []
+    stream = StringIO()
+    ReportPrinter(stream).print(results_report(results))
+    section = stream.getvalue().split("by provider, in pairs")[1].splitlines()
+    assert section[1].split()[:2] == ["against", "old"]
+    assert section[2].split()[:2] == ["new", "8"] and section[2].split()[-1] == "better"

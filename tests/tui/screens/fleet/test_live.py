@@ -94,10 +94,11 @@ async def test_one_is_mended_in_the_debugger_and_the_batch_follows(tmp_path: Pat
         await until(pilot, lambda: ben.log == f"{ben.key}-2.jsonl" and ben.state == "held")
         await until(pilot, lambda: debugger.conversation.hold is not None)
         debugger.perform("run.continue")
-        # Left, it goes on; its row follows it, and opens it again.
+        # While it is seen, its ending waits for an answer.
+        await until(pilot, lambda: ben.hold is not None and ben.hold.get("reason") == "ending")
+        # Its row follows it, and opens it again.
         debugger.perform("app.quit")
         await until(pilot, lambda: app.screen is fleet_screen)
-        await until(pilot, lambda: ben.hold is not None and ben.hold.get("reason") == "ending")
         assert ben.turns == 6
         debugger = await seen.opened(pilot)
         debugger.perform("hold.first")
@@ -133,7 +134,8 @@ async def test_what_is_asked_for_all_reaches_them_and_leaving_ends_them(tmp_path
         await until(pilot, lambda: seen.fleet.standing().old_code == 1)
         app.exit(0)
     assert fleet.over, "the app ends what still runs"
-    assert batch.file.entries[ben.key].state == "ended"
+    entry = batch.file.entries[ben.key]
+    assert (entry.state, entry.status) == ("ended", "stopped"), "a resume goes on with it"
 
 
 async def test_a_batch_that_cannot_begin_ends_the_app(tmp_path: Path) -> None:
