@@ -82,6 +82,9 @@ class RayPort:
         self._node = node
         if self._cluster.local:
             self.pid = node.pid
+        if self._killed:
+            self._kill()
+            raise EngineError("the worker was killed before it had started")
 
     def send(self, frame: bytes) -> None:
         """Sends a frame, without waiting; dropped when the worker has gone."""
@@ -104,17 +107,20 @@ class RayPort:
 
     def _kill(self) -> None:
         ray = self._cluster.ray
-        with contextlib.suppress(Exception):
+        if self._actor is None:
+            # It is seen when it has been opened.
+            return
+        with contextlib.suppress(Exception, SystemExit):
             ray.get(self._actor.kill.remote(), timeout=2.0)
         if not self._over.wait(1.0):
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception, SystemExit):
                 ray.kill(self._actor)
 
     # --- to the worker, in a thread
 
     def _send_all(self) -> None:
         # An actor that has died is noticed by the thread that takes.
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception, SystemExit):
             while (frame := self._outbox.get()) is not None:
                 frames = [self._addressed(frame)]
                 last = False
@@ -179,12 +185,12 @@ class RayPort:
         except (OSError, ValueError) as error:
             what = error.strerror if isinstance(error, OSError) else None
             self._fail(f"logs cannot be written here: {what or error}")
-        except Exception as error:  # noqa: BLE001 - whatever Ray raises when it is shut down
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - Ray has been shut down
             self._fail(f"the connection to Ray has ended: {reason(error)}")
         self._outbox.put(None)
         self.on_end(status)
         self._over.set()
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception, SystemExit):
             ray.kill(self._actor)
 
     def _on_frame(self, kind: Kind, body: bytes) -> None:

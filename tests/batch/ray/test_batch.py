@@ -59,7 +59,7 @@ async def test_a_killed_worker_costs_no_conversation(
                 os.kill(pid, signal.SIGKILL)
 
     batch.subscribe(kill_one)
-    async with asyncio.timeout(240):
+    async with asyncio.timeout(100):
         await batch.run()
     assert killed
     file = read_batch(tmp_path)
