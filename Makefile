@@ -17,7 +17,8 @@ demo: $(STAMP)  ## a live conversation: no key, no network
 	@$(BIN)/convtui demo
 
 demo-fleet: $(STAMP)  ## forty conversations at once: no key, no network
-	@$(BIN)/convtui batch demo --new
+	@# Some of them fail, as they should, and the screen may be left early.
+	@$(BIN)/convtui batch demo --new; case $$? in 0|3|130) ;; *) exit 1 ;; esac
 
 # Three workers keep two cores busy: some tests wait for processes and timeouts. A test that fails
 # on a busy machine is run once more; the summary names it, for it is a race to be mended.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,9 +105,11 @@ class Drafts:
             key: value if isinstance(value, (int, float)) else _HIDDEN
             for key, value in choice.settings[1].items()
         }
+        with contextlib.suppress(UsageError):
+            spec = parse_provider_spec(draft.written_provider, self._plan.base)
+            draft.provider = spec.resolved(self._plan.base)
         if choice.persona.persona is None:
-            text = choice.persona.error or "cannot be read"
-            self._add(draft, choice.persona.where, text)
+            draft.problems += choice.persona.problems
             return draft
         origin: dict[KeyPath, KeyPath] = {}
         data = self._filled(draft, origin)
@@ -191,16 +194,17 @@ class Drafts:
             self._unused.clear()
         if persona.needs_model:
             given.setdefault("user_model", flags.defaults.get("user_model"))
-        provider = data.get("provider") or {}
-        spec = parse_provider_spec(str(provider.get("use", "demo")), self._base)
-        if not takes_params(spec, self._base):
-            if len(self._plan.vary.provider or ()) > 1:
-                given.pop("api_base", None)
-        elif "api_base" not in (provider.get("params") or {}):
-            given.setdefault("api_base", flags.defaults.get("api_base"))
-        if persona.kind.model_keys:
-            given.setdefault("user_api_base", flags.defaults.get("user_api_base"))
         try:
+            provider = data.get("provider") or {}
+            spec = parse_provider_spec(str(provider.get("use", "demo")), self._base)
+            params = provider.get("params") or {}
+            if not takes_params(spec, self._base):
+                if len(self._plan.vary.provider or ()) > 1:
+                    given.pop("api_base", None)
+            elif isinstance(params, dict) and "api_base" not in params:
+                given.setdefault("api_base", flags.defaults.get("api_base"))
+            if persona.kind.model_keys:
+                given.setdefault("user_api_base", flags.defaults.get("user_api_base"))
             return apply_flags(data, given, flags.cwd, self._keys)
         except UsageError as error:
             draft.problems.append(Problem(str(error)))

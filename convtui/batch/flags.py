@@ -38,6 +38,8 @@ _LISTS: Final = ("persona", "provider", "sessions", "break")
 _SPEC_FILE: Final = re.compile(r"(?P<file>.*\.(?:tsv|csv|pyi?w?))(?P<rest>:.*)?", re.I | re.S)
 _OPEN: Final = ("provider.params.", "provider.options.", "persona.params.")
 """Keys below which names are free."""
+_TOKENS: Final = "budget.tokens"
+"""The one key whose name is like that of a secret."""
 
 
 def with_flags(
@@ -106,6 +108,7 @@ def _public_setting(item: str) -> str:
     free = key.strip().startswith(_OPEN)
     number = re.fullmatch(r"\s*(-?[\d.]+|true|false)\s*", value)
     hidden = is_secret_name(last) or (free and not number and not is_harmless_name(last))
+    hidden = hidden and key.strip() != _TOKENS
     return f"{key}={REDACTED}" if hidden else item
 
 

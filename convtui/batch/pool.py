@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any, Final
@@ -12,6 +12,8 @@ from convtui.batch.work import HowToRun
 from convtui.client.worker import Hosted, Worker
 from convtui.errors import EngineError
 
+_STARTS_WITHIN: Final = 10.0
+"""Seconds that a worker gets to start before it is closed; a kill in between is faster."""
 _GIVE_UP_AFTER: Final = 3
 """Workers in a row that cannot be started, after which no other is tried."""
 
@@ -31,6 +33,7 @@ class Slot:
     limits: dict[str, int] = field(default_factory=dict)
     """The limits that it was told last."""
     closing: bool = False
+    starting: asyncio.Task[None] | None = None
 
 
 @dataclass(slots=True)
@@ -89,7 +92,7 @@ class Pool:
             slot = Slot(self._number, worker, self.generation)
             self._listen(slot)
             self.slots[slot.number] = slot
-            self._spawn(self._start(slot))
+            slot.starting = self._spawn(self._start(slot))
 
     def place(self, at_once: int) -> Slot | None:
         """The worker for the next conversation, out of `at_once` that are to run; None for now.
@@ -125,14 +128,16 @@ class Pool:
         spent = slot.generation < self.generation or (self._alone and slot.ready)
         if spent and not slot.hosted and not slot.closing:
             slot.closing = True
-            self._spawn(slot.worker.close())
+            self._spawn(self._close(slot))
 
     async def close(self) -> None:
         """Ends all workers; conversations that still run are `interrupted`, with whole logs."""
         self._closed = True
-        slots = list(self.slots.values())
-        await asyncio.gather(*(slot.worker.close() for slot in slots if not slot.closing))
-        if self._tasks:
+        for slot in list(self.slots.values()):
+            if not slot.closing:
+                slot.closing = True
+                self._spawn(self._close(slot))
+        while self._tasks:
             await asyncio.wait(self._tasks)
 
     def kill(self) -> None:
@@ -157,6 +162,8 @@ class Pool:
         try:
             await slot.worker.start(env_file=self._how.env_file)
         except EngineError as error:
+            if self._closed:
+                return
             self._failures += 1
             killed = error.error.get("type") == "EngineDied"
             others = any(other.ready for other in self.current)
@@ -168,6 +175,14 @@ class Pool:
         self._failures = 0
         slot.ready = True
         self.events.ready(slot)
+
+    async def _close(self, slot: Slot) -> None:
+        """Closes a worker once it has started; one that does not start in time is killed."""
+        if slot.starting is not None:
+            _, late = await asyncio.wait({slot.starting}, timeout=_STARTS_WITHIN)
+            if late:
+                slot.worker.kill()
+        await slot.worker.close()
 
     def _ended(self, slot: Slot, hosted: Hosted) -> None:
         slot.hosted.discard(hosted)
@@ -182,10 +197,11 @@ class Pool:
         if was_ready or lost:
             self.events.over(slot, lost)
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _load(slot: Slot) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from convtui.client.engine_client import EngineHandle
 from convtui.client.link import ConversationLink
 from convtui.log.writer import why_not_written
 
+_LOOK_EVERY = 1.0
 _KILL_AFTER = 4.0
 """Seconds that workers get to close their logs when everything is ended at once."""
 
@@ -50,6 +51,7 @@ class Batch:
         work: Sequence[Work],
         *,
         ended: Sequence[tuple[Work, Entry]] = (),
+        spent: Mapping[str, Used] | None = None,
     ) -> None:
         self.plan = plan
         self.how = how
@@ -64,6 +66,8 @@ class Batch:
         for entry in self.file.entries.values():
             used = Used(entry.tokens or 0, entry.cost or 0.0, entry.turns or 0)
             self._spending.update(entry.log or entry.key, used)
+        for log, before in (spent or {}).items():
+            self._spending.update(log, before)
         size = plan.workers or os.cpu_count() or 1
         self._pool = Pool(size, how, alone=plan.isolation == "process")
         limiter = Limiter()
@@ -146,7 +150,15 @@ class Batch:
         writer = ManifestWriter.reopen(folder)
         resumed = resumed_work(writer, plan, cells, record)
         ended = resumed.ended if plan.attempts is not None else []
-        return cls(plan, cells, writer, how or HowToRun(), resumed.work, ended=ended)
+        return cls(
+            plan,
+            cells,
+            writer,
+            how or HowToRun(),
+            resumed.work,
+            ended=ended,
+            spent=resumed.spent,
+        )
 
     # --- for screens and commands
 
@@ -239,6 +251,7 @@ class Batch:
             loop.call_soon_threadsafe(self._stop_starting, why)
 
         self._writer.on_error = on_error
+        watch = asyncio.ensure_future(self._watch())
         try:
             for work, entry in self._ended_before:
                 self._spawn(self._aftermath.attempt_after(work, entry))
@@ -250,6 +263,7 @@ class Batch:
                 await self._awake.wait()
             self._finish()
         finally:
+            watch.cancel()
             self._limits.close()
             await self._pool.close()
             await asyncio.to_thread(self._writer.close)
@@ -272,13 +286,21 @@ class Batch:
         self._stop_starting("interrupted at the keyboard")
         if not self._aftermath.closing:
             self._aftermath.closing = True
+            for running in self._board.running.values():
+                # A resume goes on with them, as with those that `stop()` ends.
+                running.by_batch = True
             self._spawn(self._end_now())
 
-    def adopt(self, key: str, handle: EngineHandle) -> None:
-        """A conversation of the batch goes on in an engine of its own."""
+    def adopt(self, key: str, handle: EngineHandle) -> bool:
+        """A conversation of the batch goes on in an engine of its own, which the batch ends.
+
+        False for one that the batch does not follow: it was over, or it is being run again.
+        """
         running = self._board.running.get(key)
-        if running is not None:
-            self._reports.adopt(running, handle)
+        if running is None or running.moving is None:
+            return False
+        self._reports.adopt(running, handle)
+        return True
 
     # --- which begins when
 
@@ -322,7 +344,8 @@ class Batch:
         return not self._queue or self._stopped is not None or self._pool.failure is not None
 
     def _finish(self) -> None:
-        if all(entry.over and entry.status != "stopped" for entry in self.entries.values()):
+        left = ("stopped", "crashed")
+        if all(entry.over and entry.status not in left for entry in self.entries.values()):
             self._board.add("finished")
         elif self._pool.failure is not None and self._stopped is None:
             self._stop_starting(f"no worker can be started: {self._pool.failure}")
@@ -332,6 +355,11 @@ class Batch:
             self._stopped = reason
             self._board.add("stopped", why=reason)
             self._wake()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            self._reports.blocks.look_at(self._pool.slots.values())
 
     async def _end_now(self) -> None:
         closing = asyncio.ensure_future(self._pool.close())

@@ -56,6 +56,7 @@ Example:
   convtui demo                  watch a conversation now
   convtui init mine             write a provider of your own
   convtui debug mine/scenario.yaml
+  convtui batch demo            forty conversations at once
   convtui help start            read the manual
 """
 

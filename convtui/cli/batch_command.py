@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from convtui.batch.folders import batch_folders, new_folder
+from convtui.batch.folders import batch_folders, begun_with, new_folder
 from convtui.batch.manifest import BatchFile, read_batch
 from convtui.batch.plan_changes import PlanChanges, plan_changes
 from convtui.batch.record import PlanSource
@@ -96,16 +97,16 @@ def _unfinished(made: Planned) -> Path | None:
     file = None if made.source.file is None else made.source.file.absolute()
     digests = {cell.digest for cell in made.cells}
     for folder in batch_folders(made.config.runs_dir)[:_NEWEST]:
+        source = PlanSource.of(begun_with(folder))
+        if source is None or source.file != file:
+            continue
+        if file is None and source.cwd != made.source.cwd:
+            continue
         try:
             batch = read_batch(folder)
         except FileError:
             continue
-        source = PlanSource.of(batch.plan)
-        if batch.finished or source is None or source.file != file:
-            continue
-        if file is None and source.cwd != made.source.cwd:
-            continue
-        if digests & {cell.digest for cell in batch.cells.values()}:
+        if not batch.finished and digests & {cell.digest for cell in batch.cells.values()}:
             return folder
     return None
 
@@ -115,6 +116,11 @@ def _resume(folder: Path, made: Planned, how: How) -> int:
     over = sum(entry.settled for entry in batch.entries.values())
     many = len(batch.entries)
     say(f"convtui: going on with {folder.name}: {over} of {many} conversations have ended")
+    for file in _changed_code(batch, made):
+        say(
+            f"convtui: {file} was changed since the batch began: its figures will be of old and new"
+            " code; --new begins another batch"
+        )
     changes = plan_changes(batch, made.plan, made.cells)
     if changes and not _agreed(changes, how):
         raise UsageError(
@@ -122,6 +128,19 @@ def _resume(folder: Path, made: Planned, how: How) -> int:
             " batch"
         )
     return _run(folder, made, how, resumes=True)
+
+
+def _changed_code(batch: BatchFile, made: Planned) -> list[str]:
+    """The files of providers that were written after a batch began."""
+    specs = [cell.scenario.provider.spec for cell in made.cells if cell.scenario is not None]
+    files = dict.fromkeys(spec.target for spec in specs if spec.kind == "file")
+    began = None if batch.at is None else batch.at.timestamp()
+    changed = []
+    for file in files:
+        with contextlib.suppress(OSError):
+            if began is not None and Path(file).stat().st_mtime > began:
+                changed.append(file)
+    return changed
 
 
 def _agreed(changes: PlanChanges, how: How) -> bool:

@@ -9,6 +9,7 @@ import click
 
 from convtui.cli.common import Choice, json_flag, theme_flag
 from convtui.cli.flags import common_flags
+from convtui.cli.remote import env_flag, on_flag
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -45,10 +46,8 @@ _PLAN: Final = (
                  help="Tries a conversation that ends badly again, N times in all."),
 )  # fmt: skip
 _HOW: Final = (
-    click.option("--on", "on", default="local", metavar="local|ray|ray://HOST:PORT",
-                 help="Where the workers are."),
-    click.option("--env", "env", multiple=True, metavar="NAME",
-                 help="A variable that workers on other machines get; repeat it."),
+    on_flag,
+    env_flag,
     click.option("--out", metavar="DIR", help="Where the batch's folder goes."),
     click.option("--new", "anew", is_flag=True,
                  help="Begins a new batch, also where one of this plan is unfinished."),
@@ -69,7 +68,10 @@ _HOW: Final = (
 
 
 def batch_flags(command: Command) -> Command:
-    """Adds the flags of a batch to a command: `plan_flags` are those that make the plan."""
-    for flag in reversed((*_PLAN, *_HOW)):
+    """Adds the flags of a batch to a command: the plan's, the scenario's, and how it is run."""
+    for flag in reversed(_HOW):
         command = flag(command)
-    return common_flags(but=_OTHERWISE)(command)
+    command = common_flags(but=_OTHERWISE)(command)
+    for flag in reversed(_PLAN):
+        command = flag(command)
+    return command

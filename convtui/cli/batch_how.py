@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,9 @@ from convtui.batch.listing import find_batch, names_batch
 from convtui.cli.batch_results import print_against, print_results
 from convtui.cli.common import has_screen
 from convtui.cli.logs import log_folders
+from convtui.cli.remote import check_remote
 from convtui.errors import FileError, UsageError
+from convtui.log.names import MANIFEST
 
 LAST: Final = "last"
 _WATCHED_SPEED: Final = 2.0
@@ -52,7 +53,12 @@ class Wanted:
         """
         if self.against is not None:
             return print_against(
-                folder, self.against, as_json=self.as_json, plain=self.plain, report=self.report
+                folder,
+                self.against,
+                as_json=self.as_json,
+                plain=self.plain,
+                junit=self.junit,
+                report=self.report,
             )
         return print_results(
             folder, as_json=self.as_json, plain=self.plain, junit=self.junit, report=self.report
@@ -68,7 +74,8 @@ class How:
     dry: bool
     anew: bool
     agreed: bool
-    on: str
+    on: str | None
+    """The address of a cluster; None: this machine."""
     env: tuple[str, ...]
     speed: float | None
 
@@ -82,9 +89,7 @@ class How:
     @classmethod
     def of(cls, flags: Mapping[str, Any]) -> How:
         """From flags. Raises `UsageError`."""
-        where = str(flags.get("on") or "local")
-        if where not in ("local", "ray") and not re.match(r"ray://[^/\s]", where):
-            raise UsageError(f"--on {where}: write local, ray or ray://HOST:PORT")
+        check_remote(flags.get("on"), flags.get("env") or (), flags.get("python"))
         against = flags.get("against")
         earlier = None if against is None else _earlier(against, flags.get("out"))
         wanted = Wanted.of(flags, earlier)
@@ -99,7 +104,7 @@ class How:
             bool(flags.get("dry_run")),
             bool(flags.get("anew")),
             bool(flags.get("agreed")),
-            where,
+            flags.get("on"),
             tuple(flags.get("env") or ()),
             flags.get("speed"),
         )
@@ -109,7 +114,9 @@ def batch_folder(word: str, out: str | None) -> Path | None:
     """The folder of the batch that `word` names by path, name or a start of that; else None."""
     if word == LAST:
         return find_batch(word, log_folders(out))
-    return None if Path(word).is_file() else names_batch(word, log_folders(out))
+    path = Path(word)
+    other = path.name != MANIFEST and path.is_file()
+    return None if other else names_batch(word, log_folders(out))
 
 
 def _earlier(word: str, out: str | None) -> Path:

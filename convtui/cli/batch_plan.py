@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from convtui.batch.cells import Cell, cells_of
 from convtui.batch.flags import with_flags
+from convtui.batch.folders import batch_folders
 from convtui.batch.plan import Plan
 from convtui.batch.record import PlanSource
 from convtui.cli.common import say, settings
 from convtui.cli.logs import log_folders
 from convtui.cli.start import DEFAULT_SCENARIO, check_default_provider, interpreter
 from convtui.config.settings import Config
-from convtui.errors import FileError, UsageError, listed
+from convtui.errors import FileError, UsageError, did_you_mean, listed
+from convtui.files.near import near_file
 from convtui.text.counts import counted
 
 DEFAULT_PLAN: Final = "plan.yaml"
@@ -39,11 +41,17 @@ def demo_plan() -> Path:
     return Path(__file__).parents[1] / "batch" / "demo.yaml"
 
 
-def planned(word: str | None, flags: Mapping[str, Any], cwd: Path | None = None) -> Planned:
+def planned(
+    word: str | None,
+    flags: Mapping[str, Any],
+    cwd: Path | None = None,
+    *,
+    tell: Callable[[str], None] = say,
+) -> Planned:
     """The plan that `word` and `flags` name: a file's, or that of flags alone.
 
-    Relative paths are below `cwd`. Cells that cannot run are named on standard error. Raises
-    `UsageError` for any mistake.
+    `tell` gets notes on what of a file is left out. Relative paths are below `cwd`. Cells that
+    cannot run are named on standard error. Raises `UsageError` for any mistake.
     """
     cwd = Path.cwd() if cwd is None else cwd
     config = settings(
@@ -55,15 +63,16 @@ def planned(word: str | None, flags: Mapping[str, Any], cwd: Path | None = None)
     )
     if config.env_file and not Path(config.env_file).is_file():
         raise FileError(f"{config.env_file}: there is no such file of environment variables")
-    file = _file(word, flags, cwd)
-    plan = Plan.of(None, base=cwd) if file is None else _read(file, flags)
+    runs = log_folders(flags.get("out"))
+    file = _file(word, flags, cwd, runs)
+    plan = Plan.of(None, base=cwd) if file is None else _read(file, flags, tell)
     given = {name: value for name, value in flags.items() if name not in _HOW}
     plan = with_flags(
         plan,
         {**given, **_unnamed(plan, given, config)},
         cwd=cwd,
         defaults=_defaults(plan, given, config),
-        runs=log_folders(flags.get("out")),
+        runs=runs,
     )
     cells = cells_of(plan)
     _name_errors(cells)
@@ -73,10 +82,19 @@ def planned(word: str | None, flags: Mapping[str, Any], cwd: Path | None = None)
     return Planned(plan, cells, config, PlanSource(file, written, cwd))
 
 
-def _file(word: str | None, flags: Mapping[str, Any], cwd: Path) -> Path | None:
+def _file(
+    word: str | None, flags: Mapping[str, Any], cwd: Path, runs: Sequence[Path]
+) -> Path | None:
+    """The file of the plan; None where flags say everything. `runs` are folders of saved runs."""
     if word is not None:
         path = cwd / word
-        return demo_plan() if word == DEMO and not path.exists() else path
+        if path.exists() or path.suffix.lower() in (".yaml", ".yml"):
+            return path
+        if word == DEMO:
+            return demo_plan()
+        known = [batch.name for folder in runs for batch in batch_folders(folder)]
+        hint = did_you_mean(path.name, known) or near_file(path.with_name(f"{path.name}.yaml"))
+        raise FileError(f"{path}: there is no such plan, scenario or batch{hint}")
     if flags.get("persona") or flags.get("provider"):
         return None
     for name in (DEFAULT_PLAN, DEFAULT_SCENARIO):
@@ -89,7 +107,7 @@ def _file(word: str | None, flags: Mapping[str, Any], cwd: Path) -> Path | None:
     )
 
 
-def _read(file: Path, flags: Mapping[str, Any]) -> Plan:
+def _read(file: Path, flags: Mapping[str, Any], tell: Callable[[str], None]) -> Plan:
     """The plan in a file, or of the one scenario in it."""
     from convtui.scenario.waza_task import load_scenario
     from convtui.schemas import recognise
@@ -111,7 +129,7 @@ def _read(file: Path, flags: Mapping[str, Any]) -> Plan:
     demo = flags.get("provider") in (None, (), ("demo",))
     scenario, _, notes = load_scenario(file, flags.get("task"), demo=demo)
     for note in notes:
-        say(f"convtui: {note}")
+        tell(f"convtui: {note}")
     return Plan.of(scenario)
 
 
@@ -144,13 +162,15 @@ def _name_errors(cells: list[Cell]) -> None:
     """Says which cells cannot run, those with the same reason together."""
     by_error: dict[str, list[str]] = {}
     for cell in cells:
-        for line in (cell.error or "").splitlines():
-            by_error.setdefault(line, []).append(cell.name)
+        if cell.error is not None:
+            by_error.setdefault(cell.error, []).append(cell.name)
     if not by_error:
         return
     count = sum(cell.error is not None for cell in cells)
     say(f"convtui: {count} of {counted(len(cells), 'cell')} cannot run; the others do:")
     for error, names in list(by_error.items())[:_MOST_ERRORS]:
-        say(f"  {error}\n    {listed(names, limit=3)}")
+        say(f"  {listed(names, limit=3)}:")
+        for line in error.splitlines():
+            say(f"    {line}")
     if len(by_error) > _MOST_ERRORS:
         say(f"  and {len(by_error) - _MOST_ERRORS} more reasons; --dry-run --json lists all")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from convtui.batch.estimate import OWN_CODE
@@ -16,7 +17,9 @@ from convtui.cli.batch_how import How
 from convtui.cli.batch_plan import Planned
 from convtui.cli.batch_progress import BatchProgress
 from convtui.cli.common import say
+from convtui.cli.remote import check_remote
 from convtui.client.engine_client import inspect_provider
+from convtui.client.port import WorkerPort
 from convtui.errors import ConvtuiError
 from convtui.protocol import StartSpec
 
@@ -39,14 +42,27 @@ def open_batch(folder: Path, made: Planned, how: How, *, resumes: bool) -> Batch
     record = plan_record(made.plan, made.source)
     begin = Batch.resume if resumes else Batch.create
     try:
-        if how.on == "local":
+        check_remote(how.on, how.env, config.python)
+        if how.on is None:
             asyncio.run(_load_once(made, how_to_run))
+        else:
+            how_to_run = replace(how_to_run, port=_ports(how.on, folder, made, how))
         return begin(made.plan, made.cells, folder, record=record, how=how_to_run)
     except ConvtuiError:
         if not resumes:
             with contextlib.suppress(OSError):
                 folder.rmdir()
         raise
+
+
+def _ports(on: str, folder: Path, made: Planned, how: How) -> Callable[[int], WorkerPort]:
+    from convtui.batch.ray.ports import ports_for
+
+    if not how.screen:
+        what = "starting Ray here" if on == "ray" else f"connecting to {on}"
+        say(f"convtui: {what} ...")
+    env_file = made.config.env_file
+    return ports_for(on, made.plan, made.cells, folder, env=how.env, env_file=env_file)
 
 
 async def _load_once(made: Planned, how: HowToRun) -> None:

@@ -95,7 +95,6 @@ def trash_runs(
 
 
 def _confirm(runs: Sequence[RunSummary], everything: Sequence[RunSummary]) -> None:
-    from convtui.batch.listing import counts_words, size_words
     from convtui.library.library import dependents
 
     if not (sys.stdin and sys.stdin.isatty()):
@@ -103,9 +102,7 @@ def _confirm(runs: Sequence[RunSummary], everything: Sequence[RunSummary]) -> No
             f"--trash: {counted(len(runs), 'run')} would go, and nobody can be asked: add --yes"
         )
     for run in runs[:_SHOWN]:
-        what = (
-            "" if run.batch is None else f"  ({size_words(run.batch)}: {counts_words(run.batch)})"
-        )
+        what = "" if run.batch is None else f"  ({run.batch.size_words}: {run.batch.words})"
         say(f"  {run.name}  {run.persona} → {run.provider}  {run.state}{what}")
     if len(runs) > _SHOWN:
         say(f"  ... and {len(runs) - _SHOWN:,} more")

@@ -121,10 +121,16 @@ class EngineHandle(ConversationLink):
         self._port.kill()
 
     async def watch(self) -> None:
-        """Returns at once: an engine with one conversation sends all of its records."""
+        """Says that somebody sees it. All of its records are sent anyway."""
+        self._send_watch(on=True)
 
     def unwatch(self) -> None:
-        """Changes nothing."""
+        """Says that nobody does any more."""
+        self._send_watch(on=False)
+
+    def _send_watch(self, *, on: bool) -> None:
+        if self.spec is not None and not self.spec.hold_endings and not self.over:
+            self._port.send(pack_json(Kind.WATCH, on=on))
 
     # --- in threads
 

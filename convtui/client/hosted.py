@@ -118,6 +118,7 @@ class Hosted(ConversationLink):
         self._watchers -= 1
         if self._watchers == 0 and not self.over:
             self._send_watch(on=False)
+            self.busy = self.retry_wait = None
 
     def _send_watch(self, *, on: bool) -> None:
         self._host.send(pack_json(Kind.WATCH, conversation=self.number, on=on))
@@ -218,9 +219,16 @@ class Hosted(ConversationLink):
         if self._host.silent_for:
             self._host.kill()
             return
+        self._order(Commands.GIVE_UP, "killed by hand")
+
+    def stop(self, reason: str) -> None:
+        """Tells it to end, without waiting for an answer."""
+        if not self.over:
+            self._order(Commands.STOP, reason)
+
+    def _order(self, do: str, reason: str) -> None:
         self._command_id += 1
-        reason = "killed by hand"
-        self._send_command({"id": self._command_id, "do": Commands.GIVE_UP, "reason": reason})
+        self._send_command({"id": self._command_id, "do": do, "reason": reason})
 
     # --- the end
 

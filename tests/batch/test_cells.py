@@ -93,8 +93,9 @@ def test_globs_may_overlap_with_what_is_named(folder: Path) -> None:
     assert names(folder, vary={"persona": ["personas/ben.yaml", "personas/*"]}) == ["Ben", "Ann"]
 
 
-def test_a_glob_does_not_take_the_plan_and_its_scenario(folder: Path) -> None:
+def test_a_glob_takes_no_scenarios_and_plans(folder: Path) -> None:
     (folder / "personas" / "base.yaml").write_text("persona: demo\n")
+    (folder / "personas" / "other.yaml").write_text("runs: 3\nvary: {}\n")
     plan = folder / "personas" / "plan.yaml"
     plan.write_text("scenario: base.yaml\nvary: {persona: '*.yaml'}\n")
     assert [cell.name for cell in cells_of(Plan.load(plan))] == ["Ann", "Ben"]
@@ -118,6 +119,14 @@ def test_a_provider_that_is_not_there_fails_its_own_cells_only(folder: Path) -> 
     assert (good.name, bad.name) == ("Robin-bot_reply", "Robin-bots_reply")
 
 
+def test_a_cell_of_a_broken_persona_has_its_provider_in_its_name(folder: Path) -> None:
+    (folder / "personas" / "bad.yaml").write_text("nam: Bad\n")
+    made = cells(folder, vary={"persona": "personas/b*", "provider": ["demo", "bot.py:Bot"]})
+    assert [(cell.name, cell.error is None) for cell in made] == [
+        ("bad-demo", False), ("bad-Bot", False), ("Ben-demo", True), ("Ben-Bot", True),
+    ]  # fmt: skip
+
+
 def test_a_provider_that_is_named_once_is_refused_at_once(folder: Path) -> None:
     assert "plan.yaml:1: vary.provider[0]: " in refusal(folder, "vary: {provider: bots.py:Bot}")
 
@@ -136,7 +145,6 @@ def test_a_provider_that_is_named_once_is_refused_at_once(folder: Path) -> None:
          " matches nothing: there is no folder nobody"),
         ("vary:\n  persona: personas/x*", "matches nothing in "),
         ("vary:\n  persona: '***'", "plan.yaml:2: vary.persona[0]: ***: "),
-        ("vary:\n  persona: '/proc/*/cwd*'", "/proc/*/cwd* matches nothing in /proc"),
         ("vary:\n  persona: '*.py'", "*.py matches 1 file, but no persona"),
         ("vary:\n  persona: people.tsv", "vary.persona[0]: people.tsv: say which rows; all rows"
          " are people.tsv:*"),

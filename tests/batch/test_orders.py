@@ -27,6 +27,14 @@ async def bot(messages):
 """
 
 
+WAITS = """
+async def bot(messages):
+    while len(messages) > 4 and not os.path.exists(os.path.join(os.path.dirname(__file__), "go")):
+        await asyncio.sleep(0.01)
+    return "fine"
+"""
+
+
 def held(batch: Batch) -> int:
     return counts(batch.entries.values())["held"]
 
@@ -37,11 +45,12 @@ async def finished(running: asyncio.Future[None]) -> None:
 
 
 async def test_all_are_paused_and_let_go_again(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, SLOW)
+    stage = Stage(tmp_path, WAITS)
     batch = stage.batch(runs=6, concurrency=3, how=WATCHED)
     running = asyncio.ensure_future(batch.run())
-    await until(batch, lambda: batch.used.turns >= 3)
+    await until(batch, lambda: counts(batch.entries.values())["running"] == 3)
     batch.orders.pause_all()
+    (tmp_path / "go").touch()
     await until(batch, lambda: held(batch) == 3)
     assert counts(batch.entries.values())["waiting"] == 3
     batch.orders.resume_all()
@@ -52,13 +61,14 @@ async def test_all_are_paused_and_let_go_again(tmp_path: Path) -> None:
 async def test_a_breakpoint_for_all_holds_those_that_run_and_those_that_begin(
     tmp_path: Path,
 ) -> None:
-    stage = Stage(tmp_path, SLOW)
+    stage = Stage(tmp_path, WAITS)
     batch = stage.batch(runs=4, concurrency=2, how=WATCHED)
     with pytest.raises(FilterError):
         batch.orders.break_all("~nonsense")
     running = asyncio.ensure_future(batch.run())
-    await until(batch, lambda: batch.used.turns >= 1)
+    await until(batch, lambda: batch.entries["Maya.1"].state == "running")
     batch.orders.break_all("~turn = 6")
+    (tmp_path / "go").touch()
     assert batch.orders.breaks == ["~turn = 6"]
     await until(batch, lambda: held(batch) == 4)
     batch.orders.clear_break("~turn = 6")
@@ -76,15 +86,17 @@ async def test_breakpoints_need_somebody_who_answers(tmp_path: Path) -> None:
 
 
 async def test_one_is_ended_and_a_resume_leaves_it_alone(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, SLOW, script=["one"] * 50, scenario={"limits": {"max_turns": 8}})
+    stage = Stage(tmp_path, WAITS)
     batch = stage.batch(runs=2)
     running = asyncio.ensure_future(batch.run())
-    await until(batch, lambda: batch.entries["Maya.1"].row.get("turns", 0) >= 1)
+    await until(batch, lambda: batch.entries["Maya.1"].state == "running")
     batch.orders.end("Maya.1")
+    await until(batch, lambda: batch.entries["Maya.1"].over)
+    (tmp_path / "go").touch()
     await finished(running)
     first, second = batch.entries.values()
     assert (first.ending, first.status) == ("interrupted", "closed")
-    assert second.ending == "max_turns" and batch.file.finished
+    assert second.ending == "completed" and batch.file.finished
     with pytest.raises(CommandRefused, match="does not run"):
         batch.orders.end("Maya.1")
 
@@ -144,9 +156,15 @@ async def test_one_that_goes_on_in_an_engine_of_its_own_is_followed(tmp_path: Pa
     stage.write_provider("def bot(messages):\n    return 'mended'\n")
     parent = ContinueFrom(log=str(link.log_path), kind="reload", held=True)
     handle = await continue_live(link, link.spec, parent)
-    batch.adopt("Maya.1", handle)
+    assert batch.adopt("Maya.1", handle)
+    assert not batch.adopt("Maya.1", handle), "it was not given away again"
     await until(batch, lambda: batch.entries["Maya.1"].state == "held")
     assert batch.link("Maya.1") is handle
+    assert batch.entries["Maya.1"].row["turns"] == 2
+    before = (batch.entries["Maya.1"].hold or {})["hold"]
+    await handle.command("step_stage")
+    await until(batch, lambda: (batch.entries["Maya.1"].hold or {}).get("hold", before) != before)
+    assert batch.entries["Maya.1"].state == "held"
     for key in batch.entries:
         other = batch.link(key)
         assert other is not None
@@ -164,11 +182,11 @@ async def test_conversations_held_by_errors_count_as_failed_until_they_are_mende
     tmp_path: Path,
 ) -> None:
     stage = Stage(tmp_path, "async def bot(messages):\n    raise ValueError('no')\n")
-    plan = {"runs": 6, "concurrency": 1, "stop_after": {"failed": 2}}
-    batch = stage.batch(how=WATCHED, **plan)
+    batch = stage.batch(how=WATCHED, runs=6, concurrency=1, stop_after={"failed": 2})
     running = asyncio.ensure_future(batch.run())
     await until(batch, lambda: held(batch) == 2)
-    assert counts(batch.entries.values())["waiting"] == 4 and batch.stopped is None
+    assert counts(batch.entries.values())["waiting"] == 4
+    assert read_batch(stage.out).stopped is None
     for key in batch.entries:
         link = batch.link(key)
         if link is not None:
@@ -197,3 +215,18 @@ def _replies(batch: Batch, key: str) -> list[str]:
     with open_log(log_path) as log:
         turns = log.transcript.turns
         return [turn.text for turn in turns if turn.speaker == "provider" and turn.text]
+
+
+async def test_rows_say_whether_a_filter_matches(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, SLOW, script=["apple", "pear"])
+    vary = {"persona": [{"name": "A", "script": ["apple"] * 3}, {"name": "B", "script": ["b"] * 3}]}
+    batch = stage.batch(vary=vary, breakpoints=["~turn = 5"], how=WATCHED)
+    with pytest.raises(FilterError):
+        batch.orders.filter("~nonsense")
+    batch.orders.filter("~said apple")
+    running = asyncio.ensure_future(batch.run())
+    await until(batch, lambda: held(batch) == 2)
+    await until(batch, lambda: batch.entries["A.1"].row.get("match") is True)
+    assert batch.entries["B.1"].row.get("match") is False
+    batch.kill()
+    await finished(running)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 from pathlib import Path
 
@@ -95,14 +96,16 @@ def test_cells_that_cannot_run_are_named_with_their_reason(convtui: Run, plan: P
     [
         ([], "Name a plan or a scenario"),
         (["plam.yaml"], "plam.yaml: there is no such file, did you mean 'plan.yaml'?"),
+        (["plan"], "plan: there is no such plan, scenario or batch, did you mean 'plan.yaml'?"),
         (["."], "this is a folder, but no batch"),
         (["ann.yaml"], "ann.yaml: this is a persona; name a plan or a scenario"),
-        (["run.jsonl"], "is a log: `convtui replay"),
+        (["run.jsonl"], "run.jsonl: there is no such plan, scenario or batch"),
         (["plan.yaml", "--runs", "0"], "--runs: must be at least 1, not 0"),
         (["plan.yaml", "--concurrency", "many"], "--concurrency: must be a whole number or auto"),
         (["plan.yaml", "--junit", "no/such/x.xml"], "no/such/x.xml: there is no folder"),
         (["plan.yaml", "--against", "yesterday"], "--against yesterday: there is no such batch"),
-        (["plan.yaml", "--on", "moon"], "--on moon: write local, ray or ray://HOST:PORT"),
+        (["plan.yaml", "--on", "moon"], "'moon' is none of local, ray and ray://HOST:PORT"),
+        (["plan.yaml", "--env", "KEY"], "--env is for --on ray"),
         (["plan.yaml", "--env-file", "no.env"], "no.env: there is no such file"),
         (["plan.yaml", "--task", "t1"], "plan.yaml is a plan; only a waza eval has tasks"),
     ],
@@ -144,6 +147,14 @@ def test_a_plan_is_checked_and_has_a_schema(convtui: Run, plan: Path) -> None:
     assert json.loads(convtui("schema", "plan").out)["title"] == "convtui plan"
 
 
+def test_a_plan_is_no_scenario(convtui: Run, plan: Path) -> None:
+    result = convtui("run", plan)
+    assert result.code == 2
+    assert f"{plan} is a plan of many conversations: `convtui batch {plan}` runs it" in result.err
+    (plan.parent / "s.yaml").write_text("persona: demo\nlimit: {}\n")
+    assert "unknown key 'limit'" in convtui("run", "s.yaml").err
+
+
 # --- batches that have run
 
 
@@ -163,6 +174,9 @@ def test_a_batch_is_named_as_runs_are(convtui: Run, home: Path) -> None:
     batch(runs, "20260202T000000Z_other", first="early_termination")
     assert convtui("batch", "20260101T000000Z_refund", "--json").code == 0
     assert convtui("batch", "202601", "--json").code == 0
+    assert convtui("batch", runs / "20260101T000000Z_refund" / "batch.jsonl", "--json").code == 0
+    near = convtui("batch", "20260101T000000Z_refnd")
+    assert "or batch, did you mean '20260101T000000Z_refund'?" in near.err
     result = convtui("batch", "2026", "--json")
     assert result.code == 2
     assert "2026 may be 20260101T000000Z_refund or 2026" in result.err
@@ -252,6 +266,20 @@ def test_a_changed_plan_is_named_and_asked_about(convtui: Run, plan: Path, home:
         assert f"going on with {folder.name}: 0 of 4 conversations have ended" in result.err
         assert "1 cell changed: run again from the beginning: Ben" in result.err
         assert "--yes goes on with the plan as it is now, --new begins another" in result.err
+
+
+def test_a_provider_that_was_changed_since_is_named(convtui: Run, plan: Path, home: Path) -> None:
+    bot = plan.parent / "bot.py"
+    bot.write_text("def reply(messages): ...\n")
+    os.utime(bot, (0, 0))
+    plan.write_text("vary: {persona: ann.yaml, provider: bot.py:reply}\nruns: 1\n")
+    begun(plan, home)
+    plan.write_text("vary: {persona: ann.yaml, provider: bot.py:reply}\nruns: 2\n")
+    assert "was changed since" not in convtui("batch", plan, "--no-tui").err
+    bot.touch()
+    result = convtui("batch", plan, "--no-tui")
+    assert f"{bot} was changed since the batch began" in result.err
+    assert "runs of each cell: 2, were 1" in result.err
 
 
 def test_a_batch_without_its_plan_is_shown(convtui: Run, plan: Path, home: Path) -> None:

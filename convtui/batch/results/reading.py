@@ -65,14 +65,14 @@ class Results:
         return [run[0] for run in self.runs]
 
     def best(self) -> list[Conversation]:
-        """The best attempt at each run; of equal ones the first."""
+        """The best attempt at each run; of equal ones the last."""
         return [min(run, key=_rank) for run in self.runs]
 
 
-def _rank(conversation: Conversation) -> tuple[bool, int]:
+def _rank(conversation: Conversation) -> tuple[bool, int, int]:
     """How far an attempt is from what was wanted: it need not be tried again, and ended well."""
     order = {"good": 0, "bad": 1, "interrupted": 2, "open": 3}
-    return bool(conversation.matches), order[conversation.outcome]
+    return bool(conversation.matches), order[conversation.outcome], -conversation.attempt
 
 
 def read_results(

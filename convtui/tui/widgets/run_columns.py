@@ -9,7 +9,6 @@ from typing import Final
 
 from rich.cells import cell_len
 
-from convtui.batch.listing import counts_words, size_words
 from convtui.library.families import RunNode
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import span_of_time, visible_line
@@ -210,7 +209,7 @@ def _cell(row: RunRow, name: str, now: datetime) -> list[Span]:
 def _who(run: RunSummary) -> str:
     if run.damaged:
         return visible_line(run.name, 80)
-    batch = f"{size_words(run.batch)}: " if run.batch is not None else ""
+    batch = f"{run.batch.size_words}: " if run.batch is not None else ""
     return f"{batch}{visible_line(run.persona, 24)} -> {visible_line(short_spec(run.provider), 40)}"
 
 
@@ -223,7 +222,7 @@ def _notes(row: RunRow) -> list[Span]:
     if run.tags:
         notes.append((visible_line(f"#{' #'.join(run.tags)}", 80), "tool"))
     if run.batch is not None:
-        notes.append((counts_words(run.batch), "accent"))
+        notes.append((run.batch.words, "accent"))
     elif branch.size and not branch.depth:
         notes.append((counted(branch.size, "branch", "branches"), "accent"))
     origin = branch.origin()

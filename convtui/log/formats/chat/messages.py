@@ -164,6 +164,13 @@ def text_of(content: Any) -> str:
     return "\n".join(texts)
 
 
+def text_of_result(value: Any) -> str:
+    """What a tool returned, as the text of a message."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def result_of(content: str) -> tuple[Any, bool]:
     """The value of a tool's result, and whether it says all that the text does."""
     if content[:1] not in ("{", "["):

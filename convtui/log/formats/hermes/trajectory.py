@@ -30,7 +30,7 @@ from convtui.log.formats.json_objects import Line, file_time, head_of, kind_of, 
 from convtui.log.formats.registry import Format, Imported, Listed, imported_provider
 from convtui.records.codec import Speaker
 from convtui.records.models import Record
-from convtui.records.times import parse_time
+from convtui.records.times import parse_time, zone_of
 from convtui.records.values import as_text
 
 MAX_RATIO: Final = 200
@@ -218,6 +218,7 @@ class Trajectory:
         details = {
             "format": TRAJECTORY,
             "created_at_from": "timestamp" if at is not None else "file's date",
+            "created_at_zone": zone_of(as_text(self.data.get("timestamp"))),
             "line": self.line,
             "spelling": self.spelling,
             "trajectory": {n: plain(v) for n, v in self.data.items() if n != "conversations"},
@@ -241,7 +242,7 @@ class Trajectory:
             provider=imported_provider(PROVIDER, self._model),
             records=records,
             sources=[self.path],
-            details=details,
+            details={k: v for k, v in details.items() if v is not None},
             termination=ending.termination,
         )
 

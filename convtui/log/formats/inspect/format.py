@@ -20,7 +20,7 @@ from convtui.log.formats.chat.records import Ending
 from convtui.log.formats.inspect.files import SUFFIX, EvalLog, is_log, open_eval
 from convtui.log.formats.json_objects import files_of
 from convtui.log.formats.registry import Format, Imported
-from convtui.records.times import parse_time
+from convtui.records.times import parse_time, zone_of
 from convtui.records.values import as_list, as_object, as_text, drop_none
 
 NAME: Final = "inspect"
@@ -103,6 +103,7 @@ def _chat(
         model=as_text(run.get("model")),
         created=began,
         created_from=whence,
+        created_zone=zone_of(as_text(sample.get(whence) or run.get(whence))),
         ending=lambda: _ending(sample, finished=finished),
         details=drop_none(
             {**about, "sample": sample.get("id"), "epoch": sample.get("epoch"), **kept}

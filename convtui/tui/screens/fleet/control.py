@@ -127,6 +127,7 @@ class FleetControl:
         controls = self._controls
         if controls is None:
             return
+        self._context.notify("Loading the provider's code ...")
         old = await controls.reload()
         running = f"; {counted(old, 'conversation')} still on the old" if old else ""
         self._context.notify(f"New conversations get the provider's code as it is now{running}.")

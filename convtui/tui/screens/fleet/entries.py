@@ -63,15 +63,16 @@ def _fill(row: FleetRow, entry: Entry, now: float) -> None:
     told = entry.row
     row.session, row.turn = _whole(told.get("session")), _whole(told.get("turn"))
     row.side, row.words = as_text(told.get("side")), as_text(told.get("words"))
-    row.turns = _whole(told.get("turns")) or entry.turns or 0
+    # The log's own count, as soon as there is one.
+    row.turns = entry.turns or _whole(told.get("turns")) or 0
     row.signals = _whole(told.get("signals")) or 0
-    row.discards = _whole(told.get("discards")) or _whole(entry.totals.get("discarded")) or 0
+    row.discards = _whole(entry.totals.get("discarded")) or _whole(told.get("discards")) or 0
     row.flags = _whole(told.get("flags")) or 0
-    row.tokens, row.cost = _whole(told.get("tokens")), _amount(told.get("cost"))
+    row.tokens, row.cost = entry.tokens, entry.cost
     if row.tokens is None:
-        row.tokens = entry.tokens
+        row.tokens = _whole(told.get("tokens"))
     if row.cost is None:
-        row.cost = entry.cost
+        row.cost = _amount(told.get("cost"))
     row.hold = None
     if row.state == "held":
         row.hold = entry.hold or as_object(told.get("hold"))

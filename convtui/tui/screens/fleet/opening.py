@@ -42,6 +42,7 @@ class FleetOpening:
         row = self._listed.selected
         if row is None:
             return
+        self._listed.hold()
         controls = self._fleet.controls
         if not row.over and controls is not None and controls.open(row):
             return

@@ -59,7 +59,7 @@ class FleetResults:
         entitle(pane, "results")
 
     def handlers(self) -> Iterator[Handler]:
-        yield Handler("fleet.results", self.toggle, self._can_read)
+        yield Handler("fleet.results", self.toggle, self._can_read, self._label)
         yield Handler("fleet.report", self._ask_file, self._can_read)
 
     def close(self) -> None:
@@ -68,6 +68,9 @@ class FleetResults:
 
     def _can_read(self) -> bool:
         return self._read is not None
+
+    def _label(self) -> str | None:
+        return "hide results" if self.shown else None
 
     def changed(self) -> None:
         """Rows have changed: what was read is old."""

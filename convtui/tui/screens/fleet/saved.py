@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from convtui.batch.manifest import BatchFile, read_batch
@@ -12,7 +14,7 @@ from convtui.errors import FileError
 from convtui.log.reader import is_being_written
 from convtui.records.values import as_object
 from convtui.tui.screens.fleet.entries import EntryRows
-from convtui.tui.screens.fleet.view import Changes, Controls, FleetRow, Standing
+from convtui.tui.screens.fleet.view import Controls, FleetRow, Standing
 
 _EVERY = 1.0
 """Seconds between two looks at the manifest of a batch that another process runs."""
@@ -29,7 +31,6 @@ class SavedFleet:
         self._batch: BatchFile | None = None
         self._entries = EntryRows()
         self._fresh: list[int] = []
-        self._standing_changed = False
         self._callbacks: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
         self._seen = (0, 0)
@@ -60,10 +61,9 @@ class SavedFleet:
             most_cost=float(cost) if isinstance(cost, int | float) else None,
         )
 
-    def take_changes(self) -> Changes:
-        changes = Changes(sorted(set(self._fresh)), self._standing_changed)
-        self._fresh, self._standing_changed = [], False
-        return changes
+    def take_changes(self) -> Sequence[int]:
+        fresh, self._fresh = self._fresh, []
+        return sorted(set(fresh))
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         self._callbacks.append(callback)
@@ -105,7 +105,6 @@ class SavedFleet:
         else:
             self._fresh += self._entries.take(batch, fresh)
         self._batch, self.name = batch, batch.name
-        self._standing_changed = True
         for callback in list(self._callbacks):
             callback()
 
@@ -113,14 +112,26 @@ class SavedFleet:
         """The batch as it is now and the keys of what has changed, or all its rows at first."""
         old = self._batch
         if old is None:
-            batch = read_batch(self.folder)
-            return batch, (), EntryRows(batch)
+            with _no_garbage():
+                batch = read_batch(self.folder)
+                return batch, (), EntryRows(batch)
         seen = _stamp(old.path)
         if seen == self._seen and is_being_written(old.path):
             return None
         batch, self._seen = read_batch(old.folder), seen
         known = old.entries
         return batch, [key for key, it in batch.entries.items() if it != known.get(key)], None
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Spares the garbage collector many objects of which nearly all stay."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _runner(batch: BatchFile) -> str:

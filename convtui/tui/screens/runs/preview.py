@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from convtui.batch.listing import counts_words, size_words
 from convtui.library.library import RunTurns
-from convtui.log.run_summary import BatchCounts, RunSummary
+from convtui.log.batch_counts import BatchCounts
+from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import one_line, visible_line
 from convtui.transcript.corrections import CORRECTABLE, FLAG_WORDS
 from convtui.transcript.ending_words import short_ending
@@ -71,7 +71,7 @@ def preview(run: RunSummary, turns: RunTurns | None, problem: str = "") -> Docum
 
 def _add_batch(doc: Document, run: RunSummary, batch: BatchCounts) -> None:
     doc.field("state", state_label(run), state_role(run), 9)
-    doc.field("size", f"{size_words(batch)}, {counts_words(batch)}", width=9)
+    doc.field("size", f"{batch.size_words}, {batch.words}", width=9)
     if run.reason:
         doc.field("stopped", visible_line(run.reason, 200), "warning", 9)
     if run.created_at is not None:

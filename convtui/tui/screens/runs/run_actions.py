@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from convtui.batch.listing import logs_in
 from convtui.library.families import walk
-from convtui.log.run_summary import RunSummary, log_files
+from convtui.log.run_summary import RunSummary
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.screens.runs.filter import RunFilter
 from convtui.tui.screens.screen_context import ScreenContext
@@ -29,7 +30,7 @@ class RunActions:
         runs: OpenRuns,
         *,
         again: Callable[[Path], Awaitable[None]],
-        open_batch: Callable[[Path], None],
+        open_saved: Callable[[RunSummary], None],
         rehook: Callable[[Sequence[Path], str], Awaitable[None]],
         warm_dir: Callable[[], Path],
     ) -> None:
@@ -39,7 +40,7 @@ class RunActions:
         self._listed = listed
         self._runs = runs
         self._run_again, self._open_rehook, self._warm_dir = again, rehook, warm_dir
-        self._open_batch = open_batch
+        self._open_saved = open_saved
 
     def handlers(self) -> Iterator[Handler]:
         yield Handler("runs.open", self._open, self._any_run, self._enter_label)
@@ -69,10 +70,7 @@ class RunActions:
 
     def open(self, run: RunSummary) -> None:
         """Opens a run, or a batch."""
-        if run.batch is None:
-            self._runs.replay(run.path)
-        else:
-            self._open_batch(run.path)
+        self._open_saved(run)
 
     async def _again(self) -> None:
         branch = self._filter.selected
@@ -189,7 +187,7 @@ def _logs_in(paths: Sequence[Path]) -> list[Path]:
     logs: list[Path] = []
     for path in paths:
         if path.is_dir():
-            logs += sorted(Path(entry.path) for entry in log_files(path))
+            logs += logs_in(path)
         else:
             logs.append(path)
     return logs

@@ -28,6 +28,7 @@ from convtui.tui.drawing.labels import short_path
 from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.handlers import Handler
+from convtui.tui.screens.open_saved import open_saved
 from convtui.tui.screens.run_again import run_again
 from convtui.tui.screens.runs.edit import RunEdits
 from convtui.tui.screens.runs.filter import RunFilter, row_state
@@ -129,7 +130,7 @@ class RunsScreen(ActionScreen):
             self._listed,
             self.capp.runs,
             again=partial(run_again, self.capp),
-            open_batch=self._open_batch,
+            open_saved=partial(open_saved, self.capp),
             rehook=self._rehook,
             warm_dir=lambda: self._paths().warm_dir,
         )
@@ -137,11 +138,6 @@ class RunsScreen(ActionScreen):
     def _paths(self) -> Paths:
         config = self.capp.config
         return config.paths if config is not None else Paths.find()
-
-    def _open_batch(self, folder: Path) -> None:
-        from convtui.tui.screens.fleet.open import open_batch
-
-        open_batch(self.capp, folder)
 
     async def _rehook(self, logs: Sequence[Path], provider: str) -> None:
         from convtui.tui.screens.rehook.screen import open_rehook

@@ -19,6 +19,7 @@ from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.questions import Ask, Choose
 from convtui.tui.screens.fleet.feed import EVERY
+from convtui.tui.screens.fleet.fleet_list import FleetList
 from convtui.tui.screens.fleet.open import open_batch, saved_screen
 from convtui.tui.screens.fleet.saved import SavedFleet
 from convtui.tui.screens.fleet.screen import FleetScreen
@@ -91,6 +92,11 @@ async def test_it_follows_what_happens_and_the_selection_stays(batch: FleetApp) 
     async with batch.app.run_test(size=(120, 30)) as pilot:
         await until(pilot, lambda: "1 held" in batch.drawn())
         assert batch.keys() == ["ben.1", "anna.2", "ben.2", "anna.1"]
+        batch.fleet.tell(1, state="held", hold={"reason": "step"})
+        await until(pilot, lambda: batch.keys()[0] == "anna.2")
+        assert batch.screen.listed.selected is batch.fleet.rows[1], "the first, whichever it is"
+        batch.fleet.tell(1, state="running", hold=None)
+        await until(pilot, lambda: batch.keys()[0] == "ben.1")
         await pilot.press("j")
         assert batch.screen.listed.selected is batch.fleet.rows[1]
         batch.fleet.tell(3, state="held", hold={"reason": "human"})
@@ -103,6 +109,24 @@ async def test_it_follows_what_happens_and_the_selection_stays(batch: FleetApp) 
         await until(pilot, lambda: "└ attempt 2" in batch.drawn())
         batch.fleet.stand(stopped="the disk is full")
         await until(pilot, lambda: "the disk is full" in batch.drawn())
+
+
+async def test_it_calls_for_attention_and_says_when_it_is_over(
+    batch: FleetApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Any] = []
+    async with batch.app.run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: "1 held" in batch.drawn())
+        monkeypatch.setattr(batch.app.attention, "held", calls.append)
+        batch.fleet.tell(2, words="still held")
+        batch.fleet.tell(1, state="held", hold={"reason": "pause"})
+        batch.fleet.tell(3, state="held", hold={"reason": "error"})
+        await until(pilot, lambda: "3 held" in batch.drawn())
+        assert calls == [{"reason": "error"}]
+        batch.fleet.over = True
+        batch.fleet.tell(3, state="over", termination=DONE)
+        await until(pilot, lambda: "The batch is over: i shows its results." in batch.notices())
+        assert calls == [{"reason": "error"}]
 
 
 async def test_it_draws_at_most_ten_times_a_second(
@@ -253,10 +277,22 @@ async def test_a_batch_that_is_over_shows_its_results_and_opens_its_logs(
         await until(pilot, lambda: "all completed" in drawn())
         assert read == [tmp_path / "b"]
         screen = app.screen
+        assert isinstance(app.focused, FleetList), "though there were no rows at first"
         assert isinstance(screen, FleetScreen)
         assert not screen.enabled("fleet.pause") and not screen.enabled("fleet.end")
+        await pilot.press("tab")
+        assert app.focused is screen.query_one("#fleet-results")
         await pilot.press("i")
         await until(pilot, lambda: "all completed" not in drawn())
+        assert isinstance(app.focused, FleetList)
+        # A low screen has room for one of them.
+        await pilot.resize_terminal(80, 24)
+        await pilot.press("i")
+        await until(pilot, lambda: "all completed" in drawn() and "anna.1" not in drawn())
+        assert app.focused is screen.query_one("#fleet-results")
+        await pilot.press("escape")
+        await until(pilot, lambda: "anna.1" in drawn())
+        assert isinstance(app.focused, FleetList)
         await pilot.press("j", "enter")
         await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
         await pilot.press("q")
@@ -284,16 +320,16 @@ async def test_a_batch_that_another_process_runs_is_followed(tmp_path: Path) -> 
     fleet = SavedFleet(tmp_path / "b", failed=unexpected)
     assert fleet.standing().starting
     await fleet.look()
-    assert (fleet.name, fleet.take_changes().rows) == ("refund", [0, 1])
+    assert (fleet.name, fleet.take_changes()) == ("refund", [0, 1])
     assert fleet.standing().elsewhere
     writer.add("started", key="ben.1", log="ben.1.jsonl", worker=1, attempt=1)
     writer.add("held", key="ben.1", reason="breakpoint", hold={"reason": "breakpoint"})
     drawn: list[str] = []
-    fleet.subscribe(lambda: drawn.extend(fleet.rows[n].state for n in fleet.take_changes().rows))
+    fleet.subscribe(lambda: drawn.extend(fleet.rows[n].state for n in fleet.take_changes()))
     await until_state(fleet, "held")
     writer.close()
     await until_state(fleet, "crashed")
-    assert fleet.take_changes().rows == []
+    assert fleet.take_changes() == []
     assert drawn[-2:] == ["held", "crashed"]
 
 
