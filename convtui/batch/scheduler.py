@@ -30,6 +30,7 @@ from convtui.client.engine_client import EngineHandle
 from convtui.client.link import ConversationLink
 from convtui.log.writer import why_not_written
 
+_LOOK_EVERY = 1.0
 _KILL_AFTER = 4.0
 """Seconds that workers get to close their logs when everything is ended at once."""
 
@@ -250,6 +251,7 @@ class Batch:
             loop.call_soon_threadsafe(self._stop_starting, why)
 
         self._writer.on_error = on_error
+        watch = asyncio.ensure_future(self._watch())
         try:
             for work, entry in self._ended_before:
                 self._spawn(self._aftermath.attempt_after(work, entry))
@@ -261,6 +263,7 @@ class Batch:
                 await self._awake.wait()
             self._finish()
         finally:
+            watch.cancel()
             self._limits.close()
             await self._pool.close()
             await asyncio.to_thread(self._writer.close)
@@ -341,7 +344,8 @@ class Batch:
         return not self._queue or self._stopped is not None or self._pool.failure is not None
 
     def _finish(self) -> None:
-        if all(entry.over and entry.status != "stopped" for entry in self.entries.values()):
+        left = ("stopped", "crashed")
+        if all(entry.over and entry.status not in left for entry in self.entries.values()):
             self._board.add("finished")
         elif self._pool.failure is not None and self._stopped is None:
             self._stop_starting(f"no worker can be started: {self._pool.failure}")
@@ -351,6 +355,11 @@ class Batch:
             self._stopped = reason
             self._board.add("stopped", why=reason)
             self._wake()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            self._reports.blocks.look_at(self._pool.slots.values())
 
     async def _end_now(self) -> None:
         closing = asyncio.ensure_future(self._pool.close())

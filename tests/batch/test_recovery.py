@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -195,6 +196,32 @@ async def test_a_full_disk_stops_the_batch_with_the_reason(tmp_path: Path) -> No
     again = await planned.run(resume=True, runs=6)
     assert again.file.finished
     assert {entry.ending for entry in again.entries.values()} == {"completed"}
+
+
+async def test_a_manifest_that_cannot_be_written_stops_the_batch_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = Stage(tmp_path, STATELESS, ["one", "two", "three"], scenario=BOT)
+    batch = planned.batch(runs=6, concurrency=2)
+    running = asyncio.ensure_future(batch.run())
+    await until(batch, lambda: counts(batch.entries.values())["running"] == 2)
+
+    def full(fd: int, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("convtui.batch.manifest_writer.write_all", full)
+        (tmp_path / "go").touch()
+        async with asyncio.timeout(60):
+            await running
+    assert batch.stopped == "cannot write the manifest: the disk is full"
+    ended = {key: entry.log for key, entry in batch.entries.items() if entry.over}
+    assert 2 <= len(ended) < 6
+    assert counts(read_batch(planned.out).entries.values())["ended"] == 0
+    again = await planned.run(resume=True, runs=6)
+    check(again, planned.script)
+    assert again.file.finished
+    assert {key: again.entries[key].log for key in ended} == ended
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from convtui.log.formats.chat.messages import Message
 
 _Key: TypeAlias = tuple[str, str, str, tuple[str, ...]]
+_INSTRUCTIONS: Final = ("system", "developer")
 _LOOKED_BACK: Final = 200
 """Messages of a request that was cut at its beginning that are looked for in what was said."""
 
@@ -28,22 +29,30 @@ class Thread:
 
     messages: list[Message] = field(default_factory=list)
     model: str = ""
+    _said: list[_Key] = field(default_factory=list)
+    """What was said, in order; instructions are not among it."""
+    _instructions: set[_Key] = field(default_factory=set)
 
     def goes_on_with(self, exchange: Exchange) -> bool:
         """Whether a request repeats what was said here, wholly or from somewhere on."""
-        said = [_key(message) for message in exchange.given if message.role != "system"]
-        here = [_key(message) for message in self.messages if message.role != "system"]
-        if not said or not here:
-            return not said
-        return said[: len(here)] == here or here[: len(said)] == said or _overlap(here, said) > 0
+        given = [_key(message) for message in exchange.given if message.role not in _INSTRUCTIONS]
+        if not given or not self._said:
+            return not given
+        return self._said[: len(given)] == given or _overlap(self._said, given) > 0
 
     def add(self, exchange: Exchange) -> None:
         """Appends what is new in a request, and the answer to it."""
-        here = [_key(message) for message in self.messages]
-        for message in exchange.given[_overlap(here, [_key(m) for m in exchange.given]) :]:
-            if _key(message) not in here or message.role not in ("system", "developer"):
+        given = [(_key(message), message) for message in exchange.given]
+        for key, message in given:
+            if message.role in _INSTRUCTIONS and key not in self._instructions:
+                self._instructions.add(key)
                 self.messages.append(message)
-        self.messages += exchange.answer
+        spoken = [(key, message) for key, message in given if message.role not in _INSTRUCTIONS]
+        keys = [key for key, _ in spoken]
+        known = len(keys) if self._said[: len(keys)] == keys else _overlap(self._said, keys)
+        for key, message in [*spoken[known:], *((_key(one), one) for one in exchange.answer)]:
+            self._said.append(key)
+            self.messages.append(message)
         self.model = self.model or exchange.model
 
 
