@@ -220,7 +220,7 @@ def _actions() -> Iterator[Action]:
         "take_over.toggle",
         ("t",),
         "take over",
-        "Take over as the user, or hand back.",
+        "Take over as the persona, or hand back.",
         group,
         RUNNING,
     )
