@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -20,6 +21,10 @@ async def converse(
     scenario: Scenario, *, out_dir: Path | str | None = None, spec: StartSpec | None = None
 ) -> AsyncIterator[RecordDict]:
     """Runs a scenario in this process and yields its records as they are written.
+
+    May be called any number of times side by side, on one event loop: each conversation has its own
+    provider, log, wire log, budget and secrets. What their providers print goes where this
+    process prints, and a provider that blocks delays all of them.
 
     The log is written into `out_dir`, by default the user's runs folder; the first record, the
     header, has the conversation's id. Leaving the loop early ends the conversation as
@@ -45,7 +50,9 @@ async def converse(
             loop.call_soon_threadsafe(queue.put_nowait, record)
 
     conversation.journal.listen(enqueue)
-    models.capture(conversation.journal.writer.path, spec.wire)
+    # Not in the caller's context: it may send something itself, or run several side by side.
+    context = contextvars.copy_context()
+    context.run(models.capture, conversation.journal.writer.path, spec.wire)
 
     async def run() -> None:
         try:
@@ -54,7 +61,7 @@ async def converse(
             await models.close()
             queue.put_nowait(None)
 
-    task = asyncio.create_task(run())
+    task = asyncio.create_task(run(), context=context)
     try:
         while (record := await queue.get()) is not None:
             yield record
