@@ -25,6 +25,7 @@ from convtui.engine.process.shutdown import EXIT_WITHIN
 from convtui.engine.process.watchdog import start_watchdog
 from convtui.engine.process.worker import WorkerProcess
 from convtui.errors import ConvtuiError
+from convtui.log.syncing import SYNCER
 from convtui.protocol import Kind, StartSpec, describe_error, read_frame
 from convtui.records.models import exit_code
 
@@ -165,6 +166,7 @@ def main() -> None:
     finally:
         parts.capture.flush()
         parts.sender.close()
+        SYNCER.flush()
         # Threads that provider code or libraries left behind must not keep the process alive.
         leave(status)
 
