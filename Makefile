@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo run test check format bench soak fuzz samples manual screenshot demonstration wheel clean
+.PHONY: demo demo-fleet run test check format bench soak fuzz samples manual screenshot demonstration wheel clean
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -15,6 +15,10 @@ $(STAMP): requirements-dev.lock pyproject.toml
 
 demo: $(STAMP)  ## a live conversation: no key, no network
 	@$(BIN)/convtui demo
+
+demo-fleet: $(STAMP)  ## forty conversations at once: no key, no network
+	@# Some of them fail, as they should, and the screen may be left early.
+	@$(BIN)/convtui batch demo --new; case $$? in 0|3|130) ;; *) exit 1 ;; esac
 
 # Three workers keep two cores busy: some tests wait for processes and timeouts. A test that fails
 # on a busy machine is run once more; the summary names it, for it is a race to be mended.
@@ -38,8 +42,9 @@ format: $(STAMP)
 bench: $(STAMP)  ## a table of ratios; writes bench.json
 	$(BIN)/python -m tests.bench
 
-soak: $(STAMP)  ## kill -9 at 200 random points; 150 secrets planted everywhere
+soak: $(STAMP)  ## kill -9 at 200 random points, and in batches; 150 secrets planted everywhere
 	$(BIN)/python -m tests.soak
+	$(BIN)/python -m tests.soak_batches
 	$(BIN)/python -m tests.planted
 
 fuzz: $(STAMP)  ## 20,000 damaged logs and foreign files through all that reads them

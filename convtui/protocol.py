@@ -82,7 +82,7 @@ class Kind(IntEnum):
     # either way
     OF = 16
     """A frame of one conversation of a worker, see `unpack_of()`: READY, FAILED, RECORD, DELTA,
-    GATE, ACK, CATCH_UP and OUTPUT from it, COMMAND to it."""
+    GATE, ACK, CATCH_UP and OUTPUT from it, and HEARTBEAT while it is watched; COMMAND to it."""
     # worker to driver
     ROWS = 17
     """`{rows: [[conversation, row], ...]}`: a `Row` of every conversation that changed since the
@@ -110,15 +110,16 @@ class Kind(IntEnum):
     """`{id, do, ...}`: a debugger command."""
     # driver to worker
     HOST = 35
-    """`{env_file}`: the first frame of a worker, in the place of START; answered with READY, whose
-    `log` is null, or with FAILED."""
+    """`{env_file, moved?}`: the first frame of a worker, in the place of START; answered with
+    READY, whose `log` is null, or with FAILED. `moved` are pairs of paths, as they are named at
+    home and where they stand in the worker (see `text.relocation`)."""
     BEGIN = 36
     """`{conversation, spec}`: begins a conversation; `spec` is a `StartSpec`, `conversation` the
     driver's number, unique in the worker. Answered with READY or with FAILED and ENDED."""
     WATCH = 37
     """`{conversation, on}`: whether its RECORD and DELTA frames are sent; at first they are not.
     Switching them on is answered with GATE and then CATCH_UP: all records from the next one on
-    follow as frames."""
+    follow as frames. To a process with one conversation, `{on}`: whether its endings are held."""
     FILTER = 38
     """`{expression}`: rows say from now on whether the conversation has a turn that a filter
     finds; empty ends that. One that is no filter finds nothing."""
@@ -362,6 +363,9 @@ class ContinueFrom:
     """The stage at which it stood; those before it are passed without holding."""
     restored_by: str | None = None
     """How the provider was last brought to an earlier point, where the parent log may not say."""
+    clock: dict[str, float] | None = None
+    """What had passed, `{running, held}` in seconds, where the log does not say it: a hold is there
+    with its beginning only."""
     stop: bool = False
     """Whether nothing is said in the new log: it only stands where the conversation goes on."""
 

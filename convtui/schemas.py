@@ -10,7 +10,8 @@ from pydantic import BaseModel
 
 from convtui.actions.registry import actions, read_keymap
 from convtui.batch.cells import cells_of
-from convtui.batch.plan import GROUPED_DIGITS, Plan
+from convtui.batch.plan import Plan
+from convtui.batch.plan_parts import GROUPED_DIGITS
 from convtui.config.paths import builtin_dir
 from convtui.config.settings import Config, config_model, config_problems, load_toml
 from convtui.config.themes import ROLES, Theme, load_theme, load_themes

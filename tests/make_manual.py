@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from convtui.actions.registry import key_table_markdown
+from convtui.batch.plan import Plan
 from convtui.cli import _COMMANDS
 from convtui.config.settings import Config, settings
 from convtui.files.validation import attribute_docs
@@ -154,6 +155,7 @@ BLOCKS: Final[Mapping[str, Mapping[str, Callable[[], str]]]] = {
     "simulated-users": {"simulators": simulators, "flags": flags, "faults": faults},
     "scenarios": {"scenario": model_table(Scenario), "persona": model_table(Persona)},
     "filters": {"atoms": atoms},
+    "batches": {"plan": model_table(Plan)},
     "keys": {"keys": key_table_markdown},
     "settings": {"settings": settings_table},
 }

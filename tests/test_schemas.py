@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from convtui.batch.plan import Plan
 from convtui.config.paths import builtin_dir
 from convtui.errors import DataFileError, Problem, UsageError
-from convtui.files.yaml import load_yaml, parse_yaml
+from convtui.files.yaml import load_yaml, parse_yaml, validate
 from convtui.scenario.scenario import Scenario, builtin_personas
 from convtui.schemas import KINDS, check_file, recognise, schema
 from tests.scenario.test_scenario import FULL, PERSONA
@@ -34,7 +35,7 @@ def test_each_kind_has_a_schema(kind: str) -> None:
 
 
 def test_every_field_is_described() -> None:
-    for kind in ("persona", "scenario", "config"):
+    for kind in ("persona", "scenario", "plan", "config"):
         made = schema(kind)
         for part in [made, *made.get("$defs", {}).values()]:
             for name, about in part["properties"].items():
@@ -190,3 +191,35 @@ def test_logs_go_to_their_own_check(tmp_path: Path) -> None:
     assert check_file(tmp_path / "x.jsonl", check_log=lambda _path: found) == found
     with pytest.raises(UsageError, match="cannot be checked here"):
         check_file(tmp_path / "x.jsonl")
+
+
+PLANS: list[tuple[dict[str, Any], bool]] = [
+    ({}, True),
+    ({"scenario": "refund.yaml", "vary": {"persona": ["a*.yaml", {"name": "x"}]}}, True),
+    ({"vary": {"persona": "demo", "provider": {"use": "demo"}, "set": {"on_empty": "keep"}}}, True),
+    ({"vary": {"sessions": [["a", "b"], ["b"]]}}, True),
+    ({"vary": {"sessions": ["a", "b"]}}, False),
+    ({"vary": {"sessions": "a"}}, False),
+    ({"vary": {"persona": []}}, False),
+    ({"vary": {"personas": ["a"]}}, False),
+    ({"vary": {"set": ["a=b"]}}, False),
+    ({"concurrency": "auto", "workers": None, "attempts": None}, True),
+    ({"concurrency": "many"}, False),
+    ({"concurrency": 0}, False),
+    ({"budget": {"tokens": "5_000_000"}}, True),
+    ({"budget": {"tokens": "much"}}, False),
+    ({"stop_after": {}}, False),
+    ({"scenario": ["a.yaml"]}, False),
+    ({"order": "random"}, False),
+]
+
+
+@pytest.mark.parametrize(("data", "good"), PLANS)
+def test_plans(data: dict[str, Any], good: bool) -> None:
+    assert validator("plan").is_valid(data) is good
+    try:
+        validate(Plan, data or {"name": "x"})
+    except DataFileError:
+        assert not good
+    else:
+        assert good

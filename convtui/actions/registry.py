@@ -34,13 +34,14 @@ PROFILE = frozenset({"profile"})
 WARM = frozenset({"warm"})
 ARMS = frozenset({"arms"})
 FLEET = frozenset({"fleet"})
+BATCHES = frozenset({"batches"})
 TAKE_OVER = frozenset({"take_over"})
 SEARCH = frozenset({"search"})
 INSPECTOR = frozenset({"inspector"})
 OUTLINE = frozenset({"outline"})
 OVERLAY = frozenset({"overlay"})
-SCREENS = DEBUGGER | PICKER | RUNS | COMPARE | REHOOK | PROFILE | WARM | ARMS | FLEET
-PANES = DEBUGGER | REHOOK | PROFILE | WARM | ARMS | FLEET
+SCREENS = DEBUGGER | PICKER | RUNS | COMPARE | REHOOK | PROFILE | WARM | ARMS | FLEET | BATCHES
+PANES = DEBUGGER | REHOOK | PROFILE | WARM | ARMS | FLEET | BATCHES
 """Screens with several panes."""
 EVERYWHERE = SCREENS | OVERLAY | TAKE_OVER
 CONTEXTS = (
@@ -60,6 +61,7 @@ CONTEXTS = (
     "warm",
     "arms",
     "fleet",
+    "batches",
     "overlay",
 )
 TABS = 10
@@ -477,7 +479,7 @@ def _actions() -> Iterator[Action]:
     )
 
     group = "Move"
-    lists = DEBUGGER | RUNS | COMPARE | REHOOK | PROFILE | WARM | ARMS | FLEET
+    lists = DEBUGGER | RUNS | COMPARE | REHOOK | PROFILE | WARM | ARMS | FLEET | BATCHES
     yield Action("move.up", ("up", "k"), "up", "Select the turn or row above.", group, lists)
     yield Action("move.down", ("down", "j"), "down", "Select the turn or row below.", group, lists)
     yield Action("move.first", ("g", "home"), "first", "Go to the first turn or row.", group, lists)
@@ -631,7 +633,7 @@ def _actions() -> Iterator[Action]:
         "runs.compare",
         ("C",),
         "compare",
-        "Compare two marked runs, a marked run with this one, or a branch with its parent.",
+        "Compare two marked runs or batches, a marked one with this, or a branch with its parent.",
         group,
         RUNS,
     )
@@ -861,6 +863,21 @@ def _actions() -> Iterator[Action]:
         "fleet.report", ("w",), "HTML report", "Write the results as an HTML page.", group, FLEET
     )
     yield Action("fleet.next_pane", ("tab",), "next pane", "Go to the next pane.", group, FLEET)
+    group = "Two batches"
+    yield Action(
+        "batches.pair", ("enter",), "open pair", "Open both runs side by side.", group, BATCHES
+    )
+    yield Action("batches.next_pane", ("tab",), "next pane", "Go to the next pane.", group, BATCHES)
+    yield Action(
+        "batches.report",
+        ("w",),
+        "HTML report",
+        "Write the comparison as an HTML page.",
+        group,
+        BATCHES,
+    )
+    yield Action("batches.again", ("R",), "read again", "Read both again.", group, BATCHES)
+    yield Action("batches.stop", ("escape",), "back", "Go back.", group, BATCHES)
 
     group = "Everywhere"
     yield Action(

@@ -11,7 +11,7 @@ from convtui.batch.attempts import next_attempt
 from convtui.batch.crashed import Broken, Ended, look_at
 from convtui.batch.keys import Key
 from convtui.batch.manifest import Entry
-from convtui.batch.plan import Attempts
+from convtui.batch.plan_parts import Attempts
 from convtui.batch.running import Board, Running
 from convtui.batch.spending import Spending, Used
 from convtui.batch.work import Work, failed
@@ -19,7 +19,7 @@ from convtui.client.engine_client import EngineHandle
 from convtui.client.hosted import Hosted
 from convtui.client.link import ConversationLink, EngineState
 from convtui.errors import LogError
-from convtui.records.values import as_object, as_text
+from convtui.records.values import as_list, as_object, as_text
 
 MOST_RERUNS: Final = 1
 _ELSEWHERE: Final = frozenset({"state", "match", "hold", "wait", "why", "termination"})
@@ -68,9 +68,8 @@ class Aftermath:
         """A worker has said that a conversation is over."""
         self._board.look(running)
         if _has_moved(hosted.termination):
-            running.moving = True
             self._board.detach(running)
-            self._spawn(self._await_adoption(running, hosted))
+            self._await_adoption(running, hosted, hosted.termination or {})
             return
         if hosted.termination is not None:
             self._close(running, hosted.termination, hosted.totals or {}, hosted.row)
@@ -82,20 +81,28 @@ class Aftermath:
         if handle.state is EngineState.CLOSED:
             transcript = handle.transcript
             if _has_moved(transcript.termination):
-                running.moving = True
-                self._spawn(self._await_adoption(running, handle))
+                self._await_adoption(running, handle, transcript.termination or {})
                 return
             totals = as_object((transcript.trailer or {}).get("totals"))
             self._close(running, transcript.termination or {}, totals, self._row(running))
         else:
             self._spawn(self._lost(running, _reason(handle.error)))
 
-    async def _await_adoption(self, running: Running, link: ConversationLink) -> None:
-        """Ends a conversation that no other engine goes on with after all."""
-        await asyncio.sleep(_ADOPTED_WITHIN)
-        if running.moving and running.link is link:
-            termination = getattr(link, "termination", None) or link.transcript.termination
-            self._close(running, termination or {}, {}, self._row(running))
+    def _await_adoption(
+        self, running: Running, link: ConversationLink, termination: dict[str, Any]
+    ) -> None:
+        """Ends a conversation with `termination` if no other engine goes on with it after all."""
+        adopted = running.moving = asyncio.Event()
+
+        async def wait() -> None:
+            try:
+                async with asyncio.timeout(_ADOPTED_WITHIN):
+                    await adopted.wait()
+            except TimeoutError:
+                if running.link is link:
+                    self._close(running, termination, {}, self._row(running))
+
+        self._spawn(wait())
 
     def _unclosed(self, running: Running, hosted: Hosted) -> None:
         """One that could not begin, or whose log could not be written to its end."""
@@ -236,4 +243,7 @@ def _has_moved(termination: Mapping[str, Any] | None) -> bool:
 
 
 def _reason(error: Mapping[str, Any] | None) -> str:
-    return as_text((error or {}).get("message")) or "it ended without a word"
+    error = error or {}
+    text = as_text(error.get("message")) or "it ended without a word"
+    frames = [line for line in as_list(error.get("frames")) if isinstance(line, str)]
+    return f"{text}: {frames[-1]}" if frames else text

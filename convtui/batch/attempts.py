@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.batch.manifest import Entry
-from convtui.batch.plan import Attempts, Plan
+from convtui.batch.plan import Plan
+from convtui.batch.plan_parts import Attempts
 from convtui.errors import Problem
 from convtui.filters.filter import Filter, decide, parse
 from convtui.log.filter_lookup import LogLookup

@@ -9,6 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+from convtui.batch.spending import Used
+from convtui.errors import LogError
+from convtui.log.reader import open_log
 from convtui.log.run_summary import trailer_of
 from convtui.records.codec import RecordDict, decode
 from convtui.records.values import as_object
@@ -66,6 +69,19 @@ def is_continuable(log: Path) -> bool:
         # Nothing is lost with one in which nothing was said.
         return False
     return setup.get("stateful") is False or as_object(setup.get("hooks")).get("restore") == "yours"
+
+
+def used_in(log: Path) -> Used:
+    """What a conversation has used in this log, without those that it goes on from. Blocking."""
+    try:
+        with open_log(log) as opened:
+            transcript = opened.transcript
+    except LogError:
+        return Used()
+    used = Used(turns=transcript.counts.get("turn.committed", 0))
+    for side in transcript.totals.values():
+        used.add(Used(side.tokens or 0, side.cost or 0.0))
+    return used
 
 
 def _records(log: Path) -> Iterator[RecordDict]:

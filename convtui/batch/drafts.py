@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from convtui.batch.personas import PersonaChoice
-from convtui.batch.plan import Plan, key_path
+from convtui.batch.plan import CellFlags, Plan
+from convtui.batch.plan_parts import key_path
 from convtui.errors import DataFileError, FilterError, Problem, UsageError
 from convtui.files.near import near_file
 from convtui.files.validation import KeyPath, dotted
 from convtui.filters.breaks import parse_breakpoint
+from convtui.library.recorded_provider import with_recorded
 from convtui.scenario.flags import FlaggedScenario, apply_flags, put_key, put_provider
 from convtui.scenario.merge import settable_keys
 from convtui.scenario.provider_spec import ProviderSpec, absolute, parse_provider_spec
@@ -20,6 +23,7 @@ from convtui.scenario.scenario import Scenario
 from convtui.scenario.unused_settings import takes_params
 from convtui.secrets.redactor import Redactor
 from convtui.warm.names import is_path
+from convtui.warm.store import chosen_context
 
 _HIDDEN: Final = "[not shown]"
 _OF_MODELS: Final = ("user_model", "user_api_base")
@@ -78,6 +82,8 @@ class Drafts:
         self._data = {} if scenario is None else scenario.model_dump(exclude_unset=True)
         self._base = plan.base if scenario is None else scenario.base
         self._redactor = Redactor.of_process()
+        self._settings: dict[int, dict[str, Any]] = {}
+        """By the number of an entry: the values that it sets, without secrets."""
         self._unused = {*plan.cell_flags.given} & {*_OF_MODELS} if plan.cell_flags else set()
 
     @property
@@ -99,15 +105,18 @@ class Drafts:
             key: value if isinstance(value, (int, float)) else _HIDDEN
             for key, value in choice.settings[1].items()
         }
+        with contextlib.suppress(UsageError):
+            spec = parse_provider_spec(draft.written_provider, self._plan.base)
+            draft.provider = spec.resolved(self._plan.base)
         if choice.persona.persona is None:
-            text = choice.persona.error or "cannot be read"
-            self._add(draft, choice.persona.where, text)
+            draft.problems += choice.persona.problems
             return draft
         origin: dict[KeyPath, KeyPath] = {}
         data = self._filled(draft, origin)
         if data is None:
             return draft
-        flagged = self._flagged(draft, data)
+        flags = self._plan.cell_flags
+        flagged = self._flagged(draft, data, flags)
         if flagged is None:
             return draft
         within = [*_names(origin), *flagged.origin]
@@ -119,10 +128,14 @@ class Drafts:
             return draft
         file = base.path if base is not None else None
         scenario = scenario.at(file, self._base, choice.persona.persona.source)
+        try:
+            scenario = with_recorded(scenario, flags.runs if flags is not None else ())
+        except UsageError as error:
+            self._attribute(draft, Problem(str(error), key="provider.use"), origin)
         draft.scenario = scenario
         draft.provider = scenario.provider.spec
         draft.sessions = scenario.session_types
-        draft.settings = self._public(scenario, choice.settings[1])
+        draft.settings = self._public(scenario, *choice.settings)
         for problem in _unready(scenario) if self._ready else ():
             self._attribute(draft, problem, origin)
         return draft
@@ -163,10 +176,11 @@ class Drafts:
             data.setdefault("on_discard", "retry 2")
         return data
 
-    def _flagged(self, draft: Draft, data: dict[str, Any]) -> FlaggedScenario | None:
+    def _flagged(
+        self, draft: Draft, data: dict[str, Any], flags: CellFlags | None
+    ) -> FlaggedScenario | None:
         """The data with the flags that hold for every cell, those that have no use here left out;
         None when one is wrong."""
-        flags = self._plan.cell_flags
         if flags is None:
             return FlaggedScenario(data)
         persona = draft.choice.persona.persona
@@ -180,16 +194,17 @@ class Drafts:
             self._unused.clear()
         if persona.needs_model:
             given.setdefault("user_model", flags.defaults.get("user_model"))
-        provider = data.get("provider") or {}
-        spec = parse_provider_spec(str(provider.get("use", "demo")), self._base)
-        if not takes_params(spec, self._base):
-            if len(self._plan.vary.provider or ()) > 1:
-                given.pop("api_base", None)
-        elif "api_base" not in (provider.get("params") or {}):
-            given.setdefault("api_base", flags.defaults.get("api_base"))
-        if persona.kind.model_keys:
-            given.setdefault("user_api_base", flags.defaults.get("user_api_base"))
         try:
+            provider = data.get("provider") or {}
+            spec = parse_provider_spec(str(provider.get("use", "demo")), self._base)
+            params = provider.get("params") or {}
+            if not takes_params(spec, self._base):
+                if len(self._plan.vary.provider or ()) > 1:
+                    given.pop("api_base", None)
+            elif isinstance(params, dict) and "api_base" not in params:
+                given.setdefault("api_base", flags.defaults.get("api_base"))
+            if persona.kind.model_keys:
+                given.setdefault("user_api_base", flags.defaults.get("user_api_base"))
             return apply_flags(data, given, flags.cwd, self._keys)
         except UsageError as error:
             draft.problems.append(Problem(str(error)))
@@ -236,13 +251,17 @@ class Drafts:
         if where[0] == "vary":
             draft.at_entries.append((where[:3], problem))
 
-    def _public(self, scenario: Scenario, settings: Mapping[str, Any]) -> dict[str, Any]:
+    def _public(
+        self, scenario: Scenario, entry: int, settings: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """The values of the settings as a log's header has them."""
-        if not settings:
-            return {}
-        scenario.tell(self._redactor)
-        public = scenario.public(self._redactor)
-        return {key: _at(public, key_path(key)) for key in settings}
+        known = self._settings.get(entry)
+        if known is None and settings:
+            scenario.tell(self._redactor)
+            public = scenario.public(self._redactor)
+            known = {key: _at(public, key_path(key)) for key in settings}
+            self._settings[entry] = known
+        return dict(known or {})
 
 
 def _names(origin: Mapping[KeyPath, KeyPath]) -> list[tuple[str, ...]]:
@@ -270,4 +289,9 @@ def _unready(scenario: Scenario) -> list[Problem]:
             parse_breakpoint(text)
         except FilterError as error:
             problems.append(Problem(str(error), key="breakpoints"))
+    if scenario.warm is not None:
+        try:
+            chosen_context(scenario.warm)
+        except UsageError as error:
+            problems.append(Problem(str(error), key="warm"))
     return problems

@@ -20,7 +20,8 @@ TOKENS_PER_WORD: Final = 4 / 3
 WORDS_PER_TURN: Final = 60
 _IN_PROCESS: Final = ("demo", "recorded")
 """Providers that call no model."""
-_OWN_CODE: Final = ("file", "module", "entry_point")
+OWN_CODE: Final = ("file", "module", "entry_point")
+"""Providers that are somebody's code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def estimate(scenario: Scenario) -> Estimate:
     unpriced = []
     spec = scenario.provider.spec
     provider_calls: int | None = 0 if spec.kind in _IN_PROCESS else turns.provider
-    if spec.kind in _OWN_CODE:
+    if spec.kind in OWN_CODE:
         provider_calls = None
         unpriced.append(spec.short)
     elif provider_calls:

@@ -6,7 +6,7 @@ Flags that a scenario has as well (`--model`, `--set`, ...) hold for every cell.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +38,8 @@ _LISTS: Final = ("persona", "provider", "sessions", "break")
 _SPEC_FILE: Final = re.compile(r"(?P<file>.*\.(?:tsv|csv|pyi?w?))(?P<rest>:.*)?", re.I | re.S)
 _OPEN: Final = ("provider.params.", "provider.options.", "persona.params.")
 """Keys below which names are free."""
+_TOKENS: Final = "budget.tokens"
+"""The one key whose name is like that of a secret."""
 
 
 def with_flags(
@@ -46,13 +48,14 @@ def with_flags(
     *,
     cwd: Path | None = None,
     defaults: Mapping[str, str] | None = None,
+    runs: Sequence[Path] = (),
 ) -> Plan:
     """The plan with flags applied.
 
     `flags` maps names (`max_turns` or `max-turns`) to values, None and empty lists mean "not
     given". `persona`, `provider` and `sessions` are lists. Relative paths in them are below `cwd`.
     `defaults` are `user_model`, `api_base` and `user_api_base` for the cells that have a use for
-    them and name none. Raises `UsageError`.
+    them and name none, `runs` the folders of saved runs. Raises `UsageError`.
     """
     cwd = Path.cwd() if cwd is None else cwd
     given = {
@@ -65,6 +68,8 @@ def with_flags(
     for name, key in _KEYS.items():
         if name in given:
             value = given[name]
+            if name == "concurrency" and str(value).isdecimal():
+                value = int(value)
             _put(data, key, str(absolute(value, cwd)) if name in _PATHS else value)
             places[key] = _flag(name)
     vary = dict(data.get("vary") or {})
@@ -85,7 +90,7 @@ def with_flags(
         places["breakpoints",] = "--break"
     rest = {k: value for k, value in given.items() if k not in _KEYS and k not in _LISTS}
     _refuse_both(plan, rest)
-    return plan.changed(data, places, CellFlags(rest, cwd, dict(defaults or {})))
+    return plan.changed(data, places, CellFlags(rest, cwd, dict(defaults or {}), runs))
 
 
 def public_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,6 +108,7 @@ def _public_setting(item: str) -> str:
     free = key.strip().startswith(_OPEN)
     number = re.fullmatch(r"\s*(-?[\d.]+|true|false)\s*", value)
     hidden = is_secret_name(last) or (free and not number and not is_harmless_name(last))
+    hidden = hidden and key.strip() != _TOKENS
     return f"{key}={REDACTED}" if hidden else item
 
 

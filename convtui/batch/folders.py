@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from convtui.errors import FileError
 from convtui.log.names import MANIFEST
+from convtui.records.codec import decode
+from convtui.records.values import as_object
 from convtui.text.boundary import safe_name
 
 
@@ -41,3 +44,16 @@ def batch_folders(parent: Path) -> list[Path]:
     except OSError:
         return []
     return sorted(found, key=lambda folder: folder.name, reverse=True)
+
+
+def begun_with(folder: Path) -> dict[str, Any]:
+    """The plan that a batch was begun with, as its manifest keeps it; empty if it cannot be read.
+
+    Only the first line is read: there may be many batches, with many conversations each.
+    """
+    try:
+        with (folder / MANIFEST).open("rb") as file:
+            head = decode(file.readline())
+    except (OSError, ValueError):
+        return {}
+    return as_object(head.get("plan"))

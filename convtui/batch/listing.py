@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +14,11 @@ from typing import Any, Final
 from convtui.batch.manifest import BatchFile, Entry, counts, read_batch
 from convtui.errors import ConvtuiError, FileError, did_you_mean, listed
 from convtui.library.library import Library
+from convtui.log.batch_counts import BatchCounts
 from convtui.log.names import MANIFEST
 from convtui.log.notes import Notes
 from convtui.log.reader import is_being_written
-from convtui.log.run_summary import BatchCounts, RunSummary, total
+from convtui.log.run_summary import RunSummary, log_files, summarise, total
 from convtui.records.codec import exit_code
 from convtui.records.times import parse_time
 from convtui.text.boundary import visible_line
@@ -130,6 +131,38 @@ def _as_it_is_now(row: RunSummary) -> RunSummary:
     return replace(row, tags=tags)
 
 
+# --- logs
+
+
+def logs_in(folder: Path) -> list[Path]:
+    """The logs of a folder, by name; of a batch those that count. Blocking.
+
+    What a worker that died has left counts where the conversation went on from it, and not where it
+    began again.
+    """
+    logs = sorted(Path(entry.path) for entry in log_files(folder))
+    if not (folder / MANIFEST).is_file():
+        return logs
+    try:
+        entries = read_batch(folder).entries.values()
+    except ConvtuiError:
+        return logs
+    left = {name for entry in entries for name in entry.earlier}
+    left -= {name for entry in entries for name in _line(folder, entry)}
+    return [log for log in logs if log.name not in left]
+
+
+def _line(folder: Path, entry: Entry) -> Iterator[str]:
+    """The log of a conversation, and those that it goes on from."""
+    earlier = set(entry.earlier)
+    name = entry.log
+    while name is not None:
+        yield name
+        earlier.discard(name)
+        parent = Path(summarise(folder / name).parent_file).name if earlier else ""
+        name = parent if parent in earlier else None
+
+
 # --- kept in the library's index
 
 _TEXTS = ("id", "persona", "provider", "created", "ending", "reason", "damaged")
@@ -219,17 +252,3 @@ def find_batch(word: str, folders: Sequence[Path]) -> Path:
     known = [name for folder in folders for name, _ in _manifests(folder)]
     hint = did_you_mean(word, known) or "; `convtui runs` lists saved ones"
     raise FileError(f"{visible_line(word, 200)}: there is no such batch{hint}")
-
-
-def counts_words(batch: BatchCounts) -> str:
-    """How far a batch is, for a list: `118 of 120 ended, 3 went wrong, 2 held`."""
-    states: Mapping[str, int] = batch.states
-    parts = [f"{batch.ended:,} of {batch.conversations:,} ended"]
-    if batch.ended == batch.conversations:
-        parts = [counted(batch.conversations, "conversation")]
-    if batch.bad:
-        parts.append(f"{batch.bad:,} went wrong")
-    parts += [f"{states[name]:,} {name}" for name in ("held", "crashed") if states.get(name)]
-    if batch.attempts:
-        parts.append(counted(batch.attempts, "more attempt"))
-    return ", ".join(parts)

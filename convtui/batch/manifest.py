@@ -129,6 +129,11 @@ class Entry:
         return self.state == "ended"
 
     @property
+    def settled(self) -> bool:
+        """Whether it has ended for good: a resume leaves it alone."""
+        return self.over and self.status not in ("crashed", "stopped")
+
+    @property
     def ending(self) -> str:
         """The kind of its termination; empty while there is none."""
         return as_text((self.termination or {}).get("kind"))
@@ -356,8 +361,11 @@ def _decoded(line: bytes) -> RecordDict | None:
 def _file_name(value: Any) -> str | None:
     """A log's name; None for anything that is not a name in the batch's folder."""
     name = as_text(value)
-    bad = not name or name in (".", "..") or any(sign in name for sign in "/\\\0")
+    bad = not name or name in (".", "..") or not _NO_NAME.isdisjoint(name)
     return None if bad else name
+
+
+_NO_NAME: Final = frozenset("/\\\0")
 
 
 def _started(entry: Entry, record: RecordDict, at: datetime | None) -> None:

@@ -207,8 +207,7 @@ def _refusal(folder: Path, pid: int | None, host: str) -> str:
     where = f" on {host}" if host and host != platform.node() else ""
     who = f"process {pid}{where}" if pid is not None else "another process"
     return (
-        f"{folder}: {who} runs this batch; wait for it, end it, or choose another folder with"
-        " --out DIR"
+        f"{folder}: {who} runs this batch; wait for it or end it, or begin another one with --new"
     )
 
 

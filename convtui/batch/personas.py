@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,30 +13,33 @@ from typing import Any, Final
 from convtui.batch.plan import Plan
 from convtui.errors import DataFileError, Problem, UsageError, did_you_mean, listed
 from convtui.files.validation import KeyPath
-from convtui.files.yaml import validate
-from convtui.scenario.persona import Persona, builtin_personas, load_persona, load_tsv_persona
+from convtui.files.yaml import load_yaml, validate
+from convtui.scenario.persona import Persona, builtin_personas, load_persona, row_persona
 from convtui.scenario.persona_table import SUFFIXES, PersonaTable, read_persona_table
 from convtui.scenario.provider_spec import absolute
 from convtui.text.counts import counted
 
 _YAML: Final = (".yaml", ".yml")
 _TABLE: Final = re.compile(r"(?P<path>.*\.(?:tsv|csv)):(?P<rows>.*)", re.IGNORECASE | re.DOTALL)
+_OTHER_KEYS: Final = frozenset({"persona", "provider", "scenario", "vary"})
+"""Keys of scenarios and plans that no persona has."""
+_MOST_FILES: Final = 10_000
 _WILD: Final = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, slots=True)
 class PersonaChoice:
-    """One persona of a plan: what it is called, and either itself or why it cannot be used."""
+    """One persona of a plan: what it is called, and either itself or what is wrong with it."""
 
     name: str
     where: KeyPath
     """The entry of the plan that it is from."""
     persona: Persona | None
-    error: str | None = None
+    problems: tuple[Problem, ...] = ()
 
 
 def persona_choices(plan: Plan) -> list[PersonaChoice]:
-    """The personas of a plan in order, each once; those that cannot be used have an `error`.
+    """The personas of a plan in order, each once; those that cannot be used have `problems`.
 
     Raises `DataFileError` for an entry that names no persona at all, such as a glob without a
     match, and for one that is there twice.
@@ -118,8 +122,14 @@ class _Reader:
         try:
             persona = validate(Persona, data, lines, self._plan.path, what="persona")
         except DataFileError as error:
-            return PersonaChoice(name, where, None, str(error))
+            return self._unusable(name, where, error)
         return PersonaChoice(name, where, persona)
+
+    def _unusable(self, name: str, where: KeyPath, error: UsageError) -> PersonaChoice:
+        placed = isinstance(error, DataFileError) and all(each.path for each in error.problems)
+        if isinstance(error, DataFileError) and placed:
+            return PersonaChoice(name, where, None, error.problems)
+        return PersonaChoice(name, where, None, (self._plan.places.problem(where, str(error)),))
 
     def _file(self, spec: str, where: KeyPath) -> tuple[str, PersonaChoice]:
         """A file or a built-in persona. One that cannot be read is a choice with an error."""
@@ -128,19 +138,26 @@ class _Reader:
         try:
             persona = load_persona(spec, base, named_by=self._plan.path)
         except UsageError as error:
-            return known, PersonaChoice(Path(spec).stem, where, None, str(error))
+            return known, self._unusable(Path(spec).stem, where, error)
         return known, PersonaChoice(persona.name, where, persona)
 
     def _files(self, pattern: str, where: KeyPath) -> Iterator[tuple[str, PersonaChoice]]:
         parts = Path(pattern).parts
         fixed = next(n for n, part in enumerate(parts) if _WILD.search(part))
         folder = absolute(str(Path(*parts[:fixed])), self._plan.base)
-        matches = sorted(
+        scenario = self._plan.base_scenario
+        own = {self._plan.path, None if scenario is None else scenario.path}
+        hidden = parts[-1].startswith(".")
+        matches = [
             path
-            for path in folder.glob(str(Path(*parts[fixed:])))
-            if path.is_file() and (not path.name.startswith(".") or parts[-1].startswith("."))
-        )
-        usable = [path for path in matches if path.suffix.lower() in (*_YAML, *SUFFIXES)]
+            for path in _matching(folder, str(Path(*parts[fixed:])), pattern)
+            if path not in own and (hidden or not path.name.startswith("."))
+        ]
+        usable = [
+            path
+            for path in matches
+            if path.suffix.lower() in (*_YAML, *SUFFIXES) and not _is_for_another_use(path)
+        ]
         if not usable:
             raise UsageError(_no_match(pattern, matches, folder))
         for path in usable:
@@ -155,19 +172,45 @@ class _Reader:
         if not names:
             raise UsageError(_no_row(table, rows))
         for name in names:
-            yield f"{path}:{name}", self._row(path, name, where)
+            yield f"{path}:{name}", self._row(table, name, where)
 
-    def _row(self, path: Path, name: str, where: KeyPath) -> PersonaChoice:
+    def _row(self, table: PersonaTable, name: str, where: KeyPath) -> PersonaChoice:
         template, context, reminder = (
             Path(text) if text else None for text in (self._template, self._context, self._reminder)
         )
         try:
-            persona = load_tsv_persona(
-                path, name, template, context_template=context, reminder=reminder
+            persona = row_persona(
+                table, name, template, context_template=context, reminder=reminder
             )
         except UsageError as error:
-            return PersonaChoice(name, where, None, str(error))
+            return self._unusable(name, where, error)
         return PersonaChoice(name, where, persona)
+
+
+def _matching(folder: Path, pattern: str, written: str) -> list[Path]:
+    """The files in a folder that match, sorted. Raises `UsageError` for what is no pattern."""
+    files: list[Path] = []
+    try:
+        for path in folder.glob(pattern):
+            with contextlib.suppress(OSError):
+                if path.is_file():
+                    files.append(path)
+            if len(files) > _MOST_FILES:
+                raise UsageError(f"{written} matches more than {_MOST_FILES:,} files")
+    except (ValueError, OSError) as error:
+        raise UsageError(f"{written}: {error}") from None
+    return sorted(files)
+
+
+def _is_for_another_use(path: Path) -> bool:
+    """Whether it is a scenario or a plan, which may be where the personas are."""
+    if path.suffix.lower() in SUFFIXES:
+        return False
+    try:
+        data = load_yaml(path).data
+    except UsageError:
+        return False
+    return isinstance(data, dict) and not _OTHER_KEYS.isdisjoint(map(str, data))
 
 
 def _builtin() -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any, Final
@@ -12,6 +12,8 @@ from convtui.batch.work import HowToRun
 from convtui.client.worker import Hosted, Worker
 from convtui.errors import EngineError
 
+_STARTS_WITHIN: Final = 10.0
+"""Seconds that a worker gets to start before it is closed; a kill in between is faster."""
 _GIVE_UP_AFTER: Final = 3
 """Workers in a row that cannot be started, after which no other is tried."""
 
@@ -31,6 +33,7 @@ class Slot:
     limits: dict[str, int] = field(default_factory=dict)
     """The limits that it was told last."""
     closing: bool = False
+    starting: asyncio.Task[None] | None = None
 
 
 @dataclass(slots=True)
@@ -53,13 +56,15 @@ class Pool:
     `failure` is why no worker can be started.
     """
 
-    def __init__(self, size: int, how: HowToRun, events: PoolEvents, *, alone: bool) -> None:
+    events: PoolEvents
+    """Set before `want()` is called."""
+
+    def __init__(self, size: int, how: HowToRun, *, alone: bool) -> None:
         self.size = size
         self.failure: EngineError | None = None
         self.slots: dict[int, Slot] = {}
         self.generation = 1
         self._how = how
-        self._events = events
         self._alone = alone
         self._number = 0
         self._failures = 0
@@ -87,7 +92,7 @@ class Pool:
             slot = Slot(self._number, worker, self.generation)
             self._listen(slot)
             self.slots[slot.number] = slot
-            self._spawn(self._start(slot))
+            slot.starting = self._spawn(self._start(slot))
 
     def place(self, at_once: int) -> Slot | None:
         """The worker for the next conversation, out of `at_once` that are to run; None for now.
@@ -123,14 +128,16 @@ class Pool:
         spent = slot.generation < self.generation or (self._alone and slot.ready)
         if spent and not slot.hosted and not slot.closing:
             slot.closing = True
-            self._spawn(slot.worker.close())
+            self._spawn(self._close(slot))
 
     async def close(self) -> None:
         """Ends all workers; conversations that still run are `interrupted`, with whole logs."""
         self._closed = True
-        slots = list(self.slots.values())
-        await asyncio.gather(*(slot.worker.close() for slot in slots if not slot.closing))
-        if self._tasks:
+        for slot in list(self.slots.values()):
+            if not slot.closing:
+                slot.closing = True
+                self._spawn(self._close(slot))
+        while self._tasks:
             await asyncio.wait(self._tasks)
 
     def kill(self) -> None:
@@ -142,7 +149,7 @@ class Pool:
     # --- one worker
 
     def _listen(self, slot: Slot) -> None:
-        worker, events = slot.worker, self._events
+        worker, events = slot.worker, self.events
         worker.on_rows = events.rows
         worker.on_ended = lambda hosted: self._ended(slot, hosted)
         worker.on_used = lambda calls: events.used(slot, calls)
@@ -155,20 +162,31 @@ class Pool:
         try:
             await slot.worker.start(env_file=self._how.env_file)
         except EngineError as error:
+            if self._closed:
+                return
             self._failures += 1
+            killed = error.error.get("type") == "EngineDied"
             others = any(other.ready for other in self.current)
-            if self._failures >= _GIVE_UP_AFTER or not others:
+            if self._failures >= _GIVE_UP_AFTER or not (killed or others):
                 self.failure = error
             self.slots.pop(slot.number, None)
-            self._events.over(slot, [])
+            self.events.over(slot, [])
             return
         self._failures = 0
         slot.ready = True
-        self._events.ready(slot)
+        self.events.ready(slot)
+
+    async def _close(self, slot: Slot) -> None:
+        """Closes a worker once it has started; one that does not start in time is killed."""
+        if slot.starting is not None:
+            _, late = await asyncio.wait({slot.starting}, timeout=_STARTS_WITHIN)
+            if late:
+                slot.worker.kill()
+        await slot.worker.close()
 
     def _ended(self, slot: Slot, hosted: Hosted) -> None:
         slot.hosted.discard(hosted)
-        self._events.ended(slot, hosted)
+        self.events.ended(slot, hosted)
         self.drain(slot)
 
     def _over(self, slot: Slot, lost: list[Hosted]) -> None:
@@ -177,12 +195,13 @@ class Pool:
         slot.hosted.clear()
         self.slots.pop(slot.number, None)
         if was_ready or lost:
-            self._events.over(slot, lost)
+            self.events.over(slot, lost)
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _load(slot: Slot) -> int:

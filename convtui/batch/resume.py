@@ -10,11 +10,12 @@ from typing import Any, Final
 
 from convtui.batch.attempts import attempt_after
 from convtui.batch.cells import Cell, plan_digest
-from convtui.batch.crashed import Ended, is_continuable, look_at
+from convtui.batch.crashed import Ended, is_continuable, look_at, used_in
 from convtui.batch.keys import Key
 from convtui.batch.manifest import Entry
 from convtui.batch.manifest_writer import ManifestWriter
 from convtui.batch.plan import Plan
+from convtui.batch.spending import Used
 from convtui.batch.work import Work, as_recorded, in_order
 from convtui.errors import LogError
 from convtui.log.names import logs_named
@@ -32,6 +33,8 @@ class Resumed:
     work: list[Work] = field(default_factory=list)
     ended: list[tuple[Work, Entry]] = field(default_factory=list)
     """Conversations that had ended, of which another attempt may be due."""
+    spent: dict[str, Used] = field(default_factory=dict)
+    """By log, what was used in those that count no more, or not yet."""
     finished: int = 0
     continued: int = 0
     anew: int = 0
@@ -69,6 +72,9 @@ def resumed_work(
         attempts = [other for other in later if (other.cell, other.run) == (cell.name, run)]
         for each in [entry, *sorted(attempts, key=lambda other: other.attempt)]:
             _sort(writer, plan, cell, each, resumed)
+    for entry in batch.entries.values():
+        logs = [*entry.earlier, *([entry.log] if entry.log is not None and not entry.over else [])]
+        resumed.spent.update((name, used_in(batch.folder / name)) for name in logs)
     # What had begun comes first: its run is nearly over.
     resumed.work.sort(key=lambda work: work.parent is None)
     writer.add(
@@ -85,7 +91,7 @@ def _sort(writer: ManifestWriter, plan: Plan, cell: Cell, entry: Entry, resumed:
     """Decides about one conversation."""
     folder = writer.batch.folder
     work = Work(entry.key, cell)
-    if entry.over and entry.status not in ("crashed", "stopped"):
+    if entry.settled:
         resumed.finished += 1
         resumed.ended.append((work, entry))
         return

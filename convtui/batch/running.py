@@ -30,8 +30,10 @@ class Running:
     started: bool = False
     """Whether it has a log."""
     held: bool = False
-    moving: bool = False
-    """Whether it goes on in another engine that has not been named yet."""
+    hold: Any = None
+    """The link and the number of the hold that was written down last."""
+    moving: asyncio.Event | None = None
+    """Set when the engine is named in which it goes on; None while it does not move."""
     given_up: str = ""
     """Why the batch ends it."""
     stop_reason: str = ""
@@ -90,6 +92,14 @@ class Board:
             running.slot.held -= 1
         running.slot = None
 
+    @property
+    def held_by_errors(self) -> int:
+        """Conversations that wait for an answer because something has failed."""
+        if not self.held:
+            return 0
+        holds = [running.link.hold or {} for running in self.running.values() if running.held]
+        return sum(1 for hold in holds if hold.get("reason") == "error")
+
     def entry(self, key: str) -> Entry:
         """The entry of a conversation of this batch."""
         entry = self.file.entry_for(key)
@@ -134,15 +144,22 @@ class Board:
                 attempt=self.entry(key).attempt,
                 continues=running.work.parent,
             )
-        if running.started and not link.over and running.is_held != running.held:
+        if running.started and not link.over:
+            self._look_at_hold(running)
+        self.touch(key)
+
+    def _look_at_hold(self, running: Running) -> None:
+        if running.is_held != running.held:
             running.held = running.is_held
             self.held += 1 if running.held else -1
             if running.slot is not None:
                 running.slot.held += 1 if running.held else -1
-            hold = link.hold or {}
-            if running.held:
-                kept = {name: hold[name] for name in _TEXTS_OF_A_HOLD if name in hold}
-                self.add("held", key=key, reason=hold.get("reason"), hold=kept)
-            else:
-                self.add("released", key=key)
-        self.touch(key)
+            if not running.held:
+                running.hold = None
+                self.add("released", key=running.key)
+        hold = running.link.hold or {}
+        # One hold may follow another before anybody looks.
+        if running.held and (running.link, hold.get("hold")) != running.hold:
+            running.hold = (running.link, hold.get("hold"))
+            kept = {name: hold[name] for name in _TEXTS_OF_A_HOLD if name in hold}
+            self.add("held", key=running.key, reason=hold.get("reason"), hold=kept)

@@ -6,13 +6,13 @@ import asyncio
 import os
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from convtui import __version__
 from convtui.batch.aftermath import Aftermath
-from convtui.batch.blocks import Block, Blocks
+from convtui.batch.blocks import Block
 from convtui.batch.cells import Cell, plan_digest
 from convtui.batch.concurrency import AtOnce, CallLimits
 from convtui.batch.limiter import Limiter
@@ -20,18 +20,17 @@ from convtui.batch.manifest import BatchFile, Entry
 from convtui.batch.manifest_writer import ManifestWriter
 from convtui.batch.orders import Orders
 from convtui.batch.plan import Plan
-from convtui.batch.pool import Pool, PoolEvents, Slot
+from convtui.batch.pool import Pool, PoolEvents
+from convtui.batch.reports import Reports
 from convtui.batch.resume import resumed_work
-from convtui.batch.running import Board, Running
+from convtui.batch.running import Board
 from convtui.batch.spending import Spending, Used
 from convtui.batch.work import HowToRun, Specs, Work, as_recorded, in_order
 from convtui.client.engine_client import EngineHandle
-from convtui.client.hosted import Hosted
 from convtui.client.link import ConversationLink
-from convtui.log.transcript_row import transcript_row
 from convtui.log.writer import why_not_written
-from convtui.protocol import RowState
 
+_LOOK_EVERY = 1.0
 _KILL_AFTER = 4.0
 """Seconds that workers get to close their logs when everything is ended at once."""
 
@@ -52,6 +51,7 @@ class Batch:
         work: Sequence[Work],
         *,
         ended: Sequence[tuple[Work, Entry]] = (),
+        spent: Mapping[str, Used] | None = None,
     ) -> None:
         self.plan = plan
         self.how = how
@@ -60,18 +60,16 @@ class Batch:
         self._cells = cells
         self._queue = deque(work)
         self._ended_before = ended
-        self._by_link: dict[ConversationLink, Running] = {}
         self._board = Board(writer)
         self._specs = Specs(self.file.folder, how, list(plan.breakpoints))
         self._spending = Spending(plan.budget, plan.stop_after)
         for entry in self.file.entries.values():
             used = Used(entry.tokens or 0, entry.cost or 0.0, entry.turns or 0)
             self._spending.update(entry.log or entry.key, used)
-        alone = plan.isolation == "process"
-        events = PoolEvents(
-            self._ready, self._worker_over, self._rows, self._ended, self._used, self._blocked
-        )
-        self._pool = Pool(plan.workers or os.cpu_count() or 1, how, events, alone=alone)
+        for log, before in (spent or {}).items():
+            self._spending.update(log, before)
+        size = plan.workers or os.cpu_count() or 1
+        self._pool = Pool(size, how, alone=plan.isolation == "process")
         limiter = Limiter()
         self._limits = CallLimits(limiter, self._pool, self._board.touch)
         self._at_once = AtOnce(plan.concurrency, limiter)
@@ -81,10 +79,26 @@ class Batch:
             plan.attempts,
             again=self._again,
             settled=self._wake,
-            cannot_write=self._cannot_write,
+            cannot_write=self._stop_starting,
         )
-        self._blocks = Blocks(self._board, self._running_of)
         self.orders = Orders(self._board, self._specs, self._pool, self._wake)
+        reports = self._reports = Reports(
+            self._board,
+            spending=self._spending,
+            at_once=self._at_once,
+            limits=self._limits,
+            aftermath=self._aftermath,
+            orders=self.orders,
+            wake=self._wake,
+        )
+        self._pool.events = PoolEvents(
+            ready=reports.ready,
+            over=reports.over,
+            rows=reports.rows,
+            ended=reports.ended,
+            used=self._limits.used,
+            blocked=reports.blocks.take,
+        )
         self._awake = asyncio.Event()
         self._over = asyncio.Event()
         self._stopped: str | None = None
@@ -136,7 +150,15 @@ class Batch:
         writer = ManifestWriter.reopen(folder)
         resumed = resumed_work(writer, plan, cells, record)
         ended = resumed.ended if plan.attempts is not None else []
-        return cls(plan, cells, writer, how or HowToRun(), resumed.work, ended=ended)
+        return cls(
+            plan,
+            cells,
+            writer,
+            how or HowToRun(),
+            resumed.work,
+            ended=ended,
+            spent=resumed.spent,
+        )
 
     # --- for screens and commands
 
@@ -200,7 +222,7 @@ class Batch:
 
     def blocked(self) -> list[Block]:
         """The workers whose event loop is blocked by provider code."""
-        return list(self._blocks.now.values())
+        return list(self._reports.blocks.now.values())
 
     async def reload(self) -> int:
         """Has conversations that begin from now on run the provider's code as it is now.
@@ -226,9 +248,10 @@ class Batch:
 
         def on_error(error: OSError) -> None:
             why = f"cannot write the manifest: {why_not_written(error)}"
-            loop.call_soon_threadsafe(self._cannot_write, why)
+            loop.call_soon_threadsafe(self._stop_starting, why)
 
         self._writer.on_error = on_error
+        watch = asyncio.ensure_future(self._watch())
         try:
             for work, entry in self._ended_before:
                 self._spawn(self._aftermath.attempt_after(work, entry))
@@ -240,6 +263,7 @@ class Batch:
                 await self._awake.wait()
             self._finish()
         finally:
+            watch.cancel()
             self._limits.close()
             await self._pool.close()
             await asyncio.to_thread(self._writer.close)
@@ -262,22 +286,21 @@ class Batch:
         self._stop_starting("interrupted at the keyboard")
         if not self._aftermath.closing:
             self._aftermath.closing = True
+            for running in self._board.running.values():
+                # A resume goes on with them, as with those that `stop()` ends.
+                running.by_batch = True
             self._spawn(self._end_now())
 
-    def adopt(self, key: str, handle: EngineHandle) -> None:
-        """A conversation of the batch goes on in an engine of its own."""
+    def adopt(self, key: str, handle: EngineHandle) -> bool:
+        """A conversation of the batch goes on in an engine of its own, which the batch ends.
+
+        False for one that the batch does not follow: it was over, or it is being run again.
+        """
         running = self._board.running.get(key)
-        if running is None:
-            return
-        running.moving = False
-        self._board.detach(running)
-        running.link = handle
-        running.given_up = ""
-        log = handle.log_path
-        if log is not None:
-            self._board.add("adopted", key=key, log=log.name, pid=handle.pid)
-        handle.subscribe(lambda: self._follow(running, handle))
-        self._follow(running, handle)
+        if running is None or running.moving is None:
+            return False
+        self._reports.adopt(running, handle)
+        return True
 
     # --- which begins when
 
@@ -298,24 +321,16 @@ class Batch:
             if slot is None:
                 return
             self._queue.popleft()
-            self._begin(work, slot)
+            self._reports.begin(work, self._specs.of(work), slot)
 
     def _may_start(self) -> bool:
         if self._stopped is None:
             reason = self._spending.reason_to_stop()
             if reason is not None:
                 self._stop_starting(reason)
-        return self._stopped is None and not self.orders.paused and self._pool.failure is None
-
-    def _begin(self, work: Work, slot: Slot) -> None:
-        spec = self._specs.of(work)
-        hosted = slot.worker.begin(spec)
-        slot.hosted.add(hosted)
-        running = Running(work, spec, hosted, slot)
-        self._by_link[hosted] = running
-        self._board.running[work.key] = running
-        hosted.subscribe(lambda: self._look(running))
-        self._board.touch(work.key)
+        if self._stopped is not None or self.orders.paused or self._pool.failure is not None:
+            return False
+        return not self._spending.too_many(self._board.held_by_errors)
 
     def _again(self, work: Work) -> None:
         # Before what has not begun yet: its run is nearly over.
@@ -329,7 +344,8 @@ class Batch:
         return not self._queue or self._stopped is not None or self._pool.failure is not None
 
     def _finish(self) -> None:
-        if all(entry.over and entry.status != "stopped" for entry in self.entries.values()):
+        left = ("stopped", "crashed")
+        if all(entry.over and entry.status not in left for entry in self.entries.values()):
             self._board.add("finished")
         elif self._pool.failure is not None and self._stopped is None:
             self._stop_starting(f"no worker can be started: {self._pool.failure}")
@@ -340,8 +356,10 @@ class Batch:
             self._board.add("stopped", why=reason)
             self._wake()
 
-    def _cannot_write(self, reason: str) -> None:
-        self._stop_starting(reason)
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            self._reports.blocks.look_at(self._pool.slots.values())
 
     async def _end_now(self) -> None:
         closing = asyncio.ensure_future(self._pool.close())
@@ -356,75 +374,9 @@ class Batch:
             self._pool.kill()
             await closing
         for running in list(self._board.running.values()):
-            if running.moving:
+            if running.moving is not None:
+                running.moving.set()
                 self._aftermath.abandon(running)
-
-    # --- what workers say
-
-    def _ready(self, slot: Slot) -> None:
-        self._limits.send()
-        self.orders.greet(slot)
-        self._wake()
-
-    def _worker_over(self, slot: Slot, lost: list[Hosted]) -> None:
-        self._blocks.forget(slot)
-        self._limits.forget(slot)
-        for hosted in lost:
-            running = self._by_link.pop(hosted, None)
-            if running is not None:
-                self._aftermath.lost(running, hosted.error or {})
-        self._wake()
-
-    def _rows(self, changed: list[Hosted]) -> None:
-        for hosted in changed:
-            running = self._by_link.get(hosted)
-            if running is not None:
-                self._take_row(running, hosted.row)
-        self._wake()
-
-    def _take_row(self, running: Running, row: dict[str, Any]) -> None:
-        self._board.look(running)
-        self._board.entry(running.key).row = row
-        used = Used.of(row)
-        self._at_once.took_turns(max(0, used.turns - running.turns))
-        running.turns = int(used.turns)
-        log = running.link.log_path
-        if log is not None:
-            self._spending.update(log.name, used)
-
-    def _ended(self, slot: Slot, hosted: Hosted) -> None:
-        running = self._by_link.pop(hosted, None)
-        if running is not None:
-            self._board.entry(running.key).row = hosted.row
-            self._aftermath.ended(running, hosted)
-        self._wake()
-
-    def _used(self, slot: Slot, calls: dict[str, Any]) -> None:
-        self._limits.used(slot, calls)
-
-    def _blocked(self, slot: Slot, hosted: Hosted | None, seconds: float, where: str) -> None:
-        self._blocks.take(slot, hosted, seconds, where)
-
-    def _running_of(self, link: ConversationLink) -> Running | None:
-        return self._by_link.get(link)
-
-    def _look(self, running: Running) -> None:
-        was_held, began = running.held, running.started
-        if not running.link.over:
-            self._board.look(running)
-            self.orders.catch_up(running)
-        if running.held != was_held or running.started != began:
-            self._wake()
-
-    def _follow(self, running: Running, handle: EngineHandle) -> None:
-        """Looks at a conversation that goes on in an engine of its own."""
-        if running.link is not handle or self._board.running.get(running.key) is not running:
-            return
-        self._take_row(running, dict(transcript_row(handle.transcript, _row_state(handle))))
-        if handle.over:
-            self._aftermath.adopted_is_over(running, handle)
-        else:
-            self._look(running)
 
     def _wake(self) -> None:
         self._awake.set()
@@ -438,9 +390,3 @@ class Batch:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._wake()
-
-
-def _row_state(handle: EngineHandle) -> RowState:
-    if handle.over:
-        return "over"
-    return "held" if handle.hold is not None else "waiting" if handle.retry_wait else "running"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from convtui.batch.plan import BatchBudget, StopAfter
+from convtui.batch.plan_parts import BatchBudget, StopAfter
 from convtui.log.run_summary import number
 
 
@@ -56,6 +56,13 @@ class Spending:
     def count_failure(self, reason: str) -> None:
         self.failed += 1
         self.last_failure = reason
+
+    def too_many(self, held: int) -> bool:
+        """Whether `stop_after` is reached with those that are `held` because of errors.
+
+        Unlike `reason_to_stop()` that may change: somebody may mend them.
+        """
+        return self.stop_after is not None and self.failed + held >= self.stop_after.failed
 
     @property
     def exceeded(self) -> str | None:

@@ -26,6 +26,7 @@ _COMMANDS: Final[dict[str, str]] = {
     "demo": "Watch a live conversation now: no key, no network.",
     "debug": "Run a scenario in the debugger: pause, inspect, edit.",
     "run": "Run a scenario without a screen.",
+    "batch": "Run many conversations at once, resume them, compare them.",
     "replay": "Replay a saved run, or follow one that is being written.",
     "show": "Print a log for people, pipes or programs.",
     "runs": "List and search saved runs.",
@@ -55,6 +56,7 @@ Example:
   convtui demo                  watch a conversation now
   convtui init mine             write a provider of your own
   convtui debug mine/scenario.yaml
+  convtui batch demo            forty conversations at once
   convtui help start            read the manual
 """
 

@@ -35,10 +35,7 @@ def print_results(
     _exclude(as_json, plain)
     results = _read(batch)
     if junit is not None:
-        from convtui.batch.results.junit import write_junit
-
-        write_junit(results, Path(junit))
-        say(junit)
+        _write_junit(results, junit)
     whole = results_report(results)
     if report is not None:
         _write_page(whole, report)
@@ -55,9 +52,12 @@ def print_against(
     *,
     as_json: bool = False,
     plain: bool = False,
+    junit: str | None = None,
     report: str | None = None,
 ) -> int:
     """Compares a batch with an earlier one, `against`; returns 1 where more went wrong than then.
+
+    `junit` is about the batch alone.
 
     Raises `FileError`, and `UsageError` for two batches that have nothing in common.
     """
@@ -67,7 +67,10 @@ def print_against(
     from convtui.batch.results.scenario_changes import scenario_changes
 
     _exclude(as_json, plain)
-    comparison = compare_batches(_read(against), _read(batch))
+    results = _read(batch)
+    if junit is not None:
+        _write_junit(results, junit)
+    comparison = compare_batches(_read(against), results)
     changes = scenario_changes(comparison)
     whole = comparison_report(comparison, changes)
     if report is not None:
@@ -100,6 +103,13 @@ def _print(report: Report, *, plain: bool) -> None:
     else:
         # The tables have the same figures in fewer lines.
         report_printer(settings().color).print(replace(report, plots=()))
+
+
+def _write_junit(results: Results, path: str) -> None:
+    from convtui.batch.results.junit import write_junit
+
+    write_junit(results, Path(path))
+    say(path)
 
 
 def _write_page(report: Report, path: str) -> None:

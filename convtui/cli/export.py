@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -12,10 +10,6 @@ from convtui.cli.common import echo, example, json_flag, print_json, say
 from convtui.cli.logs import batch_named, log_named
 from convtui.errors import LogError, UsageError
 from convtui.text.boundary import visible
-
-if TYPE_CHECKING:
-    from convtui.log.formats.registry import Written
-    from convtui.log.reader import Log
 
 
 @click.command(
@@ -25,7 +19,7 @@ if TYPE_CHECKING:
         "convtui export run.jsonl --to oharness --out exported --json",
     ),
 )
-@click.argument("log", metavar="LOG|BATCH")
+@click.argument("word", metavar="LOG|BATCH")
 @click.option(
     "--to",
     "format_name",
@@ -35,7 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option("--out", metavar="DIR", default=".", help="Where the files go.")
 @json_flag
-def command(log: str, format_name: str, out: str, as_json: bool) -> int:
+def command(word: str, format_name: str, out: str, as_json: bool) -> int:
     """Writes a log as another tool would have written it; never overwrites anything.
 
     Of a batch all logs are written.
@@ -44,14 +38,19 @@ def command(log: str, format_name: str, out: str, as_json: bool) -> int:
     on standard error.
     """
     from convtui.log.formats.registry import by_name
+    from convtui.log.reader import open_log
+    from convtui.secrets.redactor import Redactor
 
     format_ = by_name(format_name)
     if format_.write is None:
         raise UsageError(f"{format_name} can be read, not written")
     files: list[Path] = []
     notes: dict[str, None] = {}
-    for path in _logs(log):
-        written = _write(format_.write, path, Path(out))
+    for log in _logs(word):
+        with open_log(log, Redactor.of_process()) as opened:
+            for finding in opened.findings:
+                say(f"{log}: {finding}")
+            written = format_.write(opened, Path(out))
         files += written.files
         notes.update(dict.fromkeys(written.notes))
     if as_json:
@@ -66,22 +65,12 @@ def command(log: str, format_name: str, out: str, as_json: bool) -> int:
 
 def _logs(word: str) -> list[str]:
     """The log that is named, or all logs of a batch. Raises `LogError`."""
-    from convtui.log.run_summary import log_files
+    from convtui.batch.listing import logs_in
 
     batch = batch_named(word)
     if batch is None:
         return [log_named(word)]
-    logs = sorted(entry.path for entry in log_files(Path(batch)))
+    logs = [str(path) for path in logs_in(Path(batch))]
     if not logs:
         raise LogError(f"{visible(word)}: no conversation of this batch has begun")
     return logs
-
-
-def _write(write: Callable[[Log, Path], Written], path: str, folder: Path) -> Written:
-    from convtui.log.reader import open_log
-    from convtui.secrets.redactor import Redactor
-
-    with open_log(path, Redactor.of_process()) as opened:
-        for finding in opened.findings:
-            say(f"{path}: {finding}")
-        return write(opened, folder)

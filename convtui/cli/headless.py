@@ -227,8 +227,13 @@ def summary(transcript: Transcript, log: Path | None, code: int) -> dict[str, An
     }
 
 
-def printer(*, as_json: bool, debug: bool, color_setting: str = "auto") -> Printer:
-    """A printer for a live run: turns on standard output, progress and stages on standard error."""
+def printer(
+    *, as_json: bool, debug: bool, color_setting: str = "auto", live: bool = True
+) -> Printer:
+    """A printer for a run: turns on standard output, progress and stages on standard error.
+
+    `live` says whether it is printed while it runs.
+    """
     from convtui.cli.common import use_color
     from convtui.printing.wording import terminal_width
 
@@ -238,5 +243,5 @@ def printer(*, as_json: bool, debug: bool, color_setting: str = "auto") -> Print
         width=terminal_width(sys.stdout),
         color=use_color(sys.stdout, color_setting),
         debug=debug,
-        live=True,
+        live=live,
     )

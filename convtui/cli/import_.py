@@ -13,6 +13,7 @@ import click
 from convtui.cli.common import echo, example, json_flag, print_json, say, settings, table
 from convtui.cli.import_findings import as_json_finding, say_findings
 from convtui.cli.import_list import choose, print_sessions
+from convtui.cli.remote import on_flag
 from convtui.cli.signals import ended_by_signals
 from convtui.errors import LogError, UsageError
 from convtui.text.boundary import visible
@@ -20,7 +21,7 @@ from convtui.text.counts import counted
 
 if TYPE_CHECKING:
     from convtui.log.formats.findings import Finding
-    from convtui.log.formats.registry import Imported
+    from convtui.log.formats.registry import Format, Imported
 
 _FAILED: Final = 1
 """The exit code if one of several files could not be read and the others were imported."""
@@ -53,6 +54,7 @@ _FAILED: Final = 1
 @click.option("--min-messages", metavar="N", type=click.IntRange(0), help="Only longer ones.")
 @click.option("--max-sessions", metavar="N", type=click.IntRange(1), help="The first N listed.")
 @click.option("--strict", is_flag=True, help="Import nothing when anything cannot be read.")
+@on_flag
 @json_flag
 def command(
     *,
@@ -63,6 +65,7 @@ def command(
     listing: bool,
     every: bool,
     strict: bool,
+    on: str | None,
     as_json: bool,
     **choice: Any,
 ) -> int:
@@ -91,8 +94,12 @@ def command(
             )
         assert format_.read is not None
         paths = format_.files(file) if format_.files is not None else [file]
+        if on is not None:
+            return _import_on(on, paths, format_, path, out, strict=strict, as_json=as_json)
         files = FileReader(paths, format_.read)
         return _import(files.read, path, out, files.damage, strict=strict, as_json=as_json)
+    if on is not None:
+        raise UsageError(f"--on: {path} is one file of {format_.name}: it is read on this machine")
     if every and chooses:
         raise UsageError("--all takes everything: leave --session and the filters out, or --all")
     with ExitStack() as stack:
@@ -120,6 +127,32 @@ def command(
             strict=strict,
             as_json=as_json,
         )
+
+
+def _import_on(
+    on: str,
+    paths: list[Path],
+    format_: Format,
+    path: str,
+    out: str | None,
+    *,
+    strict: bool,
+    as_json: bool,
+) -> int:
+    """Has the files read on the nodes of a cluster; the logs are written here."""
+    from convtui.batch.ray.maps import connected, reader_on
+    from convtui.log.formats.importing import FileReader
+
+    with connected(on) as cluster:
+        damage: list[Finding] = []
+
+        def read() -> Iterator[Imported]:
+            # Anew each time: with --strict all are gone through twice.
+            files = FileReader(paths, reader_on(cluster, paths, format_))
+            files.damage = damage
+            return files.read()
+
+        return _import(read, path, out, damage, strict=strict, as_json=as_json)
 
 
 def _print_formats(*, as_json: bool) -> int:

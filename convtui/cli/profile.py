@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import click
 from convtui.cli.common import example, json_flag, print_json, report_printer, say, settings
 from convtui.cli.logs import log_named, log_or_filter, logs_named
 from convtui.cli.progress import Bar
+from convtui.cli.remote import on_flag
 from convtui.errors import ConvtuiError, LogError, UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--ascii", "ascii_only", is_flag=True, help="Plots of ASCII signs.")
 @click.option("--report", metavar="FILE", help="A page with tables and plots, whole in one file.")
 @click.option("--out", metavar="DIR", help="Another folder of logs, where no LOG is named.")
+@on_flag
 @json_flag
 def command(
     *,
@@ -40,6 +42,7 @@ def command(
     ascii_only: bool,
     report: str | None,
     out: str | None,
+    on: str | None,
     as_json: bool,
 ) -> int:
     """The reliability profile of saved runs together: tools, errors, early against late, times.
@@ -59,7 +62,7 @@ def command(
     logs = logs_named(logs, out)
     wanted = parse(expression) if expression is not None else None
     folder = settings(out_dir=out).runs_dir
-    profile = read_profile(logs or ([str(folder)] if folder.is_dir() else []), wanted)
+    profile = read_profile(logs or ([str(folder)] if folder.is_dir() else []), wanted, on=on)
     if not profile.runs:
         what = "no run matches" if expression is not None else "no saved runs there"
         hint = "`convtui runs` lists them, `convtui demo` makes one"
@@ -107,13 +110,13 @@ def log_paths(logs: Sequence[str]) -> list[tuple[Path, bool]]:
 
     Files beside logs (`*.wire.jsonl`, which a shell's `*` includes) are left out.
     """
-    from convtui.log.run_summary import log_files
+    from convtui.batch.listing import logs_in
 
     paths: dict[Path, bool] = {}
     for log in logs_named(logs):
         path = Path(log)
         if path.is_dir():
-            for file in sorted(Path(entry.path) for entry in log_files(path)):
+            for file in logs_in(path):
                 paths.setdefault(file, False)
         elif not path.name.endswith(_BESIDE):
             paths[path] = True
@@ -123,33 +126,59 @@ def log_paths(logs: Sequence[str]) -> list[tuple[Path, bool]]:
 _BESIDE = (".wire.jsonl", ".notes.jsonl", ".tools.jsonl")
 
 
-def read_profile(logs: Sequence[str], wanted: Filter | None = None) -> Profile:
-    """The profile of logs and of folders of logs.
+def read_profile(
+    logs: Sequence[str], wanted: Filter | None = None, *, on: str | None = None
+) -> Profile:
+    """The profile of logs and of folders of logs, read here or on a cluster.
 
     Raises `LogError` if a named log cannot be opened; in a folder it is skipped, with a note on
     standard error.
     """
-    from convtui.analysis.profile.profile import combine, profile_run
-    from convtui.log.reader import open_log
+    from convtui.analysis.profile.profile import combine
 
-    paths = log_paths(logs)
+    paths = dict(log_paths(logs))
     runs: list[RunProfile] = []
     bar = Bar("reading logs")
     try:
-        for number, (path, named) in enumerate(paths, 1):
+        done = _here(paths, wanted) if on is None else _on_cluster(on, paths, wanted)
+        for number, (named, profile, problem) in enumerate(done, 1):
             bar(number, len(paths))
-            try:
-                with open_log(path) as log:
-                    if wanted is None or _matches(log, wanted):
-                        runs.append(profile_run(log))
-            except LogError as error:
+            if problem:
                 if named:
-                    raise
+                    raise LogError(problem)
                 bar.close()
-                say(f"convtui: left out: {error}")
+                say(f"convtui: left out: {problem}")
+            elif profile is not None:
+                runs.append(profile)
     finally:
         bar.close()
     return combine(runs)
+
+
+_Read = tuple[bool, "RunProfile | None", str]
+"""Whether a log is named itself, its profile where it matches, and why it cannot be opened."""
+
+
+def _here(paths: Mapping[Path, bool], wanted: Filter | None) -> Iterator[_Read]:
+    from convtui.analysis.profile.profile import profile_run
+    from convtui.log.reader import open_log
+
+    for path, named in paths.items():
+        try:
+            with open_log(path) as log:
+                matches = wanted is None or _matches(log, wanted)
+                yield named, profile_run(log) if matches else None, ""
+        except LogError as error:
+            yield named, None, str(error)
+
+
+def _on_cluster(on: str, paths: Mapping[Path, bool], wanted: Filter | None) -> Iterator[_Read]:
+    from convtui.batch.ray.maps import connected, profile_logs
+
+    with connected(on) as cluster:
+        read = profile_logs(cluster, list(paths), None if wanted is None else wanted.expression)
+        for named, (_, profile, problem) in zip(paths.values(), read, strict=True):
+            yield named, profile, problem
 
 
 def _matches(log: Log, wanted: Filter) -> bool:

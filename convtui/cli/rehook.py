@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,10 +19,12 @@ from convtui.cli.common import (
 )
 from convtui.cli.logs import logs_named
 from convtui.cli.progress import Bar
+from convtui.cli.remote import check_remote, env_flag, on_flag
 from convtui.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
     from convtui.analysis.rehook.report import RehookReport
+    from convtui.analysis.rehook.sources import Source
     from convtui.protocol import StartSpec
 
 
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
               help="Any scenario key, as provider.options.key=value.")  # fmt: skip
 @click.option("--python", metavar="PATH", help="The interpreter with the provider's packages.")
 @click.option("--env-file", metavar="FILE", help="KEY=value lines for the engine.")
+@on_flag
+@env_flag
 @json_flag
 def command(
     *,
@@ -61,6 +65,8 @@ def command(
     set_: tuple[str, ...],
     python: str | None,
     env_file: str | None,
+    on: str | None,
+    env: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Runs a provider's hooks over the raw replies of saved runs; no model is called.
@@ -78,12 +84,13 @@ def command(
         raise UsageError("whose hooks? write --provider file.py:Name")
     if timeout <= 0:
         raise UsageError("--timeout must be more than 0 seconds")
+    check_remote(on, env, python)
     start, interpreter = _start(provider, set_, python, env_file)
     _check_filter(only)
     paths = _paths(logs)
     if not paths:
         say("convtui: no logs there: nothing to rehook")
-    from convtui.analysis.rehook.rehook_process import Rehooked, rehook_logs
+    from convtui.analysis.rehook.rehook_process import Rehooked
     from convtui.analysis.rehook.report import Pace, RehookReport
     from convtui.analysis.rehook.sources import sources_of
 
@@ -92,18 +99,14 @@ def command(
     result = Rehooked(sources)
     interrupted = False
     try:
-        asyncio.run(
-            rehook_logs(
-                start,
-                sources,
-                only=only,
-                setup=setup,
-                timeout=timeout,
-                python=interpreter,
-                progress=lambda done, replies: bar(done, len(sources), pace(done, replies)),
-                into=result,
-            )
-        )
+        how: dict[str, Any] = {
+            "only": only,
+            "setup": setup,
+            "timeout": timeout,
+            "progress": lambda done, replies: bar(done, len(sources), pace(done, replies)),
+            "into": result,
+        }
+        _rehook(start, sources, how, python=interpreter, on=on, env=env)
     except EngineError as error:
         error.exit_code = 2
         raise
@@ -127,6 +130,29 @@ def command(
     return 0 if report.same else 1
 
 
+def _rehook(
+    start: StartSpec,
+    sources: Sequence[Source],
+    how: Mapping[str, Any],
+    *,
+    python: str | None,
+    on: str | None,
+    env: Sequence[str],
+) -> None:
+    """Runs the hooks, in engines on this machine or on a cluster."""
+    if on is None:
+        from convtui.analysis.rehook.rehook_process import rehook_logs
+
+        asyncio.run(rehook_logs(start, sources, python=python, **how))
+        return
+    from convtui.batch.ray.maps import connected, rehook_on
+    from convtui.scenario.scenario import Scenario
+
+    scenario = Scenario.from_public(start.scenario)
+    with connected(on, scenario, env=env, env_file=start.env_file) as cluster:
+        rehook_on(cluster, start, sources, **how)
+
+
 def _start(
     provider: str, set_: Sequence[str], python: str | None, env_file: str | None
 ) -> tuple[StartSpec, str | None]:
@@ -146,14 +172,14 @@ def _check_filter(expression: str) -> None:
 
 def _paths(logs: Sequence[str]) -> list[Path]:
     """The named logs, and those in folders sorted by name. Raises `LogError` for other files."""
+    from convtui.batch.listing import logs_in
     from convtui.log.reader import LogReader
-    from convtui.log.run_summary import log_files
 
     paths: list[Path] = []
     for log in logs_named(logs):
         path = Path(log)
         if path.is_dir():
-            paths += sorted(Path(entry.path) for entry in log_files(path))
+            paths += logs_in(path)
         else:
             LogReader(path).close()
             paths.append(path)

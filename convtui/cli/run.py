@@ -14,6 +14,7 @@ from convtui.cli.flags import scenario_flags
 from convtui.errors import FileError, UsageError
 
 if TYPE_CHECKING:
+    from convtui.cli.start import Plan
     from convtui.scenario.scenario import Scenario
 
 
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 )
 @scenario_flags
 @click.option("--debug", is_flag=True, help="A line for every hook and call, on standard error.")
-@click.option("--runs", type=click.IntRange(1, 1000), default=1, help="How often, one by one.")
+@click.option(
+    "--runs", type=click.IntRange(1, 1000), default=1, help="How often; some of them at once."
+)
 @click.option(
     "--on-pause",
     type=Choice(["end", "continue"]),
@@ -103,11 +106,15 @@ def run_headless(
     """
     from convtui.cli.headless import conduct, printer, summary
     from convtui.cli.start import plan
+    from convtui.printing.wording import terminal_width
 
     planned = plan(scenario, flags, watched=False, on_pause=on_pause, speed=0.0)
     _provider_is_there(planned.scenario)
     if no_screen is not None:
         say_no_screen(no_screen)
+    one_by_one = runs == 1 or debug or in_process or flags.get("resume") is not None
+    if not one_by_one:
+        return _run_several(scenario, flags, planned, runs, on_pause=on_pause, as_json=as_json)
     worst = 0
     summaries: list[dict[str, Any]] = []
     log: Path | None = None
@@ -137,9 +144,50 @@ def run_headless(
     if log is not None:
         if not as_json and code in (3, 130):
             from convtui.printing.parting import go_on_lines
-            from convtui.printing.wording import terminal_width
 
-            for line in go_on_lines(log, width=terminal_width(sys.stderr)):
-                say(line)
+            _say_lines(go_on_lines(log, width=terminal_width(sys.stderr)))
         say(str(log))
     return worst
+
+
+def _run_several(
+    scenario: str | None,
+    flags: dict[str, Any],
+    planned: Plan,
+    runs: int,
+    *,
+    on_pause: str,
+    as_json: bool,
+) -> int:
+    """Runs them as a batch, some at once; returns the highest exit code."""
+    from convtui.cli.headless import printer
+    from convtui.cli.several_runs import run_several
+    from convtui.printing.wording import terminal_width
+
+    done = run_several(
+        scenario,
+        flags,
+        runs,
+        on_pause=on_pause,
+        make_printer=lambda: printer(
+            as_json=as_json, debug=False, color_setting=planned.config.color, live=False
+        ),
+        headings=not as_json,
+    )
+    if as_json:
+        summaries = [done.summaries[number] for number in sorted(done.summaries)]
+        print_json({"runs": summaries, "exit_code": done.code})
+    sys.stdout.flush()
+    if done.interrupted and done.folder.is_dir():
+        from convtui.printing.parting import batch_lines
+
+        width = terminal_width(sys.stderr)
+        _say_lines(batch_lines(done.folder, planned.config.paths.runs_dir, width=width))
+    if done.last is not None:
+        say(str(done.last))
+    return done.code
+
+
+def _say_lines(lines: list[str]) -> None:
+    for line in lines:
+        say(line)

@@ -206,6 +206,11 @@ class Selection:
         after = _since(since) if since is not None else None
         if ended is not None:
             _known_ending(ended)
+        if batches and (filters or any(flag is not None for flag in (name, since, ended))):
+            raise UsageError(
+                f"{batches[0].name}: a batch is changed as a whole: leave out what selects some of"
+                " its conversations"
+            )
         expression = filters[0] if filters else None
         if expression is not None:
             parse(expression)

@@ -102,11 +102,7 @@ def _confirm(runs: Sequence[RunSummary], everything: Sequence[RunSummary]) -> No
             f"--trash: {counted(len(runs), 'run')} would go, and nobody can be asked: add --yes"
         )
     for run in runs[:_SHOWN]:
-        what = (
-            ""
-            if run.batch is None
-            else f"  (batch: {counted(run.batch.conversations, 'conversation')})"
-        )
+        what = "" if run.batch is None else f"  ({run.batch.size_words}: {run.batch.words})"
         say(f"  {run.name}  {run.persona} → {run.provider}  {run.state}{what}")
     if len(runs) > _SHOWN:
         say(f"  ... and {len(runs) - _SHOWN:,} more")

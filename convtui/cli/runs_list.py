@@ -19,7 +19,8 @@ from convtui.transcript.ending_words import short_ending
 if TYPE_CHECKING:
     from convtui.cli.runs_batches import FoundBatch
     from convtui.library.families import RunNode
-    from convtui.log.run_summary import BatchCounts, RunSummary
+    from convtui.log.batch_counts import BatchCounts
+from convtui.log.run_summary import RunSummary
 
 
 def print_runs_json(
@@ -121,11 +122,9 @@ def _row(run: RunSummary, matching: Mapping[str, int]) -> _Row:
     """A row; of a batch, with its counts and how many of its conversations match."""
     if run.batch is None:
         return _Row(run)
-    from convtui.batch.listing import counts_words
-
     count = matching.get(run.file)
     found = "" if count is None else f"; {count:,} match{'es' if count == 1 else ''}"
-    return _Row(run, f" (batch: {counts_words(run.batch)}{found})")
+    return _Row(run, f" ({run.batch.size_words}: {run.batch.words}{found})")
 
 
 def _as_tree(shown: list[RunNode], matching: Mapping[str, int]) -> list[_Row]:

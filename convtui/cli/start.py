@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from convtui.cli.common import say, settings
 from convtui.cli.logs import log_folders, log_named
 from convtui.config.settings import Config
-from convtui.errors import FileError, FilterError, UsageError
+from convtui.errors import DataFileError, FileError, FilterError, UsageError
 from convtui.library.recorded_provider import with_recorded
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.scenario.flags import keys_set_by
@@ -116,7 +116,11 @@ def _scenario(
             raise UsageError(f"{file} is a log: `convtui replay {file}` shows it, --resume goes on")
         from convtui.scenario.waza_task import load_scenario
 
-        return load_scenario(Path(file), task, demo=provider in (None, "demo"))
+        try:
+            return load_scenario(Path(file), task, demo=provider in (None, "demo"))
+        except DataFileError:
+            _refuse_plan(file)
+            raise
     if task is not None:
         raise UsageError(f"--task {task}: name the waza eval that has this task")
     if parent is None:
@@ -127,6 +131,18 @@ def _scenario(
         header = log.transcript.header
     scenario, notes = recorded_scenario(header, parent.log)
     return scenario, None, notes
+
+
+def _refuse_plan(file: str) -> None:
+    """Raises `UsageError` for the plan of a batch."""
+    from convtui.schemas import recognise
+
+    try:
+        kind = recognise(Path(file))
+    except UsageError:
+        return
+    if kind == "plan":
+        raise UsageError(f"{file} is a plan of many conversations: `convtui batch {file}` runs it")
 
 
 def _waza_choices(task: WazaTask, flags: Mapping[str, Any], provider: str | None) -> list[str]:
@@ -153,7 +169,7 @@ def _resolve(
         given["persona"] = config.persona
     if provider_open and given.get("provider") is None:
         given["provider"] = config.provider
-        _check_default(config)
+        check_default_provider(config)
     scenario = merge_flags(base, given, ready=False)
     kind = scenario.persona.kind
     if provider_open:
@@ -167,7 +183,7 @@ def _resolve(
     return merge_flags(base, given, strict=True), keys_set_by(given)
 
 
-def _check_default(config: Config) -> None:
+def check_default_provider(config: Config) -> None:
     """Raises `UsageError` for a model as the default provider that litellm cannot call."""
     problem = model_problem(config.provider) if config.provider else None
     if problem is not None and parse_provider_spec(config.provider or "").kind == "litellm":

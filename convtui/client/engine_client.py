@@ -7,7 +7,6 @@ thread of their own and folded on the event loop in slices of a few milliseconds
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -94,6 +93,7 @@ class EngineHandle(ConversationLink):
         port.on_end = self._end_from_thread
         # Its threads may say something before open() returns.
         self._loop = asyncio.get_running_loop()
+        self._inbox.attach()
         try:
             await port.open()
         except EngineError as error:
@@ -121,10 +121,16 @@ class EngineHandle(ConversationLink):
         self._port.kill()
 
     async def watch(self) -> None:
-        """Returns at once: an engine with one conversation sends all of its records."""
+        """Says that somebody sees it. All of its records are sent anyway."""
+        self._send_watch(on=True)
 
     def unwatch(self) -> None:
-        """Changes nothing."""
+        """Says that nobody does any more."""
+        self._send_watch(on=False)
+
+    def _send_watch(self, *, on: bool) -> None:
+        if self.spec is not None and not self.spec.hold_endings and not self.over:
+            self._port.send(pack_json(Kind.WATCH, on=on))
 
     # --- in threads
 
@@ -133,10 +139,7 @@ class EngineHandle(ConversationLink):
         del self.early_output[:-200]
 
     def _end_from_thread(self, status: int | None) -> None:
-        loop = self._loop
-        with contextlib.suppress(RuntimeError):
-            assert loop is not None
-            loop.call_soon_threadsafe(self._ended, status or 0)
+        self._inbox.call(self._ended, status or 0)
 
     # --- on the loop
 

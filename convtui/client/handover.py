@@ -13,6 +13,7 @@ from convtui.errors import CommandRefused, EngineError
 from convtui.log.names import lock_path, tool_results_path, wire_path
 from convtui.log.recordfile import RecordFile
 from convtui.protocol import Commands, ContinueFrom, StartSpec
+from convtui.transcript.clock import elapsed
 from convtui.trust.rules import vouched_in_session
 
 STANDS_WITHIN = 120.0
@@ -34,6 +35,7 @@ async def continue_live(
     if parent.held and parent.seq is None and handle.hold is not None:
         if parent.kind == "reload":
             parent.seq = await asyncio.to_thread(_before_its_ending, handle)
+        parent.clock = elapsed(handle.transcript, handle.log_time).as_dict()
         before = parent.seq is not None
         parent.stage = "signals" if before else str(handle.hold.get("stage") or "") or None
     if handle.log_path is not None and handle.spec is not None:

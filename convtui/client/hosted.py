@@ -37,6 +37,10 @@ class Host(Protocol):
     def running(self) -> int:
         """Number of conversations that are not over."""
 
+    @property
+    def blocked(self) -> tuple[Hosted | None, str] | None:
+        """Whose code blocks the event loop now, if that is known, and where."""
+
     def send(self, frame: bytes) -> None:
         """Sends a frame, without waiting."""
 
@@ -78,6 +82,16 @@ class Hosted(ConversationLink):
         """Seconds without a heartbeat of its worker; 0.0 while that is normal."""
         return 0.0 if self.over or self.state is EngineState.STARTING else self._host.silent_for
 
+    @property
+    def blocked_by(self) -> str:
+        blocked = self._host.blocked
+        if blocked is None:
+            return ""
+        hosted, where = blocked
+        return (
+            f"{'its code' if hosted is self else 'another conversation'} blocks the worker, {where}"
+        )
+
     # --- watching
 
     @property
@@ -104,6 +118,7 @@ class Hosted(ConversationLink):
         self._watchers -= 1
         if self._watchers == 0 and not self.over:
             self._send_watch(on=False)
+            self.busy = self.retry_wait = None
 
     def _send_watch(self, *, on: bool) -> None:
         self._host.send(pack_json(Kind.WATCH, conversation=self.number, on=on))
@@ -204,9 +219,16 @@ class Hosted(ConversationLink):
         if self._host.silent_for:
             self._host.kill()
             return
+        self._order(Commands.GIVE_UP, "killed by hand")
+
+    def stop(self, reason: str) -> None:
+        """Tells it to end, without waiting for an answer."""
+        if not self.over:
+            self._order(Commands.STOP, reason)
+
+    def _order(self, do: str, reason: str) -> None:
         self._command_id += 1
-        reason = "killed by hand"
-        self._send_command({"id": self._command_id, "do": Commands.GIVE_UP, "reason": reason})
+        self._send_command({"id": self._command_id, "do": do, "reason": reason})
 
     # --- the end
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import threading
 import time
 from collections import deque
@@ -29,10 +30,20 @@ class Inbox:
         self._scheduled = False
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._context = contextvars.Context()
+        self._is_open = False
+
+    def attach(self) -> None:
+        """Frames are for the running loop and the present context.
+
+        A thread that puts frames has a context of its own, without the app that they are for.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
 
     def open(self) -> None:
-        """Takes what is there and what comes, on the running loop."""
-        self._loop = asyncio.get_running_loop()
+        """Takes what is there and what comes."""
+        self._is_open = True
         if self._frames:
             self._wake()
 
@@ -48,11 +59,16 @@ class Inbox:
 
     def _wake(self) -> None:
         with self._lock:
-            if self._scheduled or self._loop is None:
+            if self._scheduled or not self._is_open:
                 return
             self._scheduled = True
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._drain)
+        self.call(self._drain)
+
+    def call(self, callback: Callable[..., None], *arguments: object) -> None:
+        """Calls back where frames are taken, also when none comes any more; from any thread."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(callback, *arguments, context=self._context)
 
     def _drain(self) -> None:
         with self._lock:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -83,8 +85,9 @@ class ConversationLink(ABC):
             Kind.OUTPUT: self._take_output,
         }
         self._fields = FieldChecker()
-        self._next_seq = 0
-        self._next_offset = 0
+        self._next_seq = self._next_offset = 0
+        self._began = math.inf
+        """When the log's clock stood at 0, by ours; the record that came quickest tells it best."""
         self._command_id = 0
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._subscribers: list[Callable[[], None]] = []
@@ -120,6 +123,11 @@ class ConversationLink(ABC):
         """Takes back one `watch()`."""
 
     @property
+    def blocked_by(self) -> str:
+        """Which code blocks the engine while that is silent, in words; empty if unknown."""
+        return ""
+
+    @property
     def killed_along(self) -> int:
         """Number of other conversations that `kill()` would end now, too."""
         return 0
@@ -130,6 +138,11 @@ class ConversationLink(ABC):
     def over(self) -> bool:
         """Whether the engine will send nothing more."""
         return self.state in OVER
+
+    @property
+    def log_time(self) -> float:
+        """The time now on the log's own clock (`t` of its records), in seconds."""
+        return max(time.monotonic() - self._began, self.transcript.last_t)
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Calls back after changes; call the result to unsubscribe."""
@@ -266,6 +279,7 @@ class ConversationLink(ABC):
         self._next_seq = record["seq"] + 1
         self._next_offset = offset + size
         turn = self.transcript.apply(record, offset)
+        self._began = min(self._began, time.monotonic() - self.transcript.last_t)
         if turn is not None:
             self.changed.add(turn.index)
         if record.get("type") == "debug.injected":

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import BinaryIO, cast
 
 from convtui.client import spawn
@@ -27,7 +27,11 @@ _READ_WITHIN = 2.0
 class PipePort:
     """A `WorkerPort` that starts a process and talks to it over pipes."""
 
-    def __init__(self, python: str | None = None) -> None:
+    def __init__(
+        self, python: str | None = None, *, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """`environment` takes the place of that of this process."""
+        self._environment = environment
         self.python = python or sys.executable
         self.pid: int | None = None
         self.on_frame: Callable[[Kind, bytes], None] = lambda kind, body: None
@@ -44,7 +48,9 @@ class PipePort:
             return
         loop = asyncio.get_running_loop()
         try:
-            process = await asyncio.to_thread(spawn.spawn_engine, self.python, self._mark)
+            process = await asyncio.to_thread(
+                spawn.spawn_engine, self.python, self._mark, self._environment
+            )
         except OSError as error:
             raise EngineError(f"cannot start {self.python}: {error.strerror or error}") from error
         self._process = process

@@ -7,13 +7,19 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from convtui.protocol import ENGINE_MARK
 
 
-def spawn_engine(python: str, mark: str = "") -> subprocess.Popen[bytes]:
-    """An engine process of this interpreter, which waits for its first frame. Raises OSError."""
+def spawn_engine(
+    python: str, mark: str = "", environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """An engine process of this interpreter, which waits for its first frame. Raises OSError.
+
+    `environment` takes the place of that of this process.
+    """
     package_home = str(Path(__file__).resolve().parents[2])
     # Another interpreter has the provider's packages first and borrows ours after them.
     extra = [package_home]
@@ -26,7 +32,7 @@ def spawn_engine(python: str, mark: str = "") -> subprocess.Popen[bytes]:
     # -P: nothing in the current folder may shadow a module that we or the standard library need.
     command = [python, "-P", "-c", boot]
     env = {
-        **os.environ,
+        **(os.environ if environment is None else environment),
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8",
         ENGINE_MARK: mark,

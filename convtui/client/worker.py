@@ -22,6 +22,10 @@ from convtui.protocol import SILENT_AFTER, Kind, StartSpec, pack_json, unpack_of
 __all__ = ["Hosted", "Worker", "WorkerPort"]
 
 _OUTPUT_LINES = 200
+_STOP_WITHIN = 1.0
+_STOP_EACH = 0.02
+"""Seconds that all conversations get to end when the process is closed, and those for each."""
+_LOOK_EVERY = 0.1
 
 
 class Worker:
@@ -41,6 +45,8 @@ class Worker:
         """Why it ended, if nobody had asked it to: `{type, message, frames?}`."""
         self.output: deque[tuple[str, str]] = deque(maxlen=_OUTPUT_LINES)
         """What it printed last that belongs to no conversation: `(stream, text)`."""
+        self.blocked: tuple[Hosted | None, str] | None = None
+        """Whose code blocks its event loop now, if that is known, and where."""
         self.on_rows: Callable[[list[Hosted]], None] = lambda hosted: None
         """Called with the conversations whose `row` has changed, at most ten times a second."""
         self.on_ended: Callable[[Hosted], None] = lambda hosted: None
@@ -54,7 +60,17 @@ class Worker:
         """Called when the process has ended, with the conversations that this has ended."""
         self._port: WorkerPort = port if port is not None else PipePort(self.python)
         self._inbox = Inbox(self._take, self._taken)
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._opened = False
+        self._takers: dict[Kind, Callable[[dict[str, Any]], None]] = {
+            Kind.ROWS: self._take_rows,
+            Kind.HEARTBEAT: lambda _: self._beat(),
+            Kind.ENDED: self._take_ended,
+            Kind.USED: lambda data: self.on_used(data["calls"]),
+            Kind.BLOCKED: self._take_blocked,
+            Kind.OUTPUT: lambda data: self.output.append((data["stream"], data["text"])),
+            Kind.READY: self._take_ready,
+            Kind.FAILED: self._take_failed,
+        }
         self._number = 0
         self._last_beat: float | None = None
         self._closing = False
@@ -62,6 +78,7 @@ class Worker:
         self._started = asyncio.Event()
         """Whether it has said that it can host conversations, or why not."""
         self._ended = asyncio.Event()
+        self._one_ended = asyncio.Event()
 
     @property
     def pid(self) -> int | None:
@@ -94,7 +111,7 @@ class Worker:
         port.on_error_line = lambda line: self.output.append(("stderr", line))
         port.on_end = self._end_from_thread
         # The port may call back before it is open.
-        self._loop = asyncio.get_running_loop()
+        self._inbox.attach()
         try:
             await port.open()
         except EngineError as error:
@@ -102,6 +119,7 @@ class Worker:
             self.error = {"type": "EngineError", "message": str(error)}
             self._ended.set()
             raise
+        self._opened = True
         self._inbox.open()
         port.send(pack_json(Kind.HOST, env_file=env_file))
         await self._started.wait()
@@ -112,10 +130,25 @@ class Worker:
     async def close(self) -> None:
         """Ends the process: conversations that still run are `interrupted`, with whole logs."""
         self._closing = True
-        if self._loop is None or self.over:
+        if self.over or not self._opened:
             return
+        await self._stop_hosted()
         await self._port.close()
         await self._ended.wait()
+
+    async def _stop_hosted(self) -> None:
+        """Ends the conversations while the process is alive, all of them in their own time.
+
+        A process that is closed has the same few seconds for one and for a thousand.
+        """
+        for hosted in self.hosted.values():
+            hosted.stop("the screen was closed")
+        give_up = time.monotonic() + _STOP_WITHIN + _STOP_EACH * len(self.hosted)
+        self._last_beat = time.monotonic()
+        while self.hosted and not (self.over or self.silent_for or time.monotonic() > give_up):
+            self._one_ended.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._one_ended.wait(), _LOOK_EVERY)
 
     def kill(self) -> None:
         """Kills the process and everything it started."""
@@ -154,40 +187,56 @@ class Worker:
 
     def _take(self, kind: Kind, body: bytes) -> None:
         if kind is Kind.OF:
-            number, inner, rest = unpack_of(body)
-            hosted = self.hosted.get(number)
-            if hosted is not None:
-                hosted.take(inner, rest)
-                self._touched.add(hosted)
-            return
-        data = json.loads(body)
-        if kind is Kind.ROWS:
-            self._take_rows(data["rows"])
-        elif kind is Kind.HEARTBEAT:
-            self._last_beat = time.monotonic()
-        elif kind is Kind.ENDED:
-            hosted = self.hosted.pop(data["conversation"], None)
-            if hosted is not None:
-                hosted.take_end(data)
-                self.on_ended(hosted)
-        elif kind is Kind.USED:
-            self.on_used(data["calls"])
-        elif kind is Kind.BLOCKED:
-            number = data["conversation"]
-            hosted = None if number is None else self.hosted.get(number)
-            self.on_blocked(hosted, float(data["seconds"]), str(data["where"]))
-        elif kind is Kind.OUTPUT:
-            self.output.append((data["stream"], data["text"]))
-        elif kind is Kind.READY:
-            self._last_beat = time.monotonic()
-            self._started.set()
-        elif kind is Kind.FAILED:
-            self.error = data["error"]
-            self._started.set()
+            self._take_of(body)
+        elif (take := self._takers.get(kind)) is not None:
+            take(json.loads(body))
 
-    def _take_rows(self, rows: list[list[Any]]) -> None:
+    def _take_of(self, body: bytes) -> None:
+        try:
+            number, kind, rest = unpack_of(body)
+        except ValueError as error:
+            self.error = {"type": "EngineError", "message": f"unreadable output: {error}"}
+            self.kill()
+            return
+        if kind is not Kind.ACK:
+            # A refusal comes from a thread that lives on where the event loop is blocked.
+            self._beat()
+        hosted = self.hosted.get(number)
+        if hosted is not None:
+            hosted.take(kind, rest)
+            self._touched.add(hosted)
+
+    def _beat(self) -> None:
+        # Heartbeats give way to other frames, which say as much.
+        self._last_beat = time.monotonic()
+
+    def _take_ready(self, _: dict[str, Any]) -> None:
+        self._beat()
+        self._started.set()
+
+    def _take_failed(self, data: dict[str, Any]) -> None:
+        self.error = data["error"]
+        self._started.set()
+
+    def _take_ended(self, data: dict[str, Any]) -> None:
+        self._beat()
+        hosted = self.hosted.pop(data["conversation"], None)
+        if hosted is not None:
+            hosted.take_end(data)
+            self._one_ended.set()
+            self.on_ended(hosted)
+
+    def _take_blocked(self, data: dict[str, Any]) -> None:
+        number = data["conversation"]
+        hosted = None if number is None else self.hosted.get(number)
+        seconds, where = float(data["seconds"]), str(data["where"])
+        self.blocked = (hosted, where) if seconds else None
+        self.on_blocked(hosted, seconds, where)
+
+    def _take_rows(self, data: dict[str, Any]) -> None:
+        self._beat()
         changed = []
-        for number, row in rows:
+        for number, row in data["rows"]:
             hosted = self.hosted.get(number)
             if hosted is not None:
                 hosted.row = row
@@ -203,9 +252,7 @@ class Worker:
     # --- the end
 
     def _end_from_thread(self, status: int | None) -> None:
-        assert self._loop is not None
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._take_end, status)
+        self._inbox.call(self._take_end, status)
 
     def _take_end(self, status: int | None) -> None:
         self._inbox.take_all()

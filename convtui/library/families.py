@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,15 +81,17 @@ def families(runs: Iterable[RunSummary]) -> list[RunNode]:
     return [everything[index] for index in sorted(roots, key=rank.__getitem__)]
 
 
-def sorted_families(runs: Iterable[RunSummary], order: str) -> list[RunNode]:
+def sorted_families(
+    runs: Iterable[RunSummary], order: str, *, of_newest: Container[str] = ("when",)
+) -> list[RunNode]:
     """The families of runs in an order of `run_order`, by what the one row of a family shows.
 
-    That is when its newest run began, and of anything else the root's value.
+    Of what `of_newest` names that is the value of its newest run, of anything else the root's.
     """
-    by_age = order.removeprefix("-") == "when"
+    newest = order.removeprefix("-") in of_newest
     roots = families(sort_runs(list(runs), order))
-    shown = {id((root.newest or root.run) if by_age else root.run): root for root in roots}
-    rows = [(root.newest or root.run) if by_age else root.run for root in roots]
+    rows = [(root.newest or root.run) if newest else root.run for root in roots]
+    shown = {id(run): root for run, root in zip(rows, roots, strict=True)}
     return [shown[id(run)] for run in sort_runs(rows, order)]
 
 

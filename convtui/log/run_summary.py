@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from convtui.filters.runs import RunFacts, header_tags
+from convtui.log.batch_counts import BatchCounts
 from convtui.log.names import MANIFEST, NOTES, TOOLS, WIRE
 from convtui.log.notes import Notes
 from convtui.log.reader import is_being_written
@@ -28,29 +29,6 @@ _OWN_ID: Final = re.compile(r"[0-9a-f]{6,}")
 _SHORT_ID: Final = 6
 COMPANIONS: Final = (WIRE, NOTES, TOOLS)
 """Suffixes of files that belong to a log and also end in `.jsonl`."""
-
-
-@dataclass(slots=True, frozen=True)
-class BatchCounts:
-    """How far a batch is."""
-
-    cells: int
-    runs: int
-    """Of each cell."""
-    conversations: int
-    """Runs of cells; attempts at one are one."""
-    states: Mapping[str, int]
-    """Conversations by the state of their last attempt: waiting, running, held, ended, crashed."""
-    endings: Mapping[str, int]
-    """Those that have ended, by kind of their termination in the last attempt."""
-    bad: int
-    """Those that `convtui run` would leave with exit code 3, also in the last attempt."""
-    attempts: int = 0
-    """Attempts beyond the first ones."""
-
-    @property
-    def ended(self) -> int:
-        return self.states.get("ended", 0)
 
 
 @dataclass(slots=True, eq=False)

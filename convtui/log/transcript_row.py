@@ -32,7 +32,8 @@ def transcript_row(
         "turn": None if last is None else last.number,
         "side": None if last is None else last.speaker,
         "words": "" if said is None else said.text[:ROW_WORDS],
-        "turns": transcript.counts.get("turn.committed", 0),
+        # Those of the logs that it goes on from, too.
+        "turns": sum(turn.status == COMMITTED for turn in turns),
         "signals": sum(len(turn.signals) for turn in signalled),
         "last_signal": signalled[-1].signals[-1] if signalled else None,
         "discards": transcript.counts.get("turn.discarded", 0),

@@ -18,6 +18,7 @@ TOPICS: Final[Mapping[str, str]] = {
     "scenarios": "Every key of a scenario, a persona and a provider; tools and budgets.",
     "debugging": "Pause, step, edit, take over, branch, reload and replay.",
     "filters": "The filter language of breakpoints, search and the library.",
+    "batches": "Run many conversations at once, resume them, compare the results.",
     "rehook": "Run your hooks again over recorded replies, without a model call.",
     "profiles": "Reliability profiles, compression checks and A/B comparisons.",
     "warm-starts": "Put what worked in saved runs before a new conversation.",
@@ -47,7 +48,8 @@ TOPIC_OF_CONTEXT: Final[Mapping[str, str]] = {
     "profile": "profiles",
     "warm": "warm-starts",
     "arms": "profiles",
-    "fleet": "library",
+    "fleet": "batches",
+    "batches": "batches",
     "overlay": "debugging",
 }
 """The topic about each context of `convtui.actions.registry`."""

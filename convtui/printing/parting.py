@@ -75,6 +75,13 @@ def go_on_lines(log: Path, *, width: int | None = None) -> list[str]:
     return _labelled("to go on: ", typed, width)
 
 
+def batch_lines(folder: Path, usual: Path, *, width: int | None = None) -> list[str]:
+    """What to type to go on with a batch; `usual` is the folder where commands look for it."""
+    named = folder.name if folder.parent.absolute() == usual.absolute() else str(folder)
+    typed = f"{command()} batch {visible_line(shlex.quote(named))}"
+    return _labelled("to go on: ", typed, width)
+
+
 def _labelled(label: str, text: str, width: int | None) -> list[str]:
     """What can be copied is whole on a line, and alone there where it would be wrapped."""
     if width is not None and columns(label) + columns(text) > width:

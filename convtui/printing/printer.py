@@ -24,6 +24,7 @@ from convtui.printing.wording import (
     warm_words,
 )
 from convtui.records.codec import REFLEXION, RecordDict
+from convtui.records.values import as_object
 from convtui.text.boundary import one_line, span_of_time, visible, visible_line
 from convtui.text.counts import counted
 from convtui.transcript.clock import Elapsed, elapsed_words
@@ -189,7 +190,9 @@ class Printer:
         )
         title = f"{visible_line(str(record.get('persona')))} {arrow} {visible_line(str(name))}"
         self.page.line(title, BOLD)
-        facts = [str(record.get("created_at", ""))[:19].replace("T", " ") + " UTC"]
+        imported = as_object(record.get("imported"))
+        zone = " (no time zone in the file)" if imported.get("created_at_zone") else " UTC"
+        facts = [str(record.get("created_at", ""))[:19].replace("T", " ") + zone]
         facts += [str(record.get("id", "")), versions]
         if self.ran is not None:
             facts.insert(1, f"ran {elapsed_words(self.ran)}")

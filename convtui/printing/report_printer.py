@@ -138,7 +138,10 @@ class ReportPrinter:
             self._head(f"{plot.name} {caption}: none")
             return
         self._head(f"{plot.name} {caption}")
-        lines = columns(drawn, width=len(drawn), height=_PLOT_HEIGHT, ascii_only=self._ascii)
+        most = max(most, plot.top or 0.0)
+        lines = columns(
+            drawn, width=len(drawn), height=_PLOT_HEIGHT, ascii_only=self._ascii, top=most
+        )
         axis = [figure(most, plot.unit), *[""] * (_PLOT_HEIGHT - 2), figure(0, plot.unit)]
         wall = "|" if self._ascii else "▏"
         for value, line in zip(axis, lines, strict=True):

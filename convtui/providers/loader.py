@@ -32,6 +32,7 @@ from convtui.providers.vera import loader as vera_loader
 from convtui.scenario.provider_hooks import HOOKS, METHODS
 from convtui.scenario.provider_spec import ProviderSpec, source_names
 from convtui.text.causes import describe, repr_of
+from convtui.text.relocation import path_at_home, path_here
 from convtui.text.tracebacks import location, own_frames
 
 ENTRY_POINTS = "convtui.providers"
@@ -108,11 +109,11 @@ class Loaded:
             "kind": self.kind,
         }
         if self.file is not None:
-            data["file"] = str(self.file)
+            data["file"] = path_at_home(str(self.file))
             data["sha256"] = self.sha256
             others = modules_beside(self.file)
             if others:
-                data["modules"] = [str(path) for path in others]
+                data["modules"] = [path_at_home(str(path)) for path in others]
         model = getattr(self.provider, "model", None)
         if isinstance(model, str):
             data["model"] = model
@@ -155,7 +156,7 @@ def _load(spec: ProviderSpec, settings: ProviderSettings) -> Loaded:
         from convtui.providers.recorded import RecordedProvider
 
         recorded = RecordedProvider(
-            spec.target,
+            path_here(spec.target),
             strict=spec.name == "strict",
             speed=settings.speed,
             system_prompt=settings.system_prompt,
@@ -164,7 +165,7 @@ def _load(spec: ProviderSpec, settings: ProviderSettings) -> Loaded:
     interface.offer()
     module: ModuleType | None
     if spec.kind == "file":
-        path = Path(spec.target)
+        path = Path(path_here(spec.target))
         module = import_file(path)
         thing = pick(module, spec.name or "", str(path))
         if FILES.is_taken(thing, path, spec.name or ""):
@@ -198,7 +199,7 @@ def load_function(spec: ProviderSpec) -> Callable[..., Any]:
     Raises `ProviderLoadError`.
     """
     if spec.kind == "file":
-        thing = pick(import_file(Path(spec.target)), spec.name or "", spec.target)
+        thing = pick(import_file(Path(path_here(spec.target))), spec.name or "", spec.target)
     else:
         thing = pick(import_module(spec.target), spec.name or "", spec.target)
     if not callable(thing):
@@ -259,7 +260,7 @@ def _import_new(path: Path) -> ModuleType:
         loader.exec_module(module)
 
     try:
-        _importing(run, str(path))
+        _importing(run, path_at_home(str(path)))
     except BaseException:
         sys.modules.pop(name, None)
         raise

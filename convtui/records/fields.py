@@ -47,9 +47,14 @@ class _Field(NamedTuple):
     item: _Field | None = None
 
 
-class _Shape(NamedTuple):
-    fields: Mapping[str, _Field]
-    required: tuple[str, ...]
+class _Shape:
+    __slots__ = ("fields", "plans", "required")
+
+    def __init__(self, fields: Mapping[str, _Field]) -> None:
+        self.fields = fields
+        self.required = tuple(name for name, field in fields.items() if field.required)
+        self.plans: dict[_Key, _Plan | None] = {}
+        """The forms seen by any reader, of known fields only; None for one that is wrong."""
 
 
 _NULL: Final = type(None)
@@ -80,6 +85,8 @@ _Sound = Callable[[Any], bool]
 _Getter = Callable[[dict[str, Any]], tuple[Any, ...]]
 _Other = tuple[str, type, _Sound | None]
 _Form = tuple[int, _Getter, _Getter, list[type], tuple[_Other, ...], tuple[str, ...]]
+_Key = tuple[tuple[str, ...], tuple[type, ...]]
+"""The names and the types of an object's fields."""
 
 
 class FieldChecker:
@@ -158,7 +165,7 @@ class _Objects:
         try:
             form = self._forms[key]
         except KeyError:
-            form = _form_of(self._shape, *key)
+            form = _form_of(self._shape, key)
             if len(self._forms) < _MANY:
                 self._forms[key] = form
         if form is None:
@@ -174,14 +181,37 @@ def read_record(line: bytes) -> RecordDict:
     return record
 
 
-def _form_of(shape: _Shape, names: tuple[str, ...], types: tuple[type, ...]) -> _Form | None:
+class _Plan(NamedTuple):
+    """A form, but for what readers must not share: it remembers the last object."""
+
+    texts: _Getter
+    numbers: _Getter
+    number_types: list[type]
+    others: tuple[tuple[str, type, _Field], ...]
+    foreign: tuple[str, ...]
+
+
+def _form_of(shape: _Shape, key: _Key) -> _Form | None:
     """The form of sound objects with these fields and types; None where something is wrong."""
+    try:
+        plan = shape.plans[key]
+    except KeyError:
+        plan = _plan_of(shape, *key)
+        if len(shape.plans) < _MANY and shape.fields.keys() >= set(key[0]):
+            shape.plans[key] = plan
+    if plan is None:
+        return None
+    others = tuple((name, kind, _sound_value(field)) for name, kind, field in plan.others)
+    return len(key[0]), plan.texts, plan.numbers, plan.number_types, others, plan.foreign
+
+
+def _plan_of(shape: _Shape, names: tuple[str, ...], types: tuple[type, ...]) -> _Plan | None:
     if not set(shape.required).issubset(names):
         return None
     texts: list[str] = []
     numbers: list[str] = []
     number_types: list[type] = []
-    others: list[_Other] = []
+    others: list[tuple[str, type, _Field]] = []
     foreign: list[str] = []
     for name, value_type in zip(names, types, strict=True):
         field = shape.fields.get(name, _ANYTHING)
@@ -199,15 +229,8 @@ def _form_of(shape: _Shape, names: tuple[str, ...], types: tuple[type, ...]) -> 
             numbers.append(name)
             number_types.append(value_type)
         else:
-            others.append((name, value_type, _sound_value(field)))
-    return (
-        len(names),
-        _getter(texts),
-        _getter(numbers),
-        number_types,
-        tuple(others),
-        tuple(foreign),
-    )
+            others.append((name, value_type, field))
+    return _Plan(_getter(texts), _getter(numbers), number_types, tuple(others), tuple(foreign))
 
 
 def _getter(names: Sequence[str]) -> _Getter:
@@ -378,7 +401,7 @@ def _parse(text: str) -> _Shape:
     for word in text.split():
         name, _, kind = word.partition(":")
         fields[name] = _field(kind.rstrip("!?"), kind.endswith("!"), kind.endswith("?"))
-    return _Shape(fields, tuple(name for name, field in fields.items() if field.required))
+    return _Shape(fields)
 
 
 def _field(kind: str, required: bool = False, nullable: bool = False) -> _Field:

@@ -31,6 +31,15 @@ def has_offset(text: str) -> bool:
         return False
 
 
+NO_ZONE = "none"
+"""What stands for the time zone of a time that does not name one: it is taken to be UTC."""
+
+
+def zone_of(text: str | None) -> str | None:
+    """`NO_ZONE` for a time that names no time zone, and nothing for any other text."""
+    return NO_ZONE if text and parse_time(text) is not None and not has_offset(text) else None
+
+
 def later(at: datetime, seconds: float) -> datetime:
     """The time `seconds` after `at`; `at` itself where that is out of range."""
     try:

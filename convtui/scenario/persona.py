@@ -200,7 +200,22 @@ def load_tsv_persona(
     that has no place, `DataFileError` for columns that a template needs and the table does not
     have, all of them in one message. Both layouts are VERA-MH's.
     """
-    table = read_persona_table(path)
+    return row_persona(
+        read_persona_table(path), name, template, context_template=context_template,
+        reminder=reminder,
+    )  # fmt: skip
+
+
+def row_persona(
+    table: PersonaTable,
+    name: str,
+    template: Path | None = None,
+    *,
+    context_template: Path | None = None,
+    reminder: Path | None = None,
+) -> Persona:
+    """As `load_tsv_persona()`, from a table that has been read."""
+    path = table.path
     row = table.row(name)
     if row is None:
         raise UsageError(f"{path}: {_which(name, table)}")

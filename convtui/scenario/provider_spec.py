@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -161,6 +162,24 @@ def defines(path: Path, name: str) -> Literal["function", "class"] | None:
 def _defined(
     path: Path, *, plain: bool = False
 ) -> list[tuple[str, Literal["function", "class"]]] | None:
+    try:
+        written = path.stat()
+    except (OSError, ValueError):
+        return None
+    known = _definitions(path, (written.st_mtime_ns, written.st_size))
+    if known is None:
+        return None
+    return [(name, kind) for name, kind, decorated in known if not (plain and decorated)]
+
+
+@lru_cache(maxsize=64)
+def _definitions(
+    path: Path, _written: tuple[int, int]
+) -> list[tuple[str, Literal["function", "class"], bool]] | None:
+    """The functions and classes of a file as it was written then, and whether each is decorated.
+
+    Many scenarios with one provider ask for the same.
+    """
     import ast
     import warnings
 
@@ -174,9 +193,13 @@ def _defined(
         return None
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     return [
-        (node.name, "function" if isinstance(node, functions) else "class")
+        (
+            node.name,
+            "function" if isinstance(node, functions) else "class",
+            bool(node.decorator_list),
+        )
         for node in tree.body
-        if isinstance(node, (*functions, ast.ClassDef)) and not (plain and node.decorator_list)
+        if isinstance(node, (*functions, ast.ClassDef))
     ]
 
 

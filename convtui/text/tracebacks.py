@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from convtui.text.causes import describe_one, roots
+from convtui.text.relocation import path_at_home
 
 _CAUSES = 3
 """Of how many causes the lines are shown; a log has more."""
@@ -50,7 +51,7 @@ def own_frames(error: BaseException) -> tuple[str, ...]:
 def frames_of(error: BaseException) -> list[str]:
     """The traceback lines of one exception, without its message and causes."""
     if isinstance(error, SyntaxError) and error.filename:
-        lines = [f"{error.filename}:{error.lineno or 1}"]
+        lines = [f"{path_at_home(error.filename)}:{error.lineno or 1}"]
         if error.text:
             lines.append(f"    {error.text.rstrip()}")
             lines.append("    " + " " * max(0, (error.offset or 1) - 1) + "^")
@@ -58,7 +59,8 @@ def frames_of(error: BaseException) -> list[str]:
     lines = []
     for frame in _own(error):
         source = f": {frame.line}" if frame.line else ""
-        lines.append(f"{frame.filename}:{frame.lineno} in {frame.name}{source}")
+        name = path_at_home(frame.filename)
+        lines.append(f"{name}:{frame.lineno} in {frame.name}{source}")
     if len(lines) > _FIRST + _LAST:
         lines[_FIRST:-_LAST] = [f"({len(lines) - _FIRST - _LAST:,} more)"]
     return lines
@@ -73,8 +75,8 @@ def location(error: BaseException) -> tuple[str, int] | None:
     """The file and line to look at first: the developer's innermost frame, root causes first."""
     for item in (*roots(error), error):
         if isinstance(item, SyntaxError) and item.filename:
-            return item.filename, item.lineno or 1
+            return path_at_home(item.filename), item.lineno or 1
         own = _own(item)
         if own:
-            return own[-1].filename, own[-1].lineno or 1
+            return path_at_home(own[-1].filename), own[-1].lineno or 1
     return None

@@ -84,7 +84,11 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         self._ascii = glyphs.AsciiGlyphs() if glyphs.wants_ascii(setting, os.environ) else None
         read_alt_enter()
         self.typed = TypedKeys(
-            self, deliver=super().on_event, acts=self._acts, dropped=self._keys_dropped
+            self,
+            deliver=super().on_event,
+            acts=self._acts,
+            dropped=self._keys_dropped,
+            joined=self._enter_typed,
         )
         self.attention = Attention(lambda: self.config, lambda text: write_to_terminal(self, text))
         self.interrupt = Interrupt(self, self.action_leave)
@@ -236,6 +240,9 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         screen = self.screen
         action = screen.action_of(key) if isinstance(screen, ActionScreen) else None
         return action is None or action.acts
+
+    def _enter_typed(self) -> None:
+        self.notify("Enter came at once with the text: it is a space. Press enter again.")
 
     def _keys_dropped(self) -> None:
         screen = action_screen_of(self)

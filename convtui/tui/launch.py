@@ -68,14 +68,11 @@ def run_saved_batch(folder: Path, *, config: Config | None = None) -> int:
 
     Raises `FileError` where there is none.
     """
-    from convtui.batch.manifest import read_batch
-
-    batch = read_batch(folder)
 
     def first(app: ConvtuiApp) -> FleetScreen:
         from convtui.tui.screens.fleet.open import saved_screen
 
-        return saved_screen(app, batch)
+        return saved_screen(app, folder)
 
     return _run(first, config, parting=False)
 

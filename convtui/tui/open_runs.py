@@ -87,9 +87,15 @@ class OpenRuns:
         from convtui.tui.sources.hosted_run import HostedRun
         from convtui.tui.sources.source import LiveSource
 
-        run = HostedRun(link, adopt=adopt)
+        run = HostedRun(link, adopt=adopt, kept=self._keep)
         self.log_of_last = lambda: run.handle.log_path
         return DebuggerScreen(self._keymap, LiveSource(link), run, at=at)
+
+    def _keep(self, run: LiveRun) -> None:
+        """Ends a run that was one of many, and is not any more, with the app."""
+        self._app.notify("From here on it is a run of its own: the batch does not follow it.")
+        if self.current is None or self.current.handle.over:
+            self.current = run
 
     def comparison(self, path_a: Path, path_b: Path) -> CompareScreen:
         from convtui.tui.screens.compare.screen import CompareScreen
@@ -143,8 +149,8 @@ class OpenRuns:
         """Opens the debugger on one conversation of many, or its log if it is over.
 
         `adopt` gets the engine that it goes on in when its code is reloaded, or it is gone back in:
-        it is still one of the many. Returns False where there is nothing to open: it is over, and
-        has no log.
+        it says whether it is still one of the many. Returns False where there is nothing to open:
+        it is over, and has no log.
         """
         if not link.over:
             self._app.push_screen(self.hosted(link, adopt=adopt, at=at))
@@ -156,6 +162,12 @@ class OpenRuns:
 
     def compare(self, path_a: Path, path_b: Path) -> None:
         self._app.push_screen(self.comparison(path_a, path_b))
+
+    def compare_batches(self, before: Path, after: Path) -> None:
+        """Opens two batches side by side."""
+        from convtui.tui.screens.compare.batches import BatchesScreen
+
+        self._app.push_screen(BatchesScreen(self._keymap, before, after))
 
     # --- leaving
 

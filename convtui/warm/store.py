@@ -12,6 +12,7 @@ from convtui.config.paths import Paths, write_private
 from convtui.errors import DataFileError, FileError, Problem, UsageError, did_you_mean
 from convtui.files.yaml import read_text
 from convtui.text.boundary import safe_name
+from convtui.text.relocation import path_here
 from convtui.warm.names import MAX_PATTERNS, SUFFIX, is_path
 from convtui.warm.templates import MAX_BYTES, WarmContext, WarmTemplate, context_of, parse_template
 
@@ -197,5 +198,5 @@ def chosen_context(chosen: Chosen, folder: Path | None = None) -> WarmContext:
     Raises `UsageError` for one that is not there or cannot be read, and for slots that are not
     filled.
     """
-    stored = WarmStore(folder or Paths.find().warm_dir).find(chosen.use)
+    stored = WarmStore(folder or Paths.find().warm_dir).find(path_here(chosen.use))
     return stored.context(chosen.slots, chosen.max_patterns)

@@ -12,7 +12,8 @@ from convtui.batch import attempts as trying
 from convtui.batch.attempts import attempt_after, best_of, material, next_attempt
 from convtui.batch.cells import cells_of
 from convtui.batch.manifest import Entry
-from convtui.batch.plan import Attempts, Plan
+from convtui.batch.plan import Plan
+from convtui.batch.plan_parts import Attempts
 from convtui.errors import UsageError
 from convtui.log.reader import open_log
 from convtui.models.base import Reply

@@ -93,6 +93,14 @@ def test_globs_may_overlap_with_what_is_named(folder: Path) -> None:
     assert names(folder, vary={"persona": ["personas/ben.yaml", "personas/*"]}) == ["Ben", "Ann"]
 
 
+def test_a_glob_takes_no_scenarios_and_plans(folder: Path) -> None:
+    (folder / "personas" / "base.yaml").write_text("persona: demo\n")
+    (folder / "personas" / "other.yaml").write_text("runs: 3\nvary: {}\n")
+    plan = folder / "personas" / "plan.yaml"
+    plan.write_text("scenario: base.yaml\nvary: {persona: '*.yaml'}\n")
+    assert [cell.name for cell in cells_of(Plan.load(plan))] == ["Ann", "Ben"]
+
+
 def test_a_persona_that_is_broken_fails_its_own_cells_only(folder: Path) -> None:
     (folder / "personas" / "bad.yaml").write_text("nam: X\n")
     broken, *others = sorted(
@@ -109,6 +117,14 @@ def test_a_provider_that_is_not_there_fails_its_own_cells_only(folder: Path) -> 
     assert good.error is None
     assert "bots.py: there is no such file, did you mean 'bot.py'?" in str(bad.error)
     assert (good.name, bad.name) == ("Robin-bot_reply", "Robin-bots_reply")
+
+
+def test_a_cell_of_a_broken_persona_has_its_provider_in_its_name(folder: Path) -> None:
+    (folder / "personas" / "bad.yaml").write_text("nam: Bad\n")
+    made = cells(folder, vary={"persona": "personas/b*", "provider": ["demo", "bot.py:Bot"]})
+    assert [(cell.name, cell.error is None) for cell in made] == [
+        ("bad-demo", False), ("bad-Bot", False), ("Ben-demo", True), ("Ben-Bot", True),
+    ]  # fmt: skip
 
 
 def test_a_provider_that_is_named_once_is_refused_at_once(folder: Path) -> None:
@@ -128,6 +144,7 @@ def test_a_provider_that_is_named_once_is_refused_at_once(folder: Path) -> None:
         ("vary:\n  persona:\n  - nobody/*.yaml", "plan.yaml:3: vary.persona[0]: nobody/*.yaml"
          " matches nothing: there is no folder nobody"),
         ("vary:\n  persona: personas/x*", "matches nothing in "),
+        ("vary:\n  persona: '***'", "plan.yaml:2: vary.persona[0]: ***: "),
         ("vary:\n  persona: '*.py'", "*.py matches 1 file, but no persona"),
         ("vary:\n  persona: people.tsv", "vary.persona[0]: people.tsv: say which rows; all rows"
          " are people.tsv:*"),
@@ -240,6 +257,16 @@ def test_a_missing_key_in_a_provider_mapping_keeps_the_scenarios(folder: Path) -
     )
     assert cell.scenario is not None
     assert cell.scenario.provider.params == {"temperature": 1, "n": 1}
+
+
+def test_entries_that_are_called_alike_are_numbered(folder: Path) -> None:
+    """Their figures would be added up else."""
+    plain = {"use": "bot.py:Bot"}
+    found = cells(folder, vary={"provider": [plain, {**plain, "options": {"a": 1}}, "demo"]})
+    assert [cell.provider for cell in found] == ["bot.py:Bot", "bot.py:Bot (2)", "demo"]
+    twice = [{"name": "Zoe", "script": ["a"]}, {"name": "Zoe", "script": ["b"]}]
+    found = cells(folder, vary={"persona": twice, "set": [{}, {"limits.max_turns": 4}]})
+    assert [cell.persona for cell in found] == ["Zoe", "Zoe", "Zoe (2)", "Zoe (2)"]
 
 
 def test_unknown_keys_of_a_provider_mapping_are_a_mistake_of_the_plan(folder: Path) -> None:

@@ -98,6 +98,15 @@ def test_breakpoints_are_added_and_budgets_merged(folder: Path) -> None:
         ({}, {"break": ["~ennd"]}, "--break: "),
         ({}, {"set": ["limits.max_turn=3"]}, "--set limits.max_turn=3: unknown key 'max_turn'"),
         ({}, {"max_turns": 0}, "--max-turns: must be at least 1, not 0"),
+        ({"vary": {"provider": "openai/gpt-4o", "set": {"provider.params": 3}}}, {},
+         "vary.set[0].provider.params: must be a mapping of keys to values, not a number"),
+        ({"vary": {"set": {"provider.use": 3}}}, {}, "3"),
+        ({"vary": {"set": {"provider.use": ["x"]}}}, {}, "['x']"),
+        ({"vary": {"provider": {"use": 3}}}, {}, "3"),
+        ({"vary": {"provider": {"params": 3}}}, {}, "must be a mapping"),
+        ({"vary": {"set": {"persona.params": 3, "limits": 3, "sessions.x": 1}}}, {}, "not a"),
+        ({"vary": {"persona": {"name": 3}}}, {}, "must be text, not a number"),
+        ({"vary": {"persona": {"name": "x", "script": {}}}}, {}, "script"),
         ({}, {"order": "random"}, "--order: must be one of mixed, listed"),
         ({"vary": {"set": [{"limits.max_turns": 4}]}}, {"max_turns": 3},
          "vary.set[0].limits.max_turns: the plan varies limits.max_turns, and a flag sets it"),
@@ -131,4 +140,4 @@ def test_values_that_may_be_secret_are_not_kept_with_a_batch() -> None:
     assert kept["persona"] == ["demo"]
     assert "model" not in kept
     assert not are_whole(kept)
-    assert are_whole(public_flags({"set": ("limits.max_turns=4",)}))
+    assert are_whole(public_flags({"set": ("limits.max_turns=4", "budget.tokens=900")}))

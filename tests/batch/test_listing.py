@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from convtui.batch import listing
-from convtui.batch.listing import counts_words, find_batch, list_batches, names_batch
+from convtui.batch.listing import find_batch, list_batches, logs_in, names_batch
 from convtui.batch.manifest_writer import ManifestWriter
 from convtui.errors import FileError
 from convtui.library.library import Library
 from convtui.log.notes import Notes
 from convtui.log.run_summary import log_files
 from tests.builders.batches import BatchFolder, cell, talk
-from tests.builders.logs import sample, write_log
+from tests.builders.logs import header, sample, write_log
 
 NAME = "20260304T050000Z_refund"
 
@@ -39,7 +39,7 @@ def test_a_row_has_the_counts_of_its_conversations(batch: BatchFolder, tmp_path:
     assert counts is not None
     assert (counts.cells, counts.conversations, counts.attempts, counts.bad) == (2, 2, 1, 1)
     assert counts.endings == {"failed": 1, "max_turns": 1}
-    assert counts_words(counts) == "2 conversations, 1 went wrong, 1 more attempt"
+    assert counts.words == "1 went wrong, 1 more attempt"
     batch.add("finished")
     assert list_batches(Library(tmp_path))[0].state == "finished"
 
@@ -149,3 +149,21 @@ def test_a_wrong_name_is_answered_with_the_nearest(batch: BatchFolder, tmp_path:
         find_batch("20260304T050000Z_refunds", [tmp_path])
     with pytest.raises(FileError, match="no saved batch yet"):
         find_batch("last", [tmp_path / "nothing"])
+
+
+def test_logs_that_were_begun_again_do_not_count(tmp_path: Path) -> None:
+    batch = BatchFolder(tmp_path / NAME, [cell("anna"), cell("bert")])
+    for name in ("anna", "bert"):
+        batch.run(f"{name}.1", close=False)
+    batch.add("rerun", key="anna.1", because="its worker died", log="anna.1.jsonl")
+    write_log(batch.path / "anna.1-2.jsonl", talk())
+    parent = {"id": "a1b2c3", "file": str(batch.path / "bert.1.jsonl"), "seq": 5, "sha256": "0"}
+    went_on = [header(id="child", origin="continue", parents=[parent]), *talk()[1:]]
+    write_log(batch.path / "bert.1-2.jsonl", went_on)
+    for name in ("anna", "bert"):
+        batch.add("started", key=f"{name}.1", log=f"{name}.1-2.jsonl", worker=2)
+    names = [path.name for path in logs_in(batch.path)]
+    assert names == ["anna.1-2.jsonl", "bert.1-2.jsonl", "bert.1.jsonl"]
+    (batch.path / "batch.jsonl").write_text("damaged")
+    assert len(logs_in(batch.path)) == 4
+    assert [path.name for path in logs_in(tmp_path)] == []

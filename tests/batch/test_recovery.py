@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -20,17 +21,18 @@ from tests.builders.running_batches import Stage, until
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="workers are forked")
 
 STATELESS = """
+GO = os.path.join(os.path.dirname(__file__), "go")
 class Bot:
     stateful = False
     async def generate_response(self, messages):
-        await asyncio.sleep(0.05)
+        while len(messages) > 4 and not os.path.exists(GO):
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.005)
         return "you said " + messages[-1]["content"]
 """
-SLOW = """
-async def bot(messages):
-    await asyncio.sleep(0.02)
-    return "you said " + messages[-1]["content"]
-"""
+"""Its third reply comes when there is a file."""
+SLOW = STATELESS.replace("stateful = False", "stateful = True")
+BOT = {"provider": {"use": "bot.py:Bot"}, "limits": {"max_turns": 60}}
 DEADLY = """
 async def bot(messages):
     if messages[-1]["content"] == "die":
@@ -54,13 +56,14 @@ def check(batch: Batch, script: list[str]) -> None:
 
 
 async def test_a_worker_that_is_killed_takes_only_its_own_down(tmp_path: Path) -> None:
-    planned = Stage(tmp_path, provider=SLOW, script=["one", "two", "three", "four"])
+    planned = Stage(tmp_path, SLOW, ["one", "two", "three"], scenario=BOT)
     batch = planned.batch(runs=8, concurrency=8)
     running = asyncio.ensure_future(batch.run())
-    await until(batch, lambda: batch.used.turns >= 16)
+    await until(batch, lambda: counts(batch.entries.values())["running"] == 8)
     victim = batch.entries["Maya.1"].worker
     lost = {key for key, entry in batch.entries.items() if entry.worker == victim}
     os.killpg(batch.pids[victim or 0], signal.SIGKILL)
+    (tmp_path / "go").touch()
     async with asyncio.timeout(60):
         await running
     check(batch, planned.script)
@@ -84,12 +87,12 @@ async def test_one_that_kills_its_worker_twice_has_failed_with_the_cause(tmp_pat
 
 
 async def test_a_conversation_goes_on_where_its_provider_keeps_no_state(tmp_path: Path) -> None:
-    planned = Stage(tmp_path, provider=STATELESS, script=["one", "two", "three", "four"])
-    planned.scenario = {"provider": {"use": "bot.py:Bot"}}
+    planned = Stage(tmp_path, STATELESS, ["one", "two", "three"], scenario=BOT)
     batch = planned.batch(runs=2, workers=1)
     running = asyncio.ensure_future(batch.run())
     await until(batch, lambda: all(e.row.get("turns", 0) >= 2 for e in batch.entries.values()))
     os.killpg(batch.pids[1], signal.SIGKILL)
+    (tmp_path / "go").touch()
     async with asyncio.timeout(60):
         await running
     check(batch, planned.script)
@@ -104,26 +107,33 @@ async def test_a_conversation_goes_on_where_its_provider_keeps_no_state(tmp_path
 async def test_stopping_ends_conversations_after_their_turn_and_a_resume_goes_on(
     tmp_path: Path,
 ) -> None:
-    planned = Stage(tmp_path, provider=STATELESS, script=["one", "two", "three", "four"])
-    planned.scenario = {"provider": {"use": "bot.py:Bot"}}
+    planned = Stage(tmp_path, STATELESS, ["one", "two", *"abcdefghijklmnopqr"], scenario=BOT)
     plan: dict[str, Any] = {"runs": 6, "concurrency": 3}
     batch = planned.batch(**plan)
     running = asyncio.ensure_future(batch.run())
-    await until(batch, lambda: batch.used.turns >= 6)
+    await until(batch, lambda: counts(batch.entries.values())["running"] == 3)
+    stopping = asyncio.ensure_future(batch.stop())
+    await until(batch, lambda: batch.stopped is not None)
+    (tmp_path / "go").touch()
     async with asyncio.timeout(60):
-        await batch.stop()
+        await stopping
         await running
     read = read_batch(planned.out)
     assert read.stopped == "interrupted at the keyboard" and not read.finished
     states = counts(read.entries.values())
-    assert states["waiting"] >= 1 and states["waiting"] + states["ended"] == 6
+    assert (states["waiting"], states["ended"]) == (3, 3)
     cut = [entry for entry in read.entries.values() if entry.status == "stopped"]
     assert cut and all(entry.ending == "interrupted" for entry in cut)
     for entry in cut:
         with open_log(planned.out / (entry.log or "")) as log:
             last = [turn for turn in log.transcript.turns if turn.text][-1]
             assert last.status == "committed" and log.findings == []
-    again = await planned.run(resume=True, **plan)
+    spent = batch.used.turns
+    going_on = planned.batch(resume=True, **plan)
+    assert going_on.used.turns == spent  # what was used before a resume was used
+    async with asyncio.timeout(60):
+        await going_on.run()
+    again = going_on
     check(again, planned.script)
     assert again.file.finished and again.file.stopped is None
     assert {entry.log for entry in cut} == {f"{entry.key}.jsonl" for entry in cut}
@@ -186,6 +196,32 @@ async def test_a_full_disk_stops_the_batch_with_the_reason(tmp_path: Path) -> No
     again = await planned.run(resume=True, runs=6)
     assert again.file.finished
     assert {entry.ending for entry in again.entries.values()} == {"completed"}
+
+
+async def test_a_manifest_that_cannot_be_written_stops_the_batch_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = Stage(tmp_path, STATELESS, ["one", "two", "three"], scenario=BOT)
+    batch = planned.batch(runs=6, concurrency=2)
+    running = asyncio.ensure_future(batch.run())
+    await until(batch, lambda: counts(batch.entries.values())["running"] == 2)
+
+    def full(fd: int, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("convtui.batch.manifest_writer.write_all", full)
+        (tmp_path / "go").touch()
+        async with asyncio.timeout(60):
+            await running
+    assert batch.stopped == "cannot write the manifest: the disk is full"
+    ended = {key: entry.log for key, entry in batch.entries.items() if entry.over}
+    assert 2 <= len(ended) < 6
+    assert counts(read_batch(planned.out).entries.values())["ended"] == 0
+    again = await planned.run(resume=True, runs=6)
+    check(again, planned.script)
+    assert again.file.finished
+    assert {key: again.entries[key].log for key in ended} == ended
 
 
 @pytest.mark.slow

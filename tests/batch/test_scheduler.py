@@ -102,3 +102,59 @@ async def test_a_conversation_that_is_held_does_not_keep_others_from_beginning(
     assert {entry.ending for entry in batch.entries.values()} == {"completed"}
     text = (stage.out / "batch.jsonl").read_text()
     assert text.count('"type":"held"') == text.count('"type":"released"') == 4
+
+
+FAILS_TWICE = """
+from pathlib import Path
+tries = Path(__file__).with_name("tries")
+async def bot(messages):
+    with tries.open("a") as file:
+        file.write("x")
+    if tries.stat().st_size < 3:
+        raise ValueError("not yet")
+    return "now"
+"""
+
+
+async def test_a_conversation_is_tried_again_until_its_ending_will_do(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, FAILS_TWICE, script=["one"])
+    batch = await stage.run(attempts={"max": 5, "when": "~end failed"})
+    endings = {key: entry.ending for key, entry in batch.entries.items()}
+    assert endings == {"Maya.1": "failed", "Maya.1.a2": "failed", "Maya.1.a3": "completed"}
+    read = read_batch(stage.out)
+    assert read.finished and read.entries == batch.entries
+    assert [entry.log for entry in read.attempts(read.entries["Maya.1"])] == [
+        "Maya.1.jsonl", "Maya.1.a2.jsonl", "Maya.1.a3.jsonl",
+    ]  # fmt: skip
+    with open_log(stage.out / "Maya.1.a2.jsonl") as log:
+        assert log.transcript.header["parents"][0]["file"].endswith("Maya.1.jsonl")
+
+
+async def test_an_attempt_that_a_killed_driver_owed_is_made_by_a_resume(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, FAILS_TWICE, script=["one"])
+    await stage.run()
+    batch = await stage.run(resume=True, attempts={"max": 2, "when": "~end failed"})
+    assert list(batch.entries) == ["Maya.1", "Maya.1.a2"]
+    assert batch.entries["Maya.1.a2"].ending == "failed" and batch.file.finished
+
+
+USES = """
+from convtui import Provider, Reply, Usage
+class Bot(Provider):
+    async def generate_response(self, messages):
+        return Reply("fine", usage=Usage(prompt_tokens=40, completion_tokens=10))
+"""
+
+
+async def test_a_budget_starts_no_more_conversations_and_lets_the_others_end(
+    tmp_path: Path,
+) -> None:
+    stage = Stage(tmp_path, USES, scenario={"provider": {"use": "bot.py:Bot"}})
+    plan = {"runs": 6, "concurrency": 1, "workers": 1}
+    batch = await stage.run(budget={"tokens": 400}, **plan)
+    # Three replies of 50 tokens each: 450 after the third conversation.
+    assert counts(batch.entries.values())["ended"] == 3
+    assert batch.stopped == "the budget of 400 tokens is used up (450 used)"
+    assert {entry.ending for entry in batch.entries.values() if entry.over} == {"completed"}
+    again = await stage.run(resume=True, budget={"tokens": 10_000}, **plan)
+    assert again.file.finished and again.used.tokens == 900

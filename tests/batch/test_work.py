@@ -9,7 +9,8 @@ import pytest
 from convtui.batch.cells import Cell, cells_of
 from convtui.batch.concurrency import AtOnce
 from convtui.batch.limiter import Limiter
-from convtui.batch.plan import BatchBudget, Plan, StopAfter
+from convtui.batch.plan import Plan
+from convtui.batch.plan_parts import BatchBudget, StopAfter
 from convtui.batch.spending import Spending, Used
 from convtui.batch.work import HowToRun, Specs, Work, in_order
 

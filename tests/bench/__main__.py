@@ -10,7 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from convtui.config.paths import write_state
-from tests.bench import costs, library, liveness, rehooking, replaying, startup
+from tests.bench import (
+    batch_results,
+    batches,
+    costs,
+    fleet,
+    library,
+    liveness,
+    rehooking,
+    replaying,
+    startup,
+)
 from tests.bench.measure import Row, table, write_json
 
 
@@ -31,9 +41,14 @@ def _groups(home: Path, *, quick: bool) -> dict[str, Callable[[], list[Row]]]:
         "turn": lambda: costs.per_turn(folder("turn"), 5 if quick else 11),
         "growth": lambda: [costs.growth(folder("growth"), 500 if quick else 2000)],
         "long": lambda: costs.long_talk(folder("long"), 400 if quick else 2000),
+        "fleet": lambda: fleet.rows(folder("fleet"), 3 if quick else 7),
         "library": lambda: library.rows(folder("library"), 3 if quick else 7),
         "pipeline": lambda: [costs.throughput(5)],
+        "results": lambda: batch_results.rows(folder("results"), 1 if quick else 5),
         "rehook": lambda: rehooking.rows(folder("rehook"), 1 if quick else 5),
+        "batches": lambda: batches.rows(
+            folder("batches"), 1 if quick else 5, many=400 if quick else 1000
+        ),
         "warm": lambda: [costs.warm_start(folder("warm"), 1 if quick else 5)],
     }
 

@@ -73,11 +73,11 @@ def key_to_paint(home: Path, name: str, times: int) -> list[float]:
             terminal.send("F")
             terminal.until_gone(_OFF.decode())
             # Keys at every phase of the repainting, not in step with it.
-            _wait(0.02 + 0.013 * (number % 7))
+            wait(0.02 + 0.013 * (number % 7))
     return taken
 
 
-def _wait(seconds: float) -> None:
+def wait(seconds: float) -> None:
     end = time.monotonic() + seconds
     until(lambda: time.monotonic() >= end, "time passes", timeout=seconds + 5)
 

@@ -12,7 +12,7 @@ from tests.bench import longlog
 from tests.bench.measure import Row, median
 from tests.e2e.terminal import Terminal, clean_environment, convtui
 
-_MINIMAL = """
+MINIMAL = """
 from textual.app import App
 from textual.widgets import Static
 class Minimal(App):
@@ -32,7 +32,7 @@ def rows(home: Path, times: int) -> list[Row]:
     """First frames against a minimal Textual app; the programs take turns, so noise hits all."""
     log = longlog.cached()
     programs: dict[str, tuple[list[str], bytes]] = {
-        "minimal": ([sys.executable, "-c", _MINIMAL], b"the first frame"),
+        "minimal": ([sys.executable, "-c", MINIMAL], b"the first frame"),
         "picker": (convtui(), b"convtui"),
         "demo": (convtui("demo", "--out", home / "runs"), b"demo"),
         "replay": (convtui("replay", log), b"LOADING"),

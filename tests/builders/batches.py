@@ -11,7 +11,7 @@ from typing import Any
 from convtui.records.models import Record
 from tests.builders.logs import USAGE, conversation, ending, session, turn, write_log
 
-_AT = "2026-03-04T05:{:02}:{:02}+00:00"
+_AT = "2026-03-{:02}T05:{:02}:{:02}+00:00"
 
 
 def talk(
@@ -52,6 +52,8 @@ class BatchFolder:
     runs: int = 1
     plan: Mapping[str, Any] = field(default_factory=dict)
     name: str = "refund"
+    day: int = 4
+    """Of March, on which it began."""
     _lines: int = 0
 
     def __post_init__(self) -> None:
@@ -73,7 +75,7 @@ class BatchFolder:
         """Appends a line, one second after the last."""
         minutes, seconds = divmod(self._lines, 60)
         self._lines += 1
-        record = {"type": kind, "at": _AT.format(minutes % 60, seconds), **fields}
+        record = {"type": kind, "at": _AT.format(self.day, minutes % 60, seconds), **fields}
         with (self.path / "batch.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 

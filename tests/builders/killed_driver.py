@@ -24,16 +24,17 @@ class Bot:
         await asyncio.sleep(0.02)
         return "you said " + messages[-1]["content"]
 """
-PLAN: dict[str, Any] = {"runs": 8, "concurrency": 4, "workers": 1}
+PLAN: dict[str, Any] = {"concurrency": 4, "workers": 1}
 
 
-def stage(folder: Path) -> Stage:
+def stage(folder: Path, runs: int = 8) -> Stage:
     """The batch that is killed and resumed."""
-    return Stage(folder, STATELESS, SCRIPT, {"provider": {"use": "bot.py:Bot"}}, PLAN)
+    plan = {**PLAN, "runs": runs}
+    return Stage(folder, STATELESS, SCRIPT, {"provider": {"use": "bot.py:Bot"}}, plan)
 
 
-async def drive(folder: Path) -> None:
-    batch = stage(folder).batch(resume=(folder / "batch" / "batch.jsonl").exists())
+async def drive(folder: Path, runs: int) -> None:
+    batch = stage(folder, runs).batch(resume=(folder / "batch" / "batch.jsonl").exists())
 
     def say() -> None:
         os.write(1, b"%d\n" % batch.used.turns)
@@ -42,9 +43,9 @@ async def drive(folder: Path) -> None:
     await batch.run()
 
 
-def run_until_killed(folder: Path, turns: int) -> bool:
+def run_until_killed(folder: Path, turns: int, runs: int = 8) -> bool:
     """Runs a driver and kills it once that many turns were taken; False if it ended before."""
-    command = [sys.executable, "-m", "tests.builders.killed_driver", str(folder)]
+    command = [sys.executable, "-m", "tests.builders.killed_driver", str(folder), str(runs)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT)
     assert process.stdout is not None
     try:
@@ -56,4 +57,4 @@ def run_until_killed(folder: Path, turns: int) -> bool:
 
 
 if __name__ == "__main__":
-    asyncio.run(drive(Path(sys.argv[1])))
+    asyncio.run(drive(Path(sys.argv[1]), int(sys.argv[2])))

@@ -75,7 +75,7 @@ def test_a_log_goes_out_and_comes_in_again(convtui: Run, log: Path, tmp_path: Pa
     code, out, err = convtui("export", log, "--to", "vera", "--out", tmp_path / "out")
     assert code == 0
     assert out.count("wrote ") == 4
-    assert "1 discarded turn is left out" in err
+    assert "1 discarded turn left out" in err
     written = json.loads(
         convtui("export", log, "--to", "vera", "--out", tmp_path / "b", "--json").out
     )

@@ -119,7 +119,7 @@ def test_only_hermes_files_are_chosen_from(convtui: Run, tmp_path: Path) -> None
 
 def test_damage_is_told_and_the_rest_comes_in(convtui: Run, tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
-    good = {"conversations": [{"from": "human", "value": "hi"}]}
+    good = {"conversations": [{"from": "human", "value": "hi"}], "completed": True}
     path.write_text(json.dumps(good) + "\n{torn\n")
     code, out, err = convtui("import", path, "--out", tmp_path / "logs")
     assert code == 0

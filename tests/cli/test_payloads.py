@@ -254,11 +254,11 @@ def test_reports_are_valid_and_show_what_is_hidden(
 
 
 def test_junit_is_xml_whatever_the_replies_are(tmp_path: Path) -> None:
-    from convtui.analysis.rehook.junit import _clean
+    from convtui.analysis.report.junit import junit_text
 
     hostile = "".join(map(chr, range(0x120))) + PAYLOAD + "\ud800\ufffe\uffff\U0001ffff"
-    element = ElementTree.Element("testcase", name=_clean(hostile))
-    element.text = _clean(hostile)
+    element = ElementTree.Element("testcase", name=junit_text(hostile))
+    element.text = junit_text(hostile)
     source = ElementTree.tostring(element, encoding="utf-8", xml_declaration=True)
     read = ElementTree.fromstring(source)
     assert not harmful((read.text or "").replace("\n", ""))

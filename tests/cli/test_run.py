@@ -102,13 +102,6 @@ def test_debug_prints_stages_on_stderr(convtui: Run) -> None:
     assert log_of(err).exists()
 
 
-def test_several_runs_one_after_the_other(convtui: Run) -> None:
-    code, out, _ = convtui(*DEMO, "--runs", "2", "--json")
-    data = json.loads(out)
-    assert code == data["exit_code"] == 0
-    assert len({run["id"] for run in data["runs"]}) == 2
-
-
 def test_in_process(process: Run, bot: Path) -> None:
     code, out, err = process("run", "--provider", f"{bot}:echo", "--max-turns", "2", "--in-process")
     assert code == 0

@@ -33,7 +33,7 @@ def test_a_batch_is_one_row(convtui: Run, runs: Path) -> None:
     code, out, _ = convtui("runs")
     rows = [line for line in out.splitlines() if "jsonl" in line or "/" in line]
     assert code == 0 and len(rows) == 2
-    assert f"{NAME}/ (batch: 2 conversations)" in out
+    assert f"{NAME}/ (batch of 2: none went wrong)" in out
     assert "2 personas → demo" in out and "finished" in out
 
 
@@ -107,9 +107,15 @@ def test_a_filter_changes_no_batch(convtui: Run, runs: Path) -> None:
     assert len(list((runs / NAME).glob("*.jsonl"))) == 3
 
 
+@pytest.mark.parametrize("more", [["~discard"], ["--ended", "failed"], ["--since", "1d"]])
+def test_a_batch_is_not_changed_for_some_of_it(convtui: Run, runs: Path, more: list[str]) -> None:
+    code, _, err = convtui("runs", "--trash", "--yes", NAME, *more)
+    assert code == 2 and "changed as a whole" in err and (runs / NAME).is_dir()
+
+
 def test_it_has_tags(convtui: Run, runs: Path) -> None:
     assert convtui("runs", "--tag", "slow", NAME).code == 0
-    assert f"{NAME}/ (batch: 2 conversations) #slow" in convtui("runs").out
+    assert f"{NAME}/ (batch of 2: none went wrong) #slow" in convtui("runs").out
     assert convtui("runs", "--untag", "slow", NAME).code == 0
     assert "#slow" not in convtui("runs").out
 

@@ -20,6 +20,7 @@ class Host:
     python = "python"
     silent_for = 0.0
     running = 1
+    blocked: tuple[Hosted | None, str] | None = None
 
     def __init__(self) -> None:
         self.kinds: list[Kind] = []
@@ -125,6 +126,19 @@ async def test_it_is_watched_while_anybody_does(story: Story) -> None:
     await hosted.watch()
     assert hosted.watching
     assert story.host.kinds == [Kind.WATCH] * 3
+
+
+@pytest.mark.parametrize(
+    ("own", "says"),
+    [
+        (True, "its code blocks the worker, bot.py:3 in bot"),
+        (False, "another conversation blocks the worker, bot.py:3 in bot"),
+    ],
+)
+async def test_whose_code_blocks_the_worker(story: Story, own: bool, says: str) -> None:
+    assert story.hosted.blocked_by == ""
+    story.host.blocked = (story.hosted if own else None, "bot.py:3 in bot")
+    assert story.hosted.blocked_by == says
 
 
 async def test_whoever_reads_a_long_log_leaves_the_loop_to_others(

@@ -173,6 +173,7 @@ async def test_streamed_text_is_shown_from_its_beginning(tmp_path: Path) -> None
             texts.extend(turn.text.strip() for turn in turns if turn.speaker == "provider")
 
         hosted.subscribe(look)
+        await when(hosted, lambda: hosted.busy is not None)
         (tmp_path / "after first").touch()
         await when(hosted, lambda: bool(texts) and texts[-1].endswith("second part"))
         (tmp_path / "after second").touch()
@@ -266,6 +267,20 @@ async def test_closing_it_leaves_whole_logs(tmp_path: Path) -> None:
         assert begun[0].transcript.complete
 
 
+async def test_however_many_it_hosts_all_get_the_time_to_close_their_logs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process alone would be killed before."""
+    monkeypatch.setattr("convtui.client.pipe_port.CLOSE_WITHIN", 0.0)
+    async with working() as worker:
+        begun = [worker.begin(spec(tmp_path, watched=True, paused=True)) for _ in range(12)]
+        for hosted in begun:
+            await holds(hosted)
+        async with asyncio.timeout(WITHIN):
+            await worker.close()
+        assert {hosted.state for hosted in begun} == {EngineState.CLOSED}
+
+
 async def test_one_is_killed_alone(tmp_path: Path) -> None:
     async with working() as worker:
         one, other = (worker.begin(spec(tmp_path, watched=True, paused=True)) for _ in range(2))
@@ -322,7 +337,7 @@ async def test_a_worker_that_cannot_start_says_why(tmp_path: Path) -> None:
 async def test_one_goes_on_in_an_engine_of_its_own(tmp_path: Path) -> None:
     async with working() as worker:
         other = worker.begin(spec(tmp_path, watched=True, paused=True))
-        hosted = worker.begin(spec(tmp_path, watched=True, paused=True))
+        hosted = worker.begin(spec(tmp_path, watched=True, paused=True, hold_endings=False))
         await holds(hosted)
         await hosted.watch()
         await hosted.command(Commands.STEP_TURN)
@@ -334,6 +349,8 @@ async def test_one_goes_on_in_an_engine_of_its_own(tmp_path: Path) -> None:
         try:
             assert hosted.state is EngineState.CLOSED
             assert "continued as" in (hosted.termination or {})["reason"]
+            # Somebody sees it, and may override its ending.
+            await fresh.watch()
             await fresh.command(Commands.RUN)
             await when(fresh, lambda: (fresh.hold or {}).get("reason") == "ending")
             assert [turn.text for turn in fresh.transcript.turns][:2] == ["one", "mended"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -18,6 +19,7 @@ from convtui.errors import EngineError
 from convtui.log.reader import open_log
 from convtui.protocol import Commands, ContinueFrom, StartSpec
 from convtui.scenario.scenario import Scenario
+from convtui.transcript.clock import elapsed
 from convtui.transcript.fold import COMMITTED
 from convtui.tui.screens.debugger.reloaded_turn import reloaded_turn
 from convtui.tui.screens.dialogs.provider_error import error_data
@@ -95,11 +97,13 @@ FAILURES = {
 }  # fmt: skip
 
 
-async def test_what_cannot_be_loaded_changes_nothing_until_it_is_right(tmp_path: Path) -> None:
+async def test_what_cannot_be_loaded_changes_nothing_until_it_is_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     what = spec(tmp_path)
     file = tmp_path / "bot.py"
     async with held(what) as handle:
-        hold, log = handle.hold, handle.log_path
+        hold, log, held_at = handle.hold, handle.log_path, time.monotonic()
         assert hold is not None and log is not None
         for name, (good, bad, said) in FAILURES.items():
             source = GOOD.replace(good, bad)
@@ -121,8 +125,15 @@ async def test_what_cannot_be_loaded_changes_nothing_until_it_is_right(tmp_path:
             lambda: handle.transcript.counts.get("provider.reload_failed") == len(FAILURES),
         )
         file.write_text(GOOD.replace("upper", "title"))
+        since = handle.log_time
+        assert since > time.monotonic() - held_at
+        monkeypatch.setattr(EngineHandle, "log_time", since + 60)
+        # The last minute, too, of which the log says nothing.
+        passed = elapsed(handle.transcript, since + 60)
+        assert passed.held > 60
         child = await asyncio.wait_for(continue_live(handle, what, reload(handle)), WITHIN)
         try:
+            assert child.transcript.clock.before.as_dict() == passed.as_dict()
             assert child.hold is not None and child.hold["stage"] == "commit"
             assert child.hold["drafts"][0]["text"] == "Fine 1 [End]"
             modules = child.transcript.header["provider"]["modules"]

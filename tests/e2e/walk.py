@@ -120,6 +120,7 @@ class Walker:
             name = f"{self._taken:02}-{step.name.replace(' ', '-')}"
             if self._camera is None:
                 self._camera = Camera(self._terminal)
+            self._terminal.quiet()
             self._camera.take(Path(folder) / f"{columns}x{rows}" / name)
 
     def _leave(self) -> None:

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from convtui.client import spawn
@@ -39,12 +40,14 @@ class ForkedEngines:
         self._ready = False
         self._lock = threading.Lock()
 
-    def spawn(self, python: str, mark: str = "") -> ForkedEngine | subprocess.Popen[bytes]:
+    def spawn(
+        self, python: str, mark: str = "", environment: Mapping[str, str] | None = None
+    ) -> ForkedEngine | subprocess.Popen[bytes]:
         """A forked engine; for another interpreter, a process as usual."""
         if python != sys.executable:
-            return _start_process(python, mark)
-        environment = {**os.environ, ENGINE_MARK: mark}
-        request = json.dumps([environment, str(Path.cwd()), OpenAIServer.running > 0]).encode()
+            return _start_process(python, mark, environment)
+        own = {**(os.environ if environment is None else environment), ENGINE_MARK: mark}
+        request = json.dumps([own, str(Path.cwd()), OpenAIServer.running > 0]).encode()
         stdin, to_engine = os.pipe()
         from_engine, stdout = os.pipe()
         errors, stderr = os.pipe()

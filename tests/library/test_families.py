@@ -68,6 +68,11 @@ def test_families_are_sorted_by_what_their_one_row_shows() -> None:
     # When the newest run of a family began, and the tokens of its root.
     assert (order(NEWEST), order("when")) == (["old", "new"], ["new", "old"])
     assert (order("-tokens"), order("tokens")) == (["new", "old"], ["old", "new"])
+    runs = [made("x", ending="max_turns"), made("y", ending="failed")]
+    runs.append(made("child", "x", 9, ending="completed"))
+    by_newest = sorted_families(runs, "ending", of_newest=("ending",))
+    assert [root.run.id for root in by_newest] == ["x", "y"], "completed, failed"
+    assert order("ending") == ["y", "x"], "failed, max_turns"
     same = [made(name, modified=float(n)) for n, name in enumerate("abc")]
     assert [root.run.id for root in sorted_families(same, NEWEST)] == ["a", "b", "c"]
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from convtui.actions.registry import CONTEXTS, Keymap, actions, key_table_markdown, read_keymap
+from convtui.batch.plan import Plan
 from convtui.cli import commands
 from convtui.errors import FilterError
 from convtui.filters.atoms import ATOMS
@@ -155,7 +156,11 @@ def test_commands_and_their_flags_exist(file: Path) -> None:
 def flags_of(command: click.Command) -> set[str]:
     """The flags of a command and, for a group, of its commands."""
     context = click.Context(command)
-    found = {flag for parameter in command.get_params(context) for flag in parameter.opts}
+    found = {
+        flag
+        for parameter in command.get_params(context)
+        for flag in (*parameter.opts, *parameter.secondary_opts)
+    }
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             inner = command.get_command(context, name)
@@ -206,13 +211,15 @@ def test_names_imported_from_convtui_exist(file: Path) -> None:
 
 
 @ALL
-def test_yaml_is_a_scenario_a_persona_or_a_keymap(file: Path) -> None:
+def test_yaml_is_a_scenario_a_plan_a_persona_or_a_keymap(file: Path) -> None:
     for block in fenced(file, "yaml"):
         data = yaml.safe_load(block)
         if all(key in actions() for key in data):
             assert read_keymap(data, {}, None)[1] == []
         elif "responder" in data or "script" in data:
             assert Persona.model_validate(data).name
+        elif set(data) & (set(Plan.model_fields) - set(Scenario.model_fields)):
+            assert Plan.model_validate(data) is not None
         else:
             assert scenario_problems(data) == []
 

@@ -3,37 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.style import Style
 from textual.content import Content
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import OptionList, TextArea
 
 from convtui.config.settings import load_config
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.drawing.theming import builtin_theme
+from convtui.tui.screens.compare.batches import BatchesScreen
+from convtui.tui.screens.compare.screen import CompareScreen
+from convtui.tui.screens.debugger.screen import DebuggerScreen
+from convtui.tui.screens.dialogs.breakpoints import BreakpointsScreen
+from convtui.tui.screens.dialogs.consent import Consent
+from convtui.tui.screens.dialogs.notes import NotesScreen
+from convtui.tui.screens.dialogs.provider_error import ErrorPane
 from convtui.tui.screens.dialogs.questions import Choose, Edit
 from convtui.tui.screens.fleet.screen import FleetScreen
 from convtui.tui.screens.fleet.view import Block
 from convtui.tui.screens.home.picker import PickerScreen
+from convtui.tui.screens.profile.screen import ProfileScreen
+from convtui.tui.screens.rehook.screen import RehookScreen
 from convtui.tui.screens.runs.screen import RunsScreen
+from convtui.tui.screens.warm.form import BuildForm
+from convtui.tui.screens.warm.screen import WarmScreen
+from tests.builders.batches import BatchFolder, cell, talk
 from tests.config.test_themes import BUILT_IN, contrast
 from tests.tui.harness.fleet import ScriptedFleet, busy_standing, rows_of
 from tests.tui.harness.live_app import LiveApp
 from tests.tui.harness.sample import header, refund, turn, until, write_log
+from tests.tui.harness.sources import Story
+from tests.tui.screens.test_dialogs import stopping
 
 Weak = dict[tuple[str, str, str], str]
 
 
-def weak(app: ConvtuiApp, needed: float) -> Weak:
-    """Letters and digits on the screen below a ratio: (theme, text colour, ground) to a text."""
+def weak(app: ConvtuiApp, screen: Screen[Any], needed: float) -> Weak:
+    """Letters and digits on a screen below a ratio: (theme, text colour, ground) to a text.
+
+    What a dialog dims behind it is not meant to be read.
+    """
     found: Weak = {}
-    for line in app.screen._compositor.render_strips():
+    over = isinstance(screen, ModalScreen)
+    regions = [child.region for child in screen.children if child.display]
+    for y, line in enumerate(screen._compositor.render_strips()):
+        end = 0
         for segment in line:
             style = segment.style or Style()
+            start, end = end, end + segment.cell_length
             if not any(char.isalnum() for char in segment.text):
+                continue
+            if over and not any(region.contains(start, y) for region in regions):
                 continue
             if style.color is None or style.bgcolor is None:
                 continue
@@ -45,7 +69,8 @@ def weak(app: ConvtuiApp, needed: float) -> Weak:
     return found
 
 
-async def weak_in_any_theme(app: ConvtuiApp, pilot: Any) -> Weak:
+async def weak_in_any_theme(app: ConvtuiApp, pilot: Any, *screens: Screen[Any]) -> Weak:
+    """What is weak on `screens`, by default on the one in front."""
     found: Weak = {}
     for name in BUILT_IN:
         app.themes.show(builtin_theme(name))
@@ -54,7 +79,8 @@ async def weak_in_any_theme(app: ConvtuiApp, pilot: Any) -> Weak:
             if restyle is not None:
                 restyle()
         await pilot.pause(0.05)
-        found |= weak(app, 7.0 if name == "high-contrast" else 4.5)
+        for screen in screens or (app.screen,):
+            found |= weak(app, screen, 7.0 if name == "high-contrast" else 4.5)
     return found
 
 
@@ -65,6 +91,10 @@ def opened(folder: Path, first: Callable[[ConvtuiApp], Screen[Any]]) -> ConvtuiA
 def drawn(app: ConvtuiApp) -> str:
     lines = app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in line) for line in lines)
+
+
+def shows(app: ConvtuiApp, words: str) -> bool:
+    return words in drawn(app)
 
 
 async def test_a_recording(tmp_path: Path) -> None:
@@ -102,6 +132,19 @@ async def test_a_batch(tmp_path: Path) -> None:
         assert not await weak_in_any_theme(app, pilot)
 
 
+async def test_two_batches(tmp_path: Path) -> None:
+    folders = []
+    for day, kinds in ((4, ("completed", "failed")), (5, ("failed", "completed"))):
+        batch = BatchFolder(tmp_path / str(day), [cell("anna"), cell("bert")], day=day)
+        for who, kind in zip(("anna", "bert"), kinds, strict=True):
+            batch.run(f"{who}.1", talk(kind))
+        folders.append(batch.path)
+    app = opened(tmp_path, lambda app: BatchesScreen(app.keymap, *folders))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: "worse" in drawn(app) and "better" in drawn(app))
+        assert not await weak_in_any_theme(app, pilot)
+
+
 async def test_a_hold(tmp_path: Path) -> None:
     opening = [header(), *turn(1, "persona", "Hello."), *turn(2, "provider", "Good day.")]
     live = LiveApp(tmp_path, opening, {"persona": {"name": "maya"}})
@@ -134,3 +177,48 @@ async def test_what_is_chosen_and_what_is_written(tmp_path: Path) -> None:
         await until(pilot, lambda: "some words" in drawn(app))
         app.screen.query_one(TextArea).select_all()
         assert not await weak_in_any_theme(app, pilot)
+
+
+def broken() -> ErrorPane:
+    async def attempt() -> None:
+        """Nothing is right yet."""
+
+    error = {"type": "NameError", "message": "NameError: name 'dsk' is not defined",
+             "location": [__file__, 1], "frames": [f"{__file__}:1 in weak"]}  # fmt: skip
+    return ErrorPane("bot.py:Bot cannot be loaded", error=lambda: error, attempt=attempt)
+
+
+async def test_the_other_screens_and_what_opens_over_them(tmp_path: Path) -> None:
+    log = write_log(tmp_path / "a.jsonl", refund())
+    other = write_log(tmp_path / "b.jsonl", refund()[:-8])
+    app = opened(tmp_path, lambda app: app.runs.recording(log, at=(2, 2)))
+    screens: list[tuple[Callable[[], Screen[Any]], str]] = [
+        (lambda: CompareScreen(app.keymap, log, other), "difference 1 of"),
+        (lambda: ProfileScreen(app.keymap, [log]), "turns"),
+        (lambda: RehookScreen(app.keymap, [log], "demo"), "1 log"),
+        (lambda: WarmScreen(app.keymap, tmp_path / "templates", tmp_path), "templates"),
+        (lambda: BuildForm("all saved runs", lambda name: None), "min messages"),
+        (lambda: BreakpointsScreen(stopping(["~discard"])), "~discard"),
+        (lambda: Consent("Run it?", "It would", ["run x"], yes="yes", no="no"), "run x"),
+        (lambda: NotesScreen({}, Story().transcript, keys="m marks."), "m marks"),
+        (broken, "NameError"),
+    ]
+    over = {
+        "app.help": "keys that work here",
+        "app.manual": "manual:",
+        "app.palette": "what do you want to do?",
+        "branch.list": "the beginning",
+        "app.theme": "high-contrast",
+    }
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: "discarded" in drawn(app))
+        debugger = app.screen
+        assert isinstance(debugger, DebuggerScreen)
+        for make, words in screens:
+            app.push_screen(make())
+            await until(pilot, partial(shows, app, words))
+        for action, words in over.items():
+            debugger.perform(action)
+            await until(pilot, partial(shows, app, words))
+        assert len(app.screen_stack) == 1 + len(screens) + len(over)
+        assert not await weak_in_any_theme(app, pilot, *app.screen_stack[1:])

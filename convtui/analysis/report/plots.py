@@ -45,9 +45,16 @@ def resample(
 
 
 def columns(
-    values: Sequence[float | None], *, width: int, height: int = 1, ascii_only: bool = False
+    values: Sequence[float | None],
+    *,
+    width: int,
+    height: int = 1,
+    ascii_only: bool = False,
+    top: float | None = None,
 ) -> list[str]:
-    """A column chart of values, scaled from zero to the greatest; `height` lines, topmost first.
+    """A column chart of values, scaled from zero to the greatest, or to `top` if that is more.
+
+    The result is `height` lines, topmost first.
 
     A value above zero is never drawn as empty; an unknown or non-finite one is a dot (`?` in ASCII)
     in the lowest line. Values beyond `width` are not drawn: `resample()` them first.
@@ -55,7 +62,7 @@ def columns(
     drawn = [v if v is not None and math.isfinite(v) else None for v in values[:width]]
     signs = _ASCII if ascii_only else _BLOCKS
     steps = len(signs) - 1
-    top = max((value for value in drawn if value is not None), default=0.0)
+    top = max([top or 0.0, *(value for value in drawn if value is not None)])
     lines = []
     for line in range(height - 1, -1, -1):
         text = ""

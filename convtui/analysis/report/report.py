@@ -89,6 +89,8 @@ class Plot:
     """None where a value is not on record."""
     adds: bool = False
     """Whether resampling adds points up, instead of taking the greatest."""
+    top: float | None = None
+    """What the full height stands for, where several plots have one scale; None is the greatest."""
 
 
 Part = Sentence | Listing | Table | Sides | Diff

@@ -11,7 +11,7 @@ fewer. There is a verdict only where the interval is without 0 and at least `LEA
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -136,25 +136,21 @@ def compare_batches(before: Results, after: Results) -> BatchComparison:
     if _folder(before) == _folder(after):
         raise UsageError(f"{before.batch.folder}: a batch cannot be compared with itself")
     by, matched = _matched_cells(before, after)
-    runs_before, runs_after = _first_attempts(before), _first_attempts(after)
+    runs_before, runs_after = first_attempts(before), first_attempts(after)
+    runs = min(before.batch.runs, after.batch.runs)
     cells: list[CellChange] = []
     left_out = 0
     for one, other in matched:
-        pairs = []
         name = one.name if one.name == other.name else f"{one.name} / {other.name}"
-        for run in range(1, min(before.batch.runs, after.batch.runs) + 1):
-            a, b = runs_before.get((one.name, run)), runs_after.get((other.name, run))
-            if a is not None and b is not None and counts(a) and counts(b):
-                pairs.append(Pair(name, a, b))
-            else:
-                left_out += 1
-        cells.append(CellChange(name, one, other, pairs, _changes([pairs])))
+        pairs = pairs_of(name, runs_before.get(one.name, {}), runs_after.get(other.name, {}))
+        left_out += runs - len(pairs)
+        cells.append(CellChange(name, one, other, pairs, changes_of([pairs])))
     return BatchComparison(
         before,
         after,
         by,
         cells,
-        _changes([cell.pairs for cell in cells]),
+        changes_of([cell.pairs for cell in cells]),
         [pair for cell in cells for pair in cell.pairs],
         left_out,
         _unmatched(before, [one for one, _ in matched]),
@@ -166,8 +162,23 @@ def _folder(results: Results) -> Path:
     return results.batch.folder.resolve()
 
 
-def _first_attempts(results: Results) -> dict[tuple[str, int], Conversation]:
-    return {(each.cell, each.run): each for each in results.first()}
+def first_attempts(results: Results) -> dict[str, dict[int, Conversation]]:
+    """The first attempts by cell and run."""
+    cells: dict[str, dict[int, Conversation]] = {}
+    for each in results.first():
+        cells.setdefault(each.cell, {})[each.run] = each
+    return cells
+
+
+def pairs_of(
+    name: str, before: Mapping[int, Conversation], after: Mapping[int, Conversation]
+) -> list[Pair]:
+    """The runs of two cells that ended in both, by no human's doing."""
+    return [
+        Pair(name, before[run], after[run])
+        for run in sorted(before.keys() & after.keys())
+        if counts(before[run]) and counts(after[run])
+    ]
 
 
 def _unmatched(results: Results, matched: Iterable[BatchCell]) -> list[str]:
@@ -208,7 +219,8 @@ def _by_key(results: Results, names: Sequence[str]) -> dict[Hashable, list[Batch
     return cells
 
 
-def _changes(cells: Sequence[Sequence[Pair]]) -> dict[str, Change]:
+def changes_of(cells: Sequence[Sequence[Pair]]) -> dict[str, Change]:
+    """The changes over pairs, by cell; by `Measure.id`, those that are known."""
     changes = {}
     for measure in MEASURES:
         values = [

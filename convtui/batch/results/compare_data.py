@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from convtui.analysis.report.intervals import rounded
-from convtui.batch.results.compare import BatchComparison, Change, Pair
+from convtui.batch.results.compare import BatchComparison, Pair
 from convtui.batch.results.compare_report import METHOD, verdict_words
 from convtui.batch.results.conversation import Conversation
-from convtui.batch.results.data import batch_dict, summary_dict
+from convtui.batch.results.data import batch_dict, change_dict, summary_dict
 from convtui.batch.results.scenario_changes import ScenarioChange
 from convtui.batch.results.summary import summarise
 
@@ -31,14 +30,14 @@ def as_dict(comparison: BatchComparison, changes: Sequence[ScenarioChange] = ())
         "verdict": None if comparison.verdict == "none" else comparison.verdict,
         "why": verdict_words(comparison),
         "method": METHOD,
-        "changes": {name: _change(change) for name, change in comparison.changes.items()},
+        "changes": {name: change_dict(change) for name, change in comparison.changes.items()},
         "cells": [
             {
                 "name": cell.name,
                 "before": cell.before.name,
                 "after": cell.after.name,
                 "pairs": len(cell.pairs),
-                "changes": {name: _change(change) for name, change in cell.changes.items()},
+                "changes": {name: change_dict(change) for name, change in cell.changes.items()},
             }
             for cell in comparison.cells
         ],
@@ -65,20 +64,6 @@ def _side(comparison: BatchComparison, name: str) -> dict[str, Any]:
         **batch_dict(results.batch),
         "partial": results.partial,
         "first": summary_dict(summarise(results.first())),
-    }
-
-
-def _change(change: Change) -> dict[str, Any]:
-    return {
-        "n": change.n,
-        "before": rounded(change.before),
-        "after": rounded(change.after),
-        "difference": rounded(change.difference),
-        "interval": change.interval and change.interval.as_list(),
-        "more": change.more,
-        "less": change.less,
-        "p": change.p,
-        "verdict": None if change.verdict == "none" else change.verdict,
     }
 
 

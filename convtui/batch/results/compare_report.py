@@ -29,8 +29,9 @@ from convtui.batch.results.compare import (
 from convtui.batch.results.conversation import Conversation
 from convtui.batch.results.measures import BAD, MEASURES
 from convtui.batch.results.reading import Results
-from convtui.batch.results.report import MOST_ROWS, NOTHING, percent, state_words
+from convtui.batch.results.report import MOST_ROWS, state_words
 from convtui.batch.results.scenario_changes import ScenarioChange
+from convtui.batch.results.words import NOTHING, difference_words, mean_difference, percent
 from convtui.text.counts import counted
 from convtui.text.word_diff import word_diff
 from convtui.transcript.ending_words import short_ending
@@ -39,11 +40,15 @@ _TONES: Final[dict[Verdict, Tone]] = {
     "better": "good", "worse": "bad", "more": "plain", "less": "plain", "none": "doubtful",
 }  # fmt: skip
 METHOD: Final = (
-    "Pairs are the same run of the same cell, first attempts. Intervals are 95 %: Newcombe's for"
-    " paired rates, Student's for means, runs of a cell that differ alike counting for fewer; p is"
-    " that of the exact sign test (McNemar's for rates). A verdict needs an interval without 0 and"
+    "Pairs are the same run of the same cell, first attempts; up/down is how many of them went up"
+    " and down. Intervals are 95 %: Newcombe's for paired rates, Student's for means, runs of a"
+    " cell that differ alike counting for fewer. A verdict needs an interval without 0 and"
     f" {LEAST} pairs that differ. Of twenty measures that did not change, one will look as if it"
     " had."
+)
+_NOTHING_CHANGED: Final = (
+    "nothing that the logs keep: scenario, the provider's file, versions (values of its options"
+    " only where `log_values` names them)"
 )
 _MOST_CHANGES: Final = 20
 _FEW: Final = 20
@@ -85,14 +90,14 @@ def verdict_words(comparison: BatchComparison) -> str:
         return "no verdict: there is no pair of conversations that have both ended"
     rates = f"{percent(change.before)} went wrong before, {percent(change.after)} now"
     if change.verdict != "none":
-        return f"{change.verdict}: {rates} ({_interval(change)})"
+        return f"{change.verdict}: {rates} ({difference_words(change)} points)"
     differ = change.more + change.less
     if not differ:
         return f"no verdict: {rates}, in the same {counted(change.n, 'pair')}"
     if differ < LEAST:
         why = f"only {counted(differ, 'pair')} of {change.n:,} differ{'s' if differ == 1 else ''}"
     else:
-        why = f"with these pairs that may be chance ({_interval(change)})"
+        why = f"with these pairs that may be chance ({difference_words(change)} points)"
     return f"no verdict: {rates}; {why}"
 
 
@@ -113,7 +118,7 @@ def _about(comparison: BatchComparison) -> list[tuple[str, ...]]:
 
 
 def _overall(comparison: BatchComparison) -> Table:
-    head = ("", "before", "now", "difference, 95 %", "pairs more/less", "p", "")
+    head = ("", "before", "now", "difference, 95 %", "up/down", "")
     rows = []
     for measure in MEASURES:
         change = comparison.changes.get(measure.id)
@@ -124,9 +129,8 @@ def _overall(comparison: BatchComparison) -> Table:
                 measure.title,
                 _shown(change, change.before),
                 _shown(change, change.after),
-                _interval(change),
-                f"{change.more:,} / {change.less:,} of {change.n:,}",
-                f"{change.p:.3f}" if change.p >= 0.001 else "<0.001",
+                difference_words(change),
+                f"{change.more:,}/{change.less:,}{_of(change, len(comparison.pairs))}",
                 "" if change.verdict == "none" else change.verdict,
             )
         )
@@ -141,16 +145,9 @@ def _shown(change: Change, value: float) -> str:
     return f"{value:,.2f} s" if change.measure.unit == "s" else f"{value:,.1f}"
 
 
-def _interval(change: Change) -> str:
-    """`-12.5 (-20.1 to -4.9) points`."""
-    factor = 100 if change.measure.is_rate else 1
-    digits = {"$": 4, "s": 2}.get(change.measure.unit, 1)
-    unit = {"%": " points", "s": " s", "$": " $"}.get(change.measure.unit, "")
-    text = f"{change.difference * factor:+,.{digits}f}"
-    if change.interval is not None:
-        low, high = change.interval.low * factor, change.interval.high * factor
-        text += f" ({low:+,.{digits}f} to {high:+,.{digits}f})"
-    return text + unit
+def _of(change: Change, pairs: int) -> str:
+    """Of how many pairs, where that is not all of them."""
+    return f" of {change.n:,}" if change.n != pairs else ""
 
 
 def _what_changed(comparison: BatchComparison, changes: Sequence[ScenarioChange]) -> Section:
@@ -160,6 +157,8 @@ def _what_changed(comparison: BatchComparison, changes: Sequence[ScenarioChange]
         where = "" if change.cells == cells else f"in {change.cells:,} of {cells:,} cells"
         diff = Diff(clipped(word_diff(change.before, change.after)))
         parts.append(Sentence(change.key, aside=where, below=[diff]))
+    if not parts and comparison.pairs:
+        parts.append(Sentence(_NOTHING_CHANGED, tone="aside"))
     if len(changes) > _MOST_CHANGES:
         parts.append(Sentence(f"and {len(changes) - _MOST_CHANGES:,} more"))
     return Section("what was changed", parts)
@@ -205,11 +204,7 @@ def _arrow(cell: CellChange, measure: str) -> tuple[str, str]:
 
 
 def _delta(cell: CellChange, measure: str) -> str:
-    change = cell.changes.get(measure)
-    if change is None:
-        return NOTHING
-    digits = {"$": 4, "s": 2}.get(change.measure.unit, 1)
-    return f"{change.difference:+,.{digits}f}"
+    return mean_difference(cell.changes.get(measure))
 
 
 def _pairs(
@@ -255,13 +250,17 @@ def _unmatched(comparison: BatchComparison) -> Section:
 
 
 def _plots(cells: Sequence[CellChange]) -> list[Plot]:
+    """The rates before and now, in one scale."""
     labels = [cell.name for cell in cells]
-    plots = []
-    for title, which in (("went wrong before", 0), ("went wrong now", 1)):
-        values: list[float | None] = []
-        for cell in cells:
-            change = cell.changes.get(BAD.id)
-            rate = None if change is None else (change.before, change.after)[which]
-            values.append(None if rate is None else rate * 100)
-        plots.append(Plot(title, "%", "cells", labels, values))
-    return plots
+    changes = [cell.changes.get(BAD.id) for cell in cells]
+    rates = [
+        [None if change is None else change.before * 100 for change in changes],
+        [None if change is None else change.after * 100 for change in changes],
+    ]
+    top = max((rate for side in rates for rate in side if rate is not None), default=0.0)
+    titles = ("went wrong before", "went wrong now")
+    return [
+        Plot(title, "%", "cells", labels, values, top=top)
+        for title, values in zip(titles, rates, strict=True)
+        if top
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,12 +13,12 @@ from convtui.errors import ConvtuiError, LogError
 from convtui.filters.filter import Filter
 from convtui.log.filter_lookup import log_matches
 from convtui.log.reader import open_log
-from convtui.log.run_summary import number
+from convtui.log.run_summary import number, total
 from convtui.records.codec import exit_code
 from convtui.transcript.ending_words import ending_sentence
 from convtui.transcript.fault_rules import faults_of
 from convtui.transcript.fold import COMMITTED, GONE, Flag, Transcript, Turn
-from convtui.transcript.usage import used_by_side
+from convtui.transcript.usage import Used, used_by_side
 
 Outcome = Literal["good", "bad", "interrupted", "open"]
 """What its ending means: `bad` where `convtui run` would exit with 3 (failed, abstained, discarded,
@@ -49,9 +50,12 @@ class Figures:
     latencies: list[float] = field(default_factory=list)
     """Seconds that the provider took for each of its turns, as far as on record."""
     tokens: int | None = None
-    """Prompt and completion tokens of all sides."""
+    """Prompt and completion tokens of all sides, without what reflecting took."""
     cost: float | None = None
-    """US dollars, of all sides."""
+    """US dollars, of the same."""
+    reflection_tokens: int | None = None
+    """What it took to reflect on the attempt before this one."""
+    reflection_cost: float | None = None
     seconds: float | None = None
     """From its beginning to its end, without the logs that it goes on from."""
 
@@ -139,22 +143,26 @@ def _figures(transcript: Transcript) -> Figures:
     figures.seconds = number(transcript.last_t)
     for turn in transcript.turns:
         _take(figures, turn)
-    usage = used_by_side(transcript).values()
-    tokens = [
-        value
-        for side in usage
-        for name in ("prompt_tokens", "completion_tokens")
-        if (value := number(side.get(name))) is not None
-    ]
-    costs = [cost for side in usage if (cost := number(side.get("cost"))) is not None]
-    figures.tokens = int(sum(tokens)) if tokens else None
-    figures.cost = sum(costs) if costs else None
+    usage = used_by_side(transcript)
+    reflection = [usage.pop("reflection", {})]
+    figures.tokens, figures.cost = _tokens(usage.values()), _cost(usage.values())
+    figures.reflection_tokens, figures.reflection_cost = _tokens(reflection), _cost(reflection)
     figures.retries = sum(
         totals.retries
         for part in (transcript.inherited, transcript.totals)
         for totals in part.values()
     )
     return figures
+
+
+def _tokens(usage: Iterable[Used]) -> int | None:
+    names = ("prompt_tokens", "completion_tokens")
+    known = total(side.get(name) for side in usage for name in names)
+    return None if known is None else int(known)
+
+
+def _cost(usage: Iterable[Used]) -> float | None:
+    return total(side.get("cost") for side in usage)
 
 
 def _take(figures: Figures, turn: Turn) -> None:

@@ -11,6 +11,8 @@ from convtui.analysis.profile.data import spread_dict
 from convtui.analysis.report.intervals import rounded
 from convtui.batch.manifest import BatchFile
 from convtui.batch.manifest import counts as state_counts
+from convtui.batch.results.compare import Change
+from convtui.batch.results.contrasts import CONTRASTED, Contrast, contrasts
 from convtui.batch.results.conversation import Conversation, Figures
 from convtui.batch.results.reading import Results
 from convtui.batch.results.summary import DIMENSIONS, Group, Rate, Summary, groups, summarise
@@ -33,6 +35,10 @@ def as_dict(results: Results) -> dict[str, Any]:
         "used": _used(results),
         "by": {
             name: [_group(name, group) for group in groups(results, name)] for name in DIMENSIONS
+        },
+        "in_pairs": {
+            name: [_contrast(contrast) for contrast in contrasts(results, name)]
+            for name in CONTRASTED
         },
         "conversations": [conversation_dict(each) for each in results.conversations],
         "cells": [cell.as_dict() for cell in batch.cells.values()],
@@ -77,6 +83,7 @@ def summary_dict(summary: Summary) -> dict[str, Any]:
         "latency": spread_dict(summary.latency),
         "tokens": summary.tokens,
         "cost": summary.cost,
+        "reflection": _reflection(summary),
         "seconds": spread_dict(summary.seconds),
     }
 
@@ -114,7 +121,32 @@ def _figures(figures: Figures) -> dict[str, Any]:
         "latencies": list(figures.latencies),
         "tokens": figures.tokens,
         "cost": figures.cost,
+        "reflection": _reflection(figures),
         "seconds": figures.seconds,
+    }
+
+
+def change_dict(change: Change) -> dict[str, Any]:
+    """One measure over pairs, from before to after."""
+    return {
+        "n": change.n,
+        "before": rounded(change.before),
+        "after": rounded(change.after),
+        "difference": rounded(change.difference),
+        "interval": change.interval and change.interval.as_list(),
+        "more": change.more,
+        "less": change.less,
+        "p": change.p,
+        "verdict": None if change.verdict == "none" else change.verdict,
+    }
+
+
+def _contrast(contrast: Contrast) -> dict[str, Any]:
+    return {
+        "base": contrast.base,
+        "other": contrast.other,
+        "pairs": contrast.pairs,
+        "changes": {name: change_dict(change) for name, change in contrast.changes.items()},
     }
 
 
@@ -136,7 +168,12 @@ def _group(dimension: str, group: Group) -> dict[str, Any]:
     }
 
 
+def _reflection(figures: Summary | Figures) -> dict[str, Any]:
+    """What it took to reflect on earlier attempts, which is in no other figure."""
+    return {"tokens": figures.reflection_tokens, "cost": figures.reflection_cost}
+
+
 def _used(results: Results) -> dict[str, Any]:
-    """What all attempts used together."""
+    """What all attempts used together, and reflecting on them beside it."""
     every = summarise(results.conversations)
-    return {"tokens": every.tokens, "cost": every.cost}
+    return {"tokens": every.tokens, "cost": every.cost, "reflection": _reflection(every)}

@@ -62,11 +62,11 @@ def _median(figures: Figures) -> float | None:
 BAD: Final = Measure("bad", "went wrong", _bad)
 RATES: Final = (
     BAD,
-    Measure("provider_fault", "provider's fault", _if_any(lambda f: f.faults["provider"])),
-    Measure("simulator_fault", "simulator's fault", _if_any(lambda f: f.faults["simulator"])),
-    Measure("error", "with an error", _if_any(lambda f: f.errors + f.tool_errors)),
-    Measure("discard", "with a discarded turn", _if_any(lambda f: f.discarded)),
-    Measure("signal", "with a signal", _if_any(lambda f: f.signals.total()), better=""),
+    Measure("provider_fault", "provider fault", _if_any(lambda f: f.faults["provider"])),
+    Measure("simulator_fault", "simulator fault", _if_any(lambda f: f.faults["simulator"])),
+    Measure("error", "had an error", _if_any(lambda f: f.errors + f.tool_errors)),
+    Measure("discard", "discarded a turn", _if_any(lambda f: f.discarded)),
+    Measure("signal", "had a signal", _if_any(lambda f: f.signals.total()), better=""),
 )
 """Shares of conversations."""
 VALUES: Final = (

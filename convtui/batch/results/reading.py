@@ -5,12 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import dataclass, field
 from itertools import islice
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Final
 
@@ -63,25 +65,27 @@ class Results:
         return [run[0] for run in self.runs]
 
     def best(self) -> list[Conversation]:
-        """The best attempt at each run; of equal ones the first."""
+        """The best attempt at each run; of equal ones the last."""
         return [min(run, key=_rank) for run in self.runs]
 
 
-def _rank(conversation: Conversation) -> tuple[bool, int]:
+def _rank(conversation: Conversation) -> tuple[bool, int, int]:
     """How far an attempt is from what was wanted: it need not be tried again, and ended well."""
     order = {"good": 0, "bad": 1, "interrupted": 2, "open": 3}
-    return bool(conversation.matches), order[conversation.outcome]
+    return bool(conversation.matches), order[conversation.outcome], -conversation.attempt
 
 
 def read_results(
     batch: BatchFile | Path | str,
     *,
     progress: Progress = lambda done, of: None,
+    stop: Callable[[], bool] = lambda: False,
     processes: int | None = None,
 ) -> Results:
     """The results of a batch, also of one that is running. Blocking: reads every log.
 
-    `processes` are at most as many as there are cores, by default. Raises `FileError` for a folder
+    `stop` is asked after each few: the results are then of those that were read. `processes` are
+    at most as many as there are cores, by default. Raises `FileError` for a folder
     that holds no batch; a log that cannot be read is the `problem` of its conversation.
     """
     batch = batch if isinstance(batch, BatchFile) else read_batch(batch)
@@ -92,9 +96,13 @@ def read_results(
     wanted = processes or min(_MOST_PROCESSES, os.cpu_count() or 1)
     conversations: list[Conversation] = []
     if many and wanted > 1:
-        conversations = _in_processes(shards, batch.folder, when, wanted, progress)
+        conversations = _in_processes(
+            shards, batch.folder, when, processes=wanted, progress=progress, stop=stop
+        )
     else:
         for shard in shards:
+            if stop():
+                break
             conversations += read_shard(shard, batch.folder, when)
             progress(len(conversations), len(entries))
     for conversation in conversations:
@@ -127,8 +135,10 @@ def _in_processes(
     shards: Sequence[Sequence[Entry]],
     folder: Path,
     when: str | None,
+    *,
     processes: int,
     progress: Progress,
+    stop: Callable[[], bool],
 ) -> list[Conversation]:
     """As `read_shard()` for all shards, with few of them in memory or under way at a time."""
     results: dict[int, list[Conversation]] = {}
@@ -142,7 +152,7 @@ def _in_processes(
     # The system may end a process, for lack of memory perhaps: what it read is read here instead.
     with suppress(BrokenProcessPool), _pool(min(processes, len(shards))) as pool:
         under_way: dict[Future[list[Conversation]], int] = {}
-        while True:
+        while not stop():
             for index, shard in islice(left, 2 * processes - len(under_way)):
                 under_way[pool.submit(read_shard, shard, folder, when)] = index
             if not under_way:
@@ -150,7 +160,7 @@ def _in_processes(
             for future in wait(under_way, return_when=FIRST_COMPLETED).done:
                 took(under_way.pop(future), future.result())
     for index, shard in enumerate(shards):
-        if index not in results:
+        if index not in results and not stop():
             took(index, read_shard(shard, folder, when))
     return [conversation for index in sorted(results) for conversation in results[index]]
 
@@ -159,6 +169,9 @@ def _in_processes(
 def _pool(processes: int) -> Iterator[Executor]:
     # Not forked: whoever asks may have threads.
     context = multiprocessing.get_context("spawn")
+    # It passes on the descriptor of the standard error, which that of a screen does not have.
+    with redirect_stderr(sys.__stderr__ or sys.stderr):
+        resource_tracker.ensure_running()
     with ProcessPoolExecutor(processes, context, _ignore_interrupts) as pool:
         try:
             yield pool

@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from convtui.analysis.report.intervals import Interval
 from convtui.analysis.report.plots import figure
 from convtui.analysis.report.report import Part, Plot, Report, Section, Sentence, Table
 from convtui.batch.manifest import counts as state_counts
+from convtui.batch.results.compare import LEAST
+from convtui.batch.results.contrasts import CONTRASTED, Contrast, contrasts
 from convtui.batch.results.conversation import Conversation
 from convtui.batch.results.measures import BAD
 from convtui.batch.results.reading import Results
-from convtui.batch.results.summary import Group, Rate, Summary, groups, summarise, varied
+from convtui.batch.results.summary import Group, Summary, groups, summarise, varied
+from convtui.batch.results.words import (
+    NOTHING,
+    difference_words,
+    kinds,
+    known,
+    mean_difference,
+    percent_range,
+    rate_words,
+    short_rate,
+    turns_each,
+    whole,
+)
 from convtui.text.boundary import span_of_time
 from convtui.text.counts import counted
-from convtui.transcript.ending_words import short_ending
+from convtui.transcript.ending_words import ending_phrase
 from convtui.transcript.fault_rules import RULES
 
-NOTHING: Final = "-"
-MOST_ROWS: Final = 200
+MOST_ROWS: Final = 50
 """Conversations that a list names at most."""
+_MOST_REASONS: Final = 20
 METHOD: Final = (
     "A conversation went wrong where `convtui run` would exit with 3: failed, abstained, discarded,"
     " budget, interrupted. Those that a human ended are in no rate. Intervals are Wilson's, 95 %,"
-    " with the runs of a cell taken as alike (design effect)."
+    " with the runs of a cell taken as alike (design effect). Differences of pairs have Newcombe's"
+    f" interval for paired rates; a verdict needs one without 0, and {LEAST} pairs that differ."
 )
 
 
@@ -34,14 +47,18 @@ def results_report(results: Results) -> Report:
     batch = results.batch
     total = summarise(results.first())
     sections = [Section("", [Table((), _about(results, total))])]
+    wrong = _wrong(results)
     dimensions = varied(results)
     for dimension in dimensions:
         sections += _group_sections(dimension, groups(results, dimension), _has_attempts(results))
+        if dimension in CONTRASTED:
+            sections.append(_contrasts(dimension, contrasts(results, dimension)))
     sections += [
         _attempts(results, total),
         _faults(total),
         _signals(total),
-        _wrong(results),
+        _reasons(wrong),
+        _wrong_list(wrong),
         _cells_in_error(results),
         _reruns(results),
     ]
@@ -52,43 +69,6 @@ def results_report(results: Results) -> Report:
         title=f"Batch {batch.name}",
         closing=METHOD,
     )
-
-
-# --- figures as text
-
-
-def rate_words(rate: Rate | None) -> str:
-    """`12.5 % (3 of 24)`."""
-    if rate is None or rate.value is None:
-        return NOTHING
-    return f"{rate.value * 100:.1f} % ({rate.count:,} of {rate.n:,})"
-
-
-def percent(value: float | None) -> str:
-    """A rate from 0 to 1 as `12.5 %`."""
-    return NOTHING if value is None else f"{value * 100:.1f} %"
-
-
-def percent_range(interval: Interval | None) -> str:
-    """`4 to 31 %`."""
-    if interval is None:
-        return NOTHING
-    return f"{interval.low * 100:.0f} to {interval.high * 100:.0f} %"
-
-
-def kinds(counter: Counter[str], words: bool = True) -> str:
-    """`completed 20, turn limit 3`, the most frequent first."""
-    named = ((short_ending(kind) if words else kind, n) for kind, n in counter.most_common())
-    return ", ".join(f"{name} {n:,}" for name, n in named) or NOTHING
-
-
-def known(value: float | None, unit: str) -> str:
-    """A figure with its unit, or `NOTHING`."""
-    return NOTHING if value is None else figure(value, unit)
-
-
-def whole(value: int | None) -> str:
-    return NOTHING if value is None else f"{value:,}"
 
 
 # --- the parts
@@ -128,7 +108,7 @@ def _about(results: Results, total: Summary) -> list[tuple[str, ...]]:
     rows.append(("ended", kinds(total.endings)))
     if total.interrupted:
         rows.append(("by a human", f"{total.interrupted:,}, in no rate"))
-    rows.append(("turns", f"{total.turns:,}, {_each(total)} a conversation"))
+    rows.append(("turns", f"{total.turns:,}, {turns_each(total)} a conversation"))
     for name, rate_id, turns in (
         ("provider's fault", "provider_fault", total.faults["provider"]),
         ("simulator's fault", "simulator_fault", total.faults["simulator"]),
@@ -165,6 +145,9 @@ def _used(results: Results, total: Summary) -> Iterator[tuple[str, str]]:
         yield "tokens", f"{every.tokens:,}{more}"
     if every.cost is not None:
         yield "cost", f"{figure(every.cost, '$')}{more}"
+    if every.reflection_tokens is not None:
+        cost = f", {figure(every.reflection_cost, '$')}" if every.reflection_cost else ""
+        yield "reflecting", f"{every.reflection_tokens:,} tokens{cost}, beside those"
     entries = results.batch.entries.values()
     begun = [entry.started_at for entry in entries if entry.started_at is not None]
     ended = [entry.ended_at for entry in entries if entry.ended_at is not None]
@@ -184,11 +167,11 @@ def _group_sections(dimension: str, by: Sequence[Group], attempts: bool) -> list
             (
                 group.name,
                 f"{sum(group.first.endings.values()):,}",
-                _short_rate(group.first.rates["bad"]),
+                short_rate(group.first.rates["bad"]),
                 percent_range(group.first.rates["bad"].interval),
-                *((_short_rate(group.best.rates["bad"]),) if attempts else ()),
-                _short_rate(group.first.rates["provider_fault"]),
-                _short_rate(group.first.rates["simulator_fault"]),
+                *((short_rate(group.best.rates["bad"]),) if attempts else ()),
+                short_rate(group.first.rates["provider_fault"]),
+                short_rate(group.first.rates["simulator_fault"]),
                 kinds(group.first.endings),
             )
             for group in by
@@ -199,7 +182,7 @@ def _group_sections(dimension: str, by: Sequence[Group], attempts: bool) -> list
         [
             (
                 group.name,
-                _each(group.first),
+                turns_each(group.first),
                 f"{group.first.discarded:,}",
                 f"{group.first.signals.total():,}",
                 f"{group.first.errors + group.first.tool_errors:,}",
@@ -218,13 +201,33 @@ def _group_sections(dimension: str, by: Sequence[Group], attempts: bool) -> list
     ]
 
 
-def _each(summary: Summary) -> str:
-    return NOTHING if summary.turns_each is None else f"{summary.turns_each:,.1f}"
+def _contrasts(dimension: str, found: Sequence[Contrast]) -> Section:
+    """The groups of a dimension against its first, in pairs."""
+    rows = []
+    for contrast in found:
+        bad = contrast.changes.get(BAD.id)
+        if bad is None:
+            continue
+        rows.append(
+            (
+                contrast.other,
+                f"{contrast.pairs:,}",
+                difference_words(bad),
+                f"{bad.more:,}/{bad.less:,}",
+                *(mean_difference(contrast.changes.get(name)) for name in _CONTRASTED_VALUES),
+                "" if bad.verdict == "none" else bad.verdict,
+            )
+        )
+    if not rows:
+        return Section("", [])
+    head = (
+        f"against {found[0].base}", "pairs", "went wrong, 95 %", "up/down", *_CONTRASTED_VALUES, "",
+    )  # fmt: skip
+    aside = "the same persona and run; differences, of rates in points"
+    return Section(f"by {dimension}, in pairs", [Table(head, rows)], aside)
 
 
-def _short_rate(rate: Rate) -> str:
-    """`13 % 3/24`."""
-    return NOTHING if rate.value is None else f"{rate.value * 100:.0f} % {rate.count}/{rate.n}"
+_CONTRASTED_VALUES: Final = ("turns", "latency", "tokens", "cost")
 
 
 def _has_attempts(results: Results) -> bool:
@@ -240,7 +243,7 @@ def _attempts(results: Results, first: Summary) -> Section:
     rows = [
         ("went wrong", *(rate_words(s.rates["bad"]) for s in (first, best))),
         ("95 %", *(percent_range(s.rates["bad"].interval) for s in (first, best))),
-        ("turns a conversation", *(_each(s) for s in (first, best))),
+        ("turns a conversation", *(turns_each(s) for s in (first, best))),
         ("discarded turns", *(f"{s.discarded:,}" for s in (first, best))),
         ("tokens", *(whole(s.tokens) for s in (first, best))),
         ("cost", *(known(s.cost, "$") for s in (first, best))),
@@ -248,7 +251,9 @@ def _attempts(results: Results, first: Summary) -> Section:
     ]
     tried = counted(sum(len(run) - 1 for run in again), "more attempt")
     text = f"{counted(len(again), 'conversation')} tried again, {tried}: {better:,} ended well then"
-    parts: list[Part] = [Table(("", "first attempts", "best attempts"), rows), Sentence(text)]
+    known_rows = [row for row in rows if row[1:] != (NOTHING, NOTHING)]
+    table = Table(("", "first attempts", "best attempts"), known_rows)
+    parts: list[Part] = [table, Sentence(text)]
     return Section("attempts", parts)
 
 
@@ -269,20 +274,49 @@ def _signals(total: Summary) -> Section:
     return _table("signals (turns)", (), rows)
 
 
-def _wrong(results: Results) -> Section:
-    wrong = [
+def _wrong(results: Results) -> list[Conversation]:
+    """The conversations that went wrong in every attempt, in cells that can run."""
+    return [
         conversation
         for conversation in results.best()
         if conversation.outcome == "bad" and not _is_unloadable(results, conversation)
     ]
-    rows = [
-        (c.key, c.log.name if c.log is not None else NOTHING, c.ending_words)
-        for c in wrong[:MOST_ROWS]
-    ]
-    section = _table("what went wrong", ("conversation", "log", "how it ended"), rows)
-    more = len(wrong) - MOST_ROWS
-    parts = [*section.parts, *([Sentence(f"and {more:,} more")] if more > 0 else [])]
-    return Section(section.title, parts, f"{len(wrong):,}")
+
+
+def _reasons(wrong: Sequence[Conversation]) -> Section:
+    """The same reasons together, where several conversations have one."""
+    reasons: dict[tuple[str, str], list[Conversation]] = {}
+    for conversation in wrong:
+        termination = conversation.termination or {}
+        kind = ending_phrase(conversation.ending, str(termination.get("by") or ""))
+        why = str(termination.get("reason") or conversation.problem or NOTHING)
+        reasons.setdefault((kind, why), []).append(conversation)
+    if len(reasons) == len(wrong):
+        return Section("", [])
+    ordered = sorted(reasons.items(), key=lambda item: -len(item[1]))
+    rows = [(f"{len(group):,}", kind, group[0].key, why) for (kind, why), group in ordered]
+    return _limited("why they went wrong", ("", "ended", "such as", "reason"), rows, _MOST_REASONS)
+
+
+def _wrong_list(wrong: Sequence[Conversation]) -> Section:
+    rows = [(c.key, _log_name(c), c.ending_words) for c in wrong]
+    return _limited("what went wrong", ("conversation", "log", "how it ended"), rows)
+
+
+def _log_name(conversation: Conversation) -> str:
+    return NOTHING if conversation.log is None else conversation.log.name
+
+
+def _limited(
+    title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]], most: int = MOST_ROWS
+) -> Section:
+    """A table of at most so many rows, which says how many there are."""
+    if not rows:
+        return Section("", [])
+    parts: list[Part] = [Table(head, rows[:most])]
+    if len(rows) > most:
+        parts.append(Sentence(f"and {len(rows) - most:,} more"))
+    return Section(title, parts, f"{len(rows):,}")
 
 
 def _is_unloadable(results: Results, conversation: Conversation) -> bool:

@@ -12,6 +12,7 @@ from convtui.batch.manifest import BatchCell
 from convtui.batch.results.conversation import Conversation
 from convtui.batch.results.measures import RATES, counts
 from convtui.batch.results.reading import Results
+from convtui.log.run_summary import total
 
 
 @dataclass(slots=True, frozen=True)
@@ -63,6 +64,9 @@ class Summary:
     tokens: int | None = None
     cost: float | None = None
     """US dollars."""
+    reflection_tokens: int | None = None
+    """What reflecting on earlier attempts took, beside `tokens`."""
+    reflection_cost: float | None = None
     seconds: Spread | None = None
     """Of whole conversations."""
 
@@ -88,42 +92,45 @@ class Group:
 
 def summarise(conversations: Iterable[Conversation]) -> Summary:
     """The figures of conversations together; runs of a cell are taken as alike in intervals."""
-    summary = Summary()
     everything = list(conversations)
-    latencies: list[float] = []
-    seconds: list[float] = []
-    for conversation in everything:
-        summary.conversations += 1
-        summary.open += conversation.outcome == "open"
-        summary.interrupted += conversation.outcome == "interrupted"
-        if conversation.outcome != "open":
-            summary.endings[conversation.ending] += 1
-        if not counts(conversation):
-            continue
-        summary.counted += 1
-        figures = conversation.figures
-        if figures is None:
-            summary.unread += 1
-            continue
-        summary.turns += figures.turns
-        summary.discarded += figures.discarded
-        summary.errors += figures.errors
-        summary.tool_errors += figures.tool_errors
-        summary.retries += figures.retries
-        summary.signals.update(figures.signals)
-        summary.faults.update(figures.faults)
-        summary.rules.update(figures.rules)
-        latencies += figures.latencies
-        if figures.tokens is not None:
-            summary.tokens = (summary.tokens or 0) + figures.tokens
-        if figures.cost is not None:
-            summary.cost = (summary.cost or 0.0) + figures.cost
-        if figures.seconds is not None:
-            seconds.append(figures.seconds)
-    summary.latency, summary.seconds = spread(latencies), spread(seconds)
-    for measure in RATES:
-        summary.rates[measure.id] = _rate(everything, measure.of)
-    return summary
+    counted = [conversation for conversation in everything if counts(conversation)]
+    outcomes = Counter(conversation.outcome for conversation in everything)
+    read = [each.figures for each in counted if each.figures is not None]
+    return Summary(
+        conversations=len(everything),
+        counted=len(counted),
+        interrupted=outcomes["interrupted"],
+        open=outcomes["open"],
+        unread=len(counted) - len(read),
+        endings=Counter(each.ending for each in everything if each.outcome != "open"),
+        rates={measure.id: _rate(everything, measure.of) for measure in RATES},
+        turns=sum(figures.turns for figures in read),
+        discarded=sum(figures.discarded for figures in read),
+        errors=sum(figures.errors for figures in read),
+        tool_errors=sum(figures.tool_errors for figures in read),
+        retries=sum(figures.retries for figures in read),
+        signals=_sum(figures.signals for figures in read),
+        faults=_sum(figures.faults for figures in read),
+        rules=_sum(figures.rules for figures in read),
+        latency=spread([value for figures in read for value in figures.latencies]),
+        tokens=_whole(figures.tokens for figures in read),
+        cost=total(figures.cost for figures in read),
+        reflection_tokens=_whole(figures.reflection_tokens for figures in read),
+        reflection_cost=total(figures.reflection_cost for figures in read),
+        seconds=spread([figures.seconds for figures in read if figures.seconds is not None]),
+    )
+
+
+def _sum(counters: Iterable[Counter[str]]) -> Counter[str]:
+    summed: Counter[str] = Counter()
+    for counter in counters:
+        summed.update(counter)
+    return summed
+
+
+def _whole(values: Iterable[int | None]) -> int | None:
+    known = total(values)
+    return None if known is None else int(known)
 
 
 def _rate(
@@ -144,20 +151,21 @@ def settings_words(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in settings.items()) or "as in the scenario"
 
 
-_NAMES: Final[Mapping[str, Callable[[BatchCell], str]]] = {
+NAMES: Final[Mapping[str, Callable[[BatchCell], str]]] = {
     "persona": lambda cell: cell.persona,
     "provider": lambda cell: cell.provider,
     "sessions": lambda cell: ", ".join(cell.sessions),
     "settings": lambda cell: settings_words(cell.settings),
     "cell": lambda cell: cell.name,
 }
-DIMENSIONS: Final = tuple(_NAMES)
+"""What a cell is called in each dimension."""
+DIMENSIONS: Final = tuple(NAMES)
 """What conversations are grouped by."""
 
 
 def groups(results: Results, dimension: str) -> list[Group]:
     """The groups by one of `DIMENSIONS`, in the order of the plan."""
-    name_of = _NAMES[dimension]
+    name_of = NAMES[dimension]
     cells: dict[str, list[str]] = {}
     for cell in results.batch.cells.values():
         cells.setdefault(name_of(cell), []).append(cell.name)
@@ -178,7 +186,7 @@ def varied(results: Results) -> list[str]:
     cells = list(results.batch.cells.values())
     names = [
         name
-        for name, of in _NAMES.items()
+        for name, of in NAMES.items()
         if name != "cell" and len({of(cell) for cell in cells}) > 1
     ]
     return names if len(names) == 1 or len(cells) < 2 else [*names, "cell"]

@@ -294,6 +294,8 @@ class Conversation:
             journal.emit(ContextSeeded(**self.state.warm.record()))
         for reflection in self.state.reflections:
             journal.emit(ReflectionAdded(**reflection.record()))
+        if seed is not None and seed.not_restored:
+            self._warn("not_restored", seed.not_restored)
         for damage in seed.damage if seed is not None else ():
             self._warn("damaged_parent", damage)
         if no_seal is not None:

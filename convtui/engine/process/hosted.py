@@ -110,17 +110,31 @@ class Hosted:
 
     # --- frames
 
+    @property
+    def in_flight(self) -> dict[str, Any]:
+        """What a HEARTBEAT says of its current call."""
+        if self.conversation is None:
+            return {"busy": None, "wait": None}
+        caller = self.conversation.caller
+        wait = caller.waiting
+        return {"busy": caller.busy, "wait": None if wait is None else wait.as_dict()}
+
     def watch(self, on: bool) -> None:
         """Sends its records from now on, or no more."""
         self.channel.watched = on
         if self.conversation is None:
             return
+        self.hold_endings(on)
         gate = self.conversation.gate
-        gate.holds_endings = on or self.conversation.holds_endings
         if on:
             written = self.conversation.journal.writer.count
             self._publish_gate(gate.state, gate.hold.record if gate.hold else None)
             self.channel.send(Kind.CATCH_UP, from_seq=written)
+
+    def hold_endings(self, seen: bool) -> None:
+        """Whether somebody sees it, and may have a say in how it ends."""
+        if self.conversation is not None:
+            self.conversation.gate.holds_endings = seen or self.conversation.holds_endings
 
     @property
     def matches(self) -> bool | None:

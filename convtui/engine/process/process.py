@@ -28,6 +28,7 @@ from convtui.errors import ConvtuiError
 from convtui.log.syncing import SYNCER
 from convtui.protocol import Kind, StartSpec, describe_error, read_frame
 from convtui.records.models import exit_code
+from convtui.text.relocation import relocate
 
 
 class Engine:
@@ -51,6 +52,9 @@ class Engine:
         """Takes a frame, in the thread that reads."""
         if kind is Kind.COMMAND:
             self._hosted.desk.take(json.loads(body))
+        elif kind is Kind.WATCH and (loop := self._parts.pulse.loop) is not None:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._hosted.hold_endings, bool(json.loads(body)["on"]))
 
     async def run(self, spec: StartSpec) -> int:
         """Runs the conversation; returns the exit status."""
@@ -60,14 +64,7 @@ class Engine:
         return await self._converse(spec)
 
     def _beat(self) -> None:
-        conversation = self._hosted.conversation
-        if conversation is None:
-            self._parts.sender.heartbeat(None)
-            return
-        wait = conversation.caller.waiting
-        self._parts.sender.heartbeat(
-            conversation.caller.busy, None if wait is None else wait.as_dict()
-        )
+        self._parts.sender.heartbeat(**self._hosted.in_flight)
 
     async def _converse(self, spec: StartSpec) -> int:
         from convtui.engine.conversation.build import apply_env_file, describe_provider
@@ -180,5 +177,6 @@ async def _run(parts: ProcessParts, commands: BinaryIO, kind: Kind, body: bytes)
     threading.Thread(target=reader.listen, name="convtui-commands", daemon=True).start()
     asked: dict[str, Any] = json.loads(body)
     if isinstance(runs, WorkerProcess):
+        relocate((home, here) for home, here in asked.get("moved") or ())
         return await runs.run(asked.get("env_file"))
     return await runs.run(StartSpec.from_dict(asked))

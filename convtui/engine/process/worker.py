@@ -127,7 +127,7 @@ class WorkerProcess:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._on_background_failure)
         note_tasks(loop)
-        self._parts.start_beating(lambda: self._parts.sender.heartbeat(None))
+        self._parts.start_beating(self._beat)
         try:
             apply_env_file(env_file)
         except ConvtuiError as error:
@@ -143,6 +143,12 @@ class WorkerProcess:
         while self._tasks:
             await asyncio.wait(self._tasks)
         return 0
+
+    def _beat(self) -> None:
+        self._parts.sender.heartbeat(None)
+        for hosted in self._hosted.values():
+            if hosted.channel.watched:
+                hosted.channel.send(Kind.HEARTBEAT, **hosted.in_flight)
 
     @property
     def begun(self) -> bool:

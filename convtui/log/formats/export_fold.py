@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import FileError
+from convtui.log.formats.left_out import left_out
 from convtui.log.reader import Log
 from convtui.log.requests import rebuild
 from convtui.records.codec import RecordDict
@@ -40,10 +41,10 @@ class Round:
 class ExportFold:
     """One way through a log for an exporter, which handles records after they are folded here.
 
-    `left_out` are the types of records that the format has no place for, in words.
+    `placed` is what the format has a place for, of what stands in `left_out`: the rest is counted.
     """
 
-    def __init__(self, log: Log, format: str, left_out: Mapping[str, str] | None = None) -> None:
+    def __init__(self, log: Log, format: str, placed: Iterable[str] = ()) -> None:
         self.log = log
         self.header = log.transcript.header
         imported = as_object(self.header.get("imported"))
@@ -55,7 +56,10 @@ class ExportFold:
         """Since the log began, at the record that was read last."""
         self.rounds: list[Round] = []
         """Those of the provider's turn so far."""
-        self._left_out = left_out or {}
+        self._placed = frozenset(placed)
+        if self.header.get("origin") == "import":
+            # They are about the file that it was imported from.
+            self._placed |= {"warning"}
         self._counts: dict[str, int] = {}
 
     def run(
@@ -82,8 +86,8 @@ class ExportFold:
         seconds = record.get("t")
         if isinstance(seconds, (int, float)) and 0 <= seconds < _LONGEST:
             self.seconds = max(self.seconds, seconds)
-        if kind in self._left_out:
-            self.count(f"{self._left_out[kind]} left out")
+        for words in left_out(kind, record, self._placed):
+            self.count(f"{words} left out")
         if kind in ("turn.started", "turn.discarded", "turn.inactive"):
             self.rounds = []
         elif kind == "llm.response" and is_provider(record):

@@ -25,6 +25,18 @@ _MODULES: Final = {
     "rath": "rath.format",
     "hermes": "hermes.format",
     "hermes-trajectory": "hermes.trajectory",
+    "inspect": "inspect.format",
+    "promptfoo": "promptfoo.format",
+    "tau-bench": "tau.format",
+    "claude-code": "claude_code.format",
+    "codex": "codex.format",
+    "gemini-cli": "gemini.format",
+    "atif": "atif.format",
+    "otel": "otel.format",
+    "langsmith": "langsmith.format",
+    "deepeval": "deepeval.format",
+    "langwatch": "langwatch.format",
+    "sharegpt": "sharegpt.format",
     "openai": "openai.format",
 }
 NAMES: Final = tuple(_MODULES)
@@ -123,6 +135,8 @@ class Format:
     other and raises `FileError` for a file it cannot make sense of; `write` puts a log below a
     folder and never overwrites. `source` is there where a file can hold many to choose from;
     `files` names the files of a folder that can be read one by one; empty ones are among them.
+    `read_part(path, part, parts)` gives a part of the conversations of a folder whose files belong
+    together, so that several processes can share it; parts count from 0.
     """
 
     name: str
@@ -132,6 +146,7 @@ class Format:
     write: Callable[[Log, Path], Written] | None = None
     source: Callable[[Path], Source] | None = None
     files: Callable[[Path], list[Path]] | None = None
+    read_part: Callable[[Path, int, int], Iterator[Imported]] | None = None
     keys: tuple[str, ...] = ()
     """Keys of JSON by which a person would know it, to name it for files that nobody recognises."""
     generic: bool = False

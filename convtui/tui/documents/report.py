@@ -162,14 +162,15 @@ def _plot(doc: Document, plot: Plot, width: int, height: int) -> None:
     room = max(4, width - label - 2)
     drawn, words = condensed(plot, room)
     top = max(value for value in drawn if value is not None)
-    label = max(cell_len(figure(value, plot.unit)) for value in (0.0, top))
+    label = max(cell_len(figure(value, plot.unit)) for value in (0.0, top, plot.top or 0.0))
     doc.head(plot.name, words)
     if top <= 0:
         doc.line(("none", "ok"))
         return
+    top = max(top, plot.top or 0.0)
     size = max(1, min(_WIDEST, room // len(drawn)))
     role = _role(plot)
-    for number, line in enumerate(columns(drawn, width=len(drawn), height=height)):
+    for number, line in enumerate(columns(drawn, width=len(drawn), height=height, top=top)):
         gap = size > 1
         bars = "".join(sign * (size - gap) + " " * gap for sign in line)
         axis = figure(top, plot.unit) if number == 0 else ""

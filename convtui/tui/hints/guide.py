@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from convtui.tui.hints.table import HELD, MOMENTS, SEEN, Moment
+from convtui.tui.hints.table import HELD, MOMENTS, OF_A_TURN, SEEN, Moment
 
 FIRST_RUNS = 3
 """Runs that are explained; the demo always is, as far as it was not yet."""
@@ -72,14 +72,33 @@ class Guide:
         if self.on:
             self.seen.clear()
 
-    def look(self, now: float, hold: Moment | None, happened: Collection[Moment]) -> bool:
-        """Decides what is shown; whether that is something else than before."""
+    def look(
+        self,
+        now: float,
+        hold: Moment | None,
+        happened: Collection[Moment],
+        near: Collection[Moment] | None = None,
+    ) -> bool:
+        """Decides what is shown; whether that is something else than before.
+
+        `near` is what the turns at a hold show: no sentence there is about an earlier one.
+        """
         before = self.shown
         if self.on:
+            if near is not None:
+                self._forget(OF_A_TURN.difference(near), now)
             # What a run does is no news while it is held.
             self._queue(now, set(happened) - {"streaming"} if hold else happened)
             self._decide(now, hold)
         return self.shown != before
+
+    def _forget(self, far: Collection[Moment], now: float) -> None:
+        """Explains nothing of `far`, until it comes again; what was read is not explained again."""
+        self._waiting = {name: at for name, at in self._waiting.items() if name not in far}
+        if self.shown in far:
+            if now - self._since >= READ:
+                self._finish()
+            self.shown = None
 
     def _queue(self, now: float, happened: Collection[Moment]) -> None:
         waiting = {name: at for name, at in self._waiting.items() if now - at < STALE}

@@ -46,6 +46,9 @@ SEEN: Final[Mapping[Moment, str]] = {
 }
 """What happened, the rarest first: where two happen at once, that one is explained."""
 
+OF_A_TURN: Final = frozenset(SEEN) - {"ended", "session_ended"}
+"""What a turn shows; its sentence speaks of "this reply"."""
+
 MOMENTS: Final[Mapping[Moment, str]] = {**HELD, **SEEN}
 
 _KEY = re.compile(r"\{([a-z_.]+)\}")
@@ -91,6 +94,10 @@ class TurnMoments:
             moments.add("session_ended")
         self._sessions = ended
         return moments
+
+    def near(self, transcript: Transcript) -> set[Moment]:
+        """What there is to explain about the last turn and the one before it."""
+        return {moment for turn in transcript.turns[-2:] for moment in turn_moments(turn)}
 
     def _of_turns(self, transcript: Transcript) -> Iterator[Moment]:
         turns = transcript.turns

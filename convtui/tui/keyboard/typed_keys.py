@@ -49,11 +49,25 @@ class KeyClock:
         call_once(app, delay, lambda: app.call_later(callback))
 
 
+class OncePerBurst:
+    """Calls back for the first of several keys that come fast."""
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self._callback = callback
+        self._at = float("-inf")
+
+    def happened(self, at: float) -> None:
+        before, self._at = self._at, at
+        if at - before > AFTER_TEXT:
+            self._callback()
+
+
 class TypedKeys:
     """Carries out the verdicts of `TypingGuard` on the app's keys.
 
     `deliver` passes a key on; `acts` says whether a key does more, outside of an input, than show
-    something; `dropped` is called when keys were ignored.
+    something; `dropped` is called when keys were ignored, `joined` when an Enter was typed as a
+    space.
     """
 
     def __init__(
@@ -63,16 +77,17 @@ class TypedKeys:
         deliver: Callable[[events.Key], Awaitable[None]],
         acts: Callable[[str], bool],
         dropped: Callable[[], None],
+        joined: Callable[[], None],
         clock: KeyClock | None = None,
     ) -> None:
         self.clock = clock or KeyClock()
         self._app = app
-        self._deliver, self._acts, self._dropped = deliver, acts, dropped
+        self._deliver, self._acts = deliver, acts
+        self._dropped, self._joined = OncePerBurst(dropped), OncePerBurst(joined)
         self._guard = TypingGuard()
         self._typed_in: Widget | None = None
         """The input that was typed in last."""
         self._decisions = 0
-        self._dropped_at = float("-inf")
 
     @property
     def busy_for(self) -> float:
@@ -112,7 +127,7 @@ class TypedKeys:
             await self._carry_out(self._guard.rest())
 
     async def _carry_out(self, verdicts: list[tuple[Stroke, Verdict]]) -> None:
-        ignored = False
+        ignored = joined = False
         for stroke, verdict in verdicts:
             focused = self._app.focused
             if verdict is Verdict.GO:
@@ -122,15 +137,15 @@ class TypedKeys:
             elif verdict is Verdict.TEXT and focused is not None:
                 self._typed_in = focused
                 _type(focused, stroke)
+                joined = joined or (stroke.key == "enter" and _one_line(focused))
             elif verdict is Verdict.BACK:
                 ignored = not await self._return_key(stroke) or ignored
             elif verdict is Verdict.DROP:
                 ignored = ignored or not takes_text(focused)
         if ignored:
-            # One notice per burst.
-            before, self._dropped_at = self._dropped_at, verdicts[-1][0].at
-            if self._dropped_at - before > AFTER_TEXT:
-                self._dropped()
+            self._dropped.happened(verdicts[-1][0].at)
+        if joined:
+            self._joined.happened(verdicts[-1][0].at)
 
     async def _return_key(self, stroke: Stroke) -> bool:
         """Gives a key to the input that lost the focus; False if that is gone."""

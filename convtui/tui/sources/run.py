@@ -193,9 +193,9 @@ class LiveRun:
         self.spec = replace(spec, continue_from=None, faults={})
         self.replaced += 1
         self._take_breakpoints()
-        self._moved(fresh)
+        await self._moved(fresh)
 
-    def _moved(self, fresh: EngineHandle) -> None:
+    async def _moved(self, fresh: EngineHandle) -> None:
         """Called when the conversation goes on in another engine."""
 
     def _restored_by(self) -> str | None:

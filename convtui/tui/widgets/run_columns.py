@@ -12,6 +12,7 @@ from rich.cells import cell_len
 from convtui.library.families import RunNode
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import span_of_time, visible_line
+from convtui.text.counts import counted
 from convtui.transcript.ending_words import short_ending
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.labels import age, ending_role
@@ -27,13 +28,22 @@ _LOG_WIDTH: Final = 24
 _LOG_MORE: Final = 16
 """Cells by which the names of logs may go over their width, where there is room."""
 _NOTES_LEAST: Final = 20
+OF_NEWEST: Final = ("when", "ending", "ended")
+"""Columns and orders in which the one row of a closed family is about its newest run."""
 _TURNS_FROM: Final = 64
 """Cells from which there is room for the number of turns."""
 
 
 def state_label(run: RunSummary) -> str:
-    """How a run ended, in a word or two."""
+    """How a run ended, or how far a batch is, in a word or two."""
     return short_ending(run.state)
+
+
+def state_role(run: RunSummary) -> str:
+    """The colour role of that word."""
+    if run.batch is not None and not run.damaged:
+        return "warning" if run.state in ("stopped", "unfinished") else "ok"
+    return ending_role(run.state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,17 +192,16 @@ def in_column(cell: Sequence[Span], column: Column) -> list[Span]:
 def _cell(row: RunRow, name: str, now: datetime) -> list[Span]:
     run = row.branch.run
     if name == "who":
-        family = row.branch.size and not row.branch.depth
+        family = (row.branch.size and not row.branch.depth) or run.batch is not None
         mark = f"{glyphs.UNFOLDED if row.opened else glyphs.FOLDED} " if family else ""
         return [(f"{row.guide}{mark}", "muted"), (_who(run), "text")]
-    if name == "ended":
-        return [(state_label(run), ending_role(run.state))]
     if name == "notes":
         notes = [span for note in _notes(row) for span in (("  ", "text"), note)]
         return notes[1:]
-    if name == "when" and not row.opened:
-        # Closed, a family is one row: it is where its newest run is in the order.
+    if name in OF_NEWEST and not row.opened:
         run = row.branch.newest or run
+    if name == "ended":
+        return [(state_label(run), state_role(run))]
     text = _TEXTS[name](run, now)
     return [(text, "muted")]
 
@@ -200,7 +209,8 @@ def _cell(row: RunRow, name: str, now: datetime) -> list[Span]:
 def _who(run: RunSummary) -> str:
     if run.damaged:
         return visible_line(run.name, 80)
-    return f"{visible_line(run.persona, 24)} -> {visible_line(short_spec(run.provider), 40)}"
+    batch = f"{run.batch.size_words}: " if run.batch is not None else ""
+    return f"{batch}{visible_line(run.persona, 24)} -> {visible_line(short_spec(run.provider), 40)}"
 
 
 def _notes(row: RunRow) -> list[Span]:
@@ -211,12 +221,10 @@ def _notes(row: RunRow) -> list[Span]:
         notes.append((visible_line(run.damaged, 60), "muted"))
     if run.tags:
         notes.append((visible_line(f"#{' #'.join(run.tags)}", 80), "tool"))
-    if branch.size and not branch.depth:
-        count = f"{branch.size} branch{'es' if branch.size != 1 else ''}"
-        newest = branch.newest or run
-        if not row.opened and newest is not run:
-            count += f", newest {state_label(newest)}"
-        notes.append((count, "accent"))
+    if run.batch is not None:
+        notes.append((run.batch.words, "accent"))
+    elif branch.size and not branch.depth:
+        notes.append((counted(branch.size, "branch", "branches"), "accent"))
     origin = branch.origin()
     if origin:
         notes.append((visible_line(origin, 60), "accent"))

@@ -19,7 +19,7 @@ from convtui.library.run_order import NEWEST
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
 from convtui.text.counts import counted
-from convtui.tui.drawing.labels import age, ending_role
+from convtui.tui.drawing.labels import age
 from convtui.tui.drawing.palette import Palette, Span, plain
 from convtui.tui.drawing.strips import strip_of
 from convtui.tui.widgets.copy_rows import CopyRow
@@ -33,6 +33,7 @@ from convtui.tui.widgets.run_columns import (
     next_order,
     row_spans,
     state_label,
+    state_role,
     widths_of,
 )
 from convtui.tui.widgets.status import short_spec
@@ -57,7 +58,7 @@ def run_spans(run: RunSummary, now: datetime) -> list[Span]:
     spans = [
         (f"{age(created, now):>10}  ", "muted"),
         (f"{names}  ", "text"),
-        (state_label(run), ending_role(run.state)),
+        (state_label(run), state_role(run)),
         (f"{turns}{why}", "muted"),
         (visible_line(tags, 80), "tool"),
     ]

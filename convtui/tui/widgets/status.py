@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from convtui.printing.wording import wait_words
 from convtui.records.values import as_object
+from convtui.text.boundary import visible_line
 from convtui.text.counts import counted
 from convtui.transcript.clock import elapsed
 from convtui.transcript.fold import COMMITTED, OPEN, Flag, Transcript, Turn
@@ -42,10 +43,11 @@ def live_status(handle: ConversationLink, *, busy_with: str = "", kill_key: str 
     if state in ("new", "starting"):
         return Status("starting", detail="the engine is starting")
     if handle.silent_for:
+        blocks = visible_line(handle.blocked_by, 80) or "provider code blocks the engine"
         return Status(
             "not_responding",
             seconds=handle.silent_for,
-            detail=f"provider code blocks the engine; {kill_key} kills it",
+            detail=f"{blocks}; {kill_key} kills it",
         )
     if hold is not None:
         human = hold.get("reason") == "human"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from io import StringIO
 from pathlib import Path
@@ -10,12 +11,16 @@ from typing import Any
 
 import pytest
 
+from convtui.analysis.report.html import as_html
 from convtui.batch.results.compare import BatchComparison, compare_batches
 from convtui.batch.results.compare_data import as_dict
 from convtui.batch.results.compare_report import comparison_report, verdict_words
+from convtui.batch.results.contrasts import contrasts
 from convtui.batch.results.reading import read_results
+from convtui.batch.results.report import results_report
 from convtui.batch.results.scenario_changes import scenario_changes
 from convtui.errors import UsageError
+from convtui.manual.pages import page
 from convtui.printing.report_printer import ReportPrinter
 from convtui.records.models import Record
 from tests.builders.batches import BatchFolder, cell, talk
@@ -156,6 +161,15 @@ def test_the_report_names_what_to_open(make: Make) -> None:
     assert by_cell.split()[0] == "bert"
 
 
+def test_both_sides_are_drawn_in_one_scale(make: Make) -> None:
+    comparison = _compared(make("old", ("anna.1", "anna.2")), make("new", ("anna.1",)))
+    before, now = comparison_report(comparison).plots
+    assert before.top == now.top == 100.0
+    page = as_html(comparison_report(comparison))
+    heights = re.findall(r'height="([\d.]+)"><title>anna: ', page)
+    assert [float(height) for height in heights] == [120.0, 60.0]
+
+
 def test_a_changed_prompt_is_shown(make: Make) -> None:
     def prompted(prompt: str) -> dict[str, list[Record]]:
         scenario = {"name": "refund", "provider": {"use": "demo", "system_prompt": prompt}}
@@ -177,3 +191,24 @@ def test_the_json_is_whole_and_serialisable(make: Make) -> None:
     assert data["worse"][0]["after"]["key"] == "bert.2" and data["better"] == []
     assert data["changes"]["bad"]["difference"] == 0.125
     assert data["verdict"] is None and data["why"]
+    documented = set(re.findall(r"`([a-z_]+)`", page("batches").split("### JSON")[1]))
+    assert {*data, *data["changes"]["bad"]} - documented == {"format"} - documented
+
+
+def test_providers_of_one_batch_are_compared_in_pairs(tmp_path: Path) -> None:
+    personas = ("anna", "bert", "cleo", "dora")
+    cells = [cell(f"{who}-{what}", who, what) for who in personas for what in ("old", "new")]
+    batch = BatchFolder(tmp_path, [*cells, cell("emil-old", "emil", "old")], runs=2)
+    for each in cells:
+        for run in (1, 2):
+            batch.run(f"{each['name']}.{run}", _BAD if each["provider"] == "old" else _GOOD)
+    results = read_results(tmp_path)
+    (contrast,) = contrasts(results, "provider")
+    assert (contrast.base, contrast.other, contrast.pairs) == ("old", "new", 8)
+    assert contrast.changes["bad"].verdict == "better"
+    assert contrasts(results, "sessions") == []
+    stream = StringIO()
+    ReportPrinter(stream).print(results_report(results))
+    section = stream.getvalue().split("by provider, in pairs")[1].splitlines()
+    assert section[1].split()[:2] == ["against", "old"]
+    assert section[2].split()[:2] == ["new", "8"] and section[2].split()[-1] == "better"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from concurrent.futures.process import BrokenProcessPool
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,11 +21,13 @@ from convtui.batch.results.reading import read_results
 from convtui.batch.results.report import results_report
 from convtui.batch.results.summary import groups, summarise, varied
 from convtui.log.reader import open_log
+from convtui.log.requests import digest
+from convtui.manual.pages import page
 from convtui.printing.report_printer import ReportPrinter
-from convtui.records.models import HistorySeeded
+from convtui.records.models import HistorySeeded, LlmRequest, LlmResponse
 from convtui.transcript.past import past_of
 from tests.builders.batches import BatchFolder, cell, talk
-from tests.builders.logs import header, session, turn, write_log
+from tests.builders.logs import USAGE, header, session, turn, write_log
 
 
 def _printed(folder: Path) -> str:
@@ -132,7 +136,7 @@ def test_first_and_best_attempts_are_apart(tmp_path: Path) -> None:
     results = read_results(tmp_path)
     assert summarise(results.first()).rates["bad"].count == 2
     assert summarise(results.best()).rates["bad"].count == 1
-    assert [each.key for each in results.best()] == ["anna.1.a3", "anna.2", "anna.3"]
+    assert [each.key for each in results.best()] == ["anna.1.a3", "anna.2", "anna.3.a2"]
     assert as_dict(results)["used"]["tokens"] == 6 * 2 * 88
     text = _printed(tmp_path)
     assert "2 conversations tried again, 3 more attempts: 1 ended well then" in text
@@ -220,6 +224,30 @@ def test_junit_has_a_case_for_each_conversation(folder: Path) -> None:
     assert failure.get("message") == "failed by provider at turn 4: the reason of failed"
     properties = {each.get("name"): each.get("value") for each in case.iter("property")}
     assert properties["persona"] == "anna" and properties["turns"] == "4"
+
+
+def test_reflecting_is_paid_apart(tmp_path: Path) -> None:
+    batch = BatchFolder(tmp_path, [cell("anna")])
+    batch.run("anna.1", talk("failed"))
+    at: dict[str, Any] = {"side": "reflection", "attempt": 1}
+    asked = [
+        LlmRequest(**at, append=[], sha256=digest([])),
+        LlmResponse(**at, raw="Say sorry.", usage=USAGE, finish_reason="stop"),
+    ]
+    again = talk("completed")
+    batch.run("anna.1.a2", [*again[:3], *asked, *again[3:]])
+    data = as_dict(read_results(tmp_path))
+    assert data["used"]["tokens"] == 2 * 2 * 88
+    assert data["used"]["reflection"] == {"tokens": 88, "cost": 0.0004}
+    assert "88 tokens, $0.0004, beside those" in _printed(tmp_path)
+
+
+def test_the_keys_of_the_json_are_documented(folder: Path) -> None:
+    data = as_dict(read_results(folder))
+    documented = set(re.findall(r"`([a-z0-9_]+)`", page("batches").split("### JSON")[1]))
+    keys = {*data, *data["batch"], *data["first"], *data["first"]["rates"]}
+    keys |= {*data["conversations"][0], *data["first"]["latency"]}
+    assert keys - documented == set()
 
 
 def test_the_json_is_whole_and_serialisable(folder: Path) -> None:

@@ -34,6 +34,7 @@ class FakeHandle:
         self.fails: Exception | None = None
         self.killed = False
         self.killed_along = 0
+        self.blocked_by = ""
         self.watched = 0
         self.python = "python"
         self.spec: StartSpec | None = None
@@ -43,6 +44,10 @@ class FakeHandle:
     @property
     def over(self) -> bool:
         return self.state in OVER
+
+    @property
+    def log_time(self) -> float:
+        return self.transcript.last_t
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         self._callbacks.append(callback)

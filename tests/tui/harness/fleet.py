@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from convtui.tui.screens.fleet.view import Changes, FleetRow, Limit, Standing
+from convtui.tui.screens.fleet.view import FleetRow, Limit, Standing
 
 
 class ScriptedControls:
@@ -98,9 +98,9 @@ class ScriptedFleet:
         for callback in list(self._callbacks):
             callback()
 
-    def take_changes(self) -> Changes:
+    def take_changes(self) -> list[int]:
         fresh, self._fresh = sorted(self._fresh), set()
-        return Changes(fresh)
+        return fresh
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         self._callbacks.append(callback)

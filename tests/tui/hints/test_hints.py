@@ -145,6 +145,33 @@ def test_what_a_run_does_is_not_explained_while_it_is_held() -> None:
     assert "streaming" not in shown.seen
 
 
+def test_a_hold_explains_no_earlier_reply() -> None:
+    shown = guide(seen={"held.error"})
+    shown.look(0, None, {"raw_differs"})
+    shown.look(1, None, {"tool_call"})
+    assert current(shown) == "raw_differs"
+    assert shown.look(2, "held.error", (), near={"signal"})
+    assert current(shown) is None
+    assert "raw_differs" not in shown.seen, "it was hardly read"
+    shown.look(3, "held.error", {"raw_differs"}, near={"raw_differs"})
+    assert current(shown) == "raw_differs"
+    shown.look(4, None, {"session_ended"})
+    shown.look(3 + READ, "held.error", (), near=())
+    assert current(shown) == "session_ended", "it is about no reply"
+    assert "raw_differs" in shown.seen
+
+
+def test_what_is_near_are_the_last_two_turns() -> None:
+    story = Story()
+    story.begin()
+    story.reply("[[ERROR]]", matches=[{"signal": "[[ERROR]]", "start": 0, "end": 9}])
+    assert TurnMoments().near(story.transcript) == {"signal"}
+    story.reply("Oh.", speaker="persona")
+    assert TurnMoments().near(story.transcript) == {"signal"}
+    story.reply("Yes.")
+    assert TurnMoments().near(story.transcript) == set()
+
+
 def test_the_end_stays_on_the_screen() -> None:
     shown = guide()
     shown.look(0, None, {"ended"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import itertools
 from pathlib import Path
 from typing import Any, cast
 
@@ -200,25 +200,32 @@ MEANWHILE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("happens", MEANWHILE)
+async def take_over_again(taken: Taken, pilot: Any) -> None:
+    """The beginning once more, on another engine: nothing is left of what happened before."""
+    _another_engine(taken)
+    taken.box.text = ""
+    taken.handle.tell(*OPENING, {"type": "debug.took_over", "side": "persona"})
+    await until(pilot, lambda: taken.box.has_focus and taken.screen.view.shown_items == 2)
+
+
 @pytest.mark.parametrize("mine", [True, False])
-@pytest.mark.parametrize("before", ["ab", ""])
-async def test_whatever_happens_what_is_typed_is_text(
-    taken: Taken, happens: Callable[[Taken], None], mine: bool, before: str
-) -> None:
+async def test_whatever_happens_what_is_typed_is_text(taken: Taken, mine: bool) -> None:
     async with taken.app.run_test(size=(120, 26)) as pilot:
-        await take_over(taken, pilot)
-        if mine:
-            await taken.turn(pilot)
-        await pilot.press(*before)
-        happens(taken)
-        await pilot.pause()
-        await pilot.press(*"RHi", "1")
-        assert taken.box.has_focus
-        assert taken.box.display
-        assert taken.box.text == f"{before}RHi1"
-        assert not taken.handle.orders
-        assert isinstance(taken.app.screen, DebuggerScreen)
+        await taken.begin(pilot)
+        for happens, before in itertools.product(MEANWHILE, ("ab", "")):
+            await take_over_again(taken, pilot)
+            if mine:
+                await taken.turn(pilot)
+            await pilot.press(*before)
+            happens(taken)
+            await pilot.pause()
+            await pilot.press(*"RHi", "1")
+            what = f"{happens.__name__} after {before!r}"
+            assert taken.box.has_focus, what
+            assert taken.box.display, what
+            assert taken.box.text == f"{before}RHi1", what
+            assert not taken.handle.orders, what
+            assert isinstance(taken.app.screen, DebuggerScreen), what
 
 
 @pytest.mark.parametrize("size", [(80, 24), (60, 16), (120, 40), (30, 8)])
@@ -636,7 +643,23 @@ async def test_a_burst_in_the_palette_runs_nothing(taken: Taken) -> None:
         await pilot.press(*"approve", "enter")
         assert isinstance(taken.app.screen, Commands)
         assert taken.app.screen.query_one(Input).value == "approve "
+        assert "Press enter again" in taken.notices()
         assert not taken.handle.orders
+
+
+async def test_a_burst_in_the_list_of_breakpoints_adds_nothing_and_says_so(taken: Taken) -> None:
+    async with taken.app.run_test(size=(120, 26)) as pilot:
+        await taken.begin(pilot)
+        await pilot.press("B")
+        await until(pilot, lambda: isinstance(taken.app.screen, BreakpointsScreen))
+        taken.hands.burst()
+        await pilot.press(*"~end", "enter")
+        assert taken.app.screen.query_one(Input).value == "~end "
+        assert taken.notices().count("Press enter again") == 1
+        taken.hands.rest()
+        await pilot.press("enter")
+        await until(pilot, lambda: taken.handle.orders)
+        assert taken.last == ("break_add", {"expression": "~end"})
 
 
 async def test_a_burst_over_a_list_does_nothing(taken: Taken) -> None:

@@ -20,6 +20,7 @@ from convtui.tui import screens
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.compare.ab import ArmsScreen
+from convtui.tui.screens.compare.batches import BatchesScreen
 from convtui.tui.screens.compare.screen import CompareScreen
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.fleet.screen import FleetScreen
@@ -67,6 +68,7 @@ SCREENS: dict[tuple[str, ...], Make] = {
     ("warm",): lambda app, log: WarmScreen(app.keymap, log.parent, log.parent),
     ("arms",): lambda app, log: ArmsScreen(app.keymap, log.parent),
     ("fleet",): lambda app, _: FleetScreen(app.keymap, ScriptedFleet(rows_of(40))),
+    ("batches",): lambda app, log: BatchesScreen(app.keymap, log.parent, log.parent),
 }
 
 

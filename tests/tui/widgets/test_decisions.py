@@ -327,6 +327,15 @@ def test_how_a_responder_ended_it_is_in_plain_sight(
     assert narrow.startswith(first)
 
 
+def test_a_row_that_only_keeps_the_height_is_the_last() -> None:
+    turn, detail = ended("stop", reason="done")
+    drawing = TurnLines(Geometry(60, 2, 0), Palette())
+    drawing.update(turn, Frame(), extras_of(detail), None, None)
+    shown = [drawing.strip(row).text.strip() for row in range(drawing.height)]
+    assert "∎ stopped: done" in shown
+    assert shown.index("") == len(shown) - 1 > shown.index("decision ∎ stop")
+
+
 def test_what_is_wrong_with_a_last_decision_is_told_once() -> None:
     story = opened()
     decided(story, "error", responder_call(story), valid=False, reason="no tool was called")

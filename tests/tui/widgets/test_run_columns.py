@@ -79,15 +79,18 @@ def test_a_click_on_a_title_sorts_by_it_then_the_other_way() -> None:
     assert column_at(columns, 0) is None
 
 
-def test_a_closed_family_says_when_its_newest_run_began() -> None:
-    child = run(file="/runs/child.jsonl", created_at=NOW - timedelta(minutes=5))
+def test_a_closed_family_says_when_its_newest_run_began_and_how_it_ended() -> None:
+    later = NOW - timedelta(minutes=5)
+    child = run(file="/runs/child.jsonl", created_at=later, ending="max_turns")
     family = RunNode(run(), [RunNode(child, depth=1)], size=1, newest=child)
 
     def shown(*, opened: bool) -> str:
         return plain(row_spans(RunRow(family, opened=opened), columns_for(118), NOW)).strip()
 
     assert shown(opened=False).startswith("5 min ago")
+    assert "turn limit" in shown(opened=False)
     assert shown(opened=True).startswith("2 h ago")
+    assert "completed" in shown(opened=True)
 
 
 def test_the_usual_order_is_that_of_the_column_it_shows() -> None:

@@ -51,6 +51,8 @@ class Chat:
     """When it began; None where the file does not say: the time of the file then."""
     created_from: str = ""
     """The key that says so."""
+    created_zone: str | None = None
+    """`NO_ZONE` where it names no time zone."""
     session_type: str = "default"
     kept: dict[str, Any] = field(default_factory=dict)
     """What stands at its beginning, by the name of an event: the tools, say."""
@@ -80,6 +82,7 @@ class Chat:
             "format": self.format,
             "session_id": self.session_id or None,
             "created_at_from": self.created_from if self.created else "file's date",
+            "created_at_zone": self.created_zone,
             **self.details,
         }
         imported = Imported(

@@ -68,6 +68,10 @@ class Message:
     reasoning: str | None = None
     raw: str | None = None
     """The text with the tags in which reasoning and calls were written."""
+    event: str = ""
+    """Of what is no message: the name of the event, whose data is `content`."""
+    summary: bool = False
+    """Whether the file says that it stands for messages before it."""
     active: bool = True
     compacted: bool = False
     id: Any = None
@@ -83,7 +87,8 @@ class Message:
     @property
     def is_summary(self) -> bool:
         """Whether it stands for messages that were compacted."""
-        return self.role in ("user", "assistant", "system") and self.text.startswith(COMPACTION)
+        spoken = self.role in ("user", "assistant", "system")
+        return self.summary or (spoken and self.text.startswith(COMPACTION))
 
     def digest(self) -> bytes:
         """What makes it the message that it is, wherever it is written down."""
@@ -157,6 +162,13 @@ def text_of(content: Any) -> str:
         else:
             texts.append(f"[{kind if isinstance(kind, str) else kind_of(part)}]")
     return "\n".join(texts)
+
+
+def text_of_result(value: Any) -> str:
+    """What a tool returned, as the text of a message."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def result_of(content: str) -> tuple[Any, bool]:

@@ -82,6 +82,9 @@ class MessageReader:
         self._line = message.line
         for problem in message.problems:
             self._warn("message", problem)
+        if message.event:
+            self._builder.keep(message.event, message.content)
+            return self._builder.take()
         if message.is_summary and message.active:
             self._summary(message)
         if message.role == "user":

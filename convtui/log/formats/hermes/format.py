@@ -117,7 +117,7 @@ def source(path: Path) -> Source:
         return Sessions(files)
     if is_export(path):
         return Export(path)
-    if trajectory.detect(path):
+    if trajectory.may_be(path):
         return trajectory.Trajectories(path)
     read = _reader(path)
     if read is None and may_be_gateway_log(path):

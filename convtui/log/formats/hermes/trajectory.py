@@ -30,13 +30,18 @@ from convtui.log.formats.json_objects import Line, file_time, head_of, kind_of, 
 from convtui.log.formats.registry import Format, Imported, Listed, imported_provider
 from convtui.records.codec import Speaker
 from convtui.records.models import Record
-from convtui.records.times import parse_time
+from convtui.records.times import parse_time, zone_of
 from convtui.records.values import as_text
 
 MAX_RATIO: Final = 200
 FREE: Final = 64 << 20
 """A packed file may become `MAX_RATIO` times as large, and this many bytes in any case."""
 _CONVERSATIONS: Final = re.compile(r'"conversations"\s*:\s*\[')
+_OF_HERMES: Final = re.compile(
+    r'"(completed|partial|api_calls|toolsets_used|tool_stats|prompt_index)"\s*:'
+    r"|<(think|tool_call|tool_response|tools|REASONING_SCRATCHPAD)>"
+)
+"""Keys of a trajectory, or the tags in its texts."""
 _ROLES: Final = {
     "system": "system",
     "human": "user",
@@ -55,7 +60,15 @@ _PREVIEW: Final = 80
 
 
 def detect(path: Path) -> bool:
-    """Whether a file looks like trajectories, by its beginning. Never raises."""
+    """Whether a file looks like trajectories of hermes, by its beginning. Never raises.
+
+    Conversations in the same words that nothing of hermes is in are of the format ShareGPT.
+    """
+    return may_be(path) and _OF_HERMES.search(_beginning(path)) is not None
+
+
+def may_be(path: Path) -> bool:
+    """Whether a file has conversations in these words, of whatever tool. Never raises."""
     return path.is_file() and _CONVERSATIONS.search(_beginning(path)) is not None
 
 
@@ -205,6 +218,7 @@ class Trajectory:
         details = {
             "format": TRAJECTORY,
             "created_at_from": "timestamp" if at is not None else "file's date",
+            "created_at_zone": zone_of(as_text(self.data.get("timestamp"))),
             "line": self.line,
             "spelling": self.spelling,
             "trajectory": {n: plain(v) for n, v in self.data.items() if n != "conversations"},
@@ -228,7 +242,7 @@ class Trajectory:
             provider=imported_provider(PROVIDER, self._model),
             records=records,
             sources=[self.path],
-            details=details,
+            details={k: v for k, v in details.items() if v is not None},
             termination=ending.termination,
         )
 

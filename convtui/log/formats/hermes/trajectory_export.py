@@ -34,14 +34,7 @@ PLAIN_ROLES: Final = {
     "role": {"system": "system", "user": "user", "assistant": "assistant", "tool": "tool"},
 }
 """The names of roles in each spelling."""
-_LEFT_OUT: Final = {
-    "turn.discarded": "discarded turns",
-    "turn.inactive": "inactive turns",
-    "llm.failed": "failed calls",
-    "user.decided": "decisions of the simulated user",
-    "provider.output": "captured outputs",
-    "warning": "warnings",
-}
+PLACED: Final = frozenset({"tool.called", "history.seeded"})
 _OWN: Final = ("from", "value", "content", "new_turn", "id")
 """What a source says for this module, and no message has."""
 
@@ -72,7 +65,7 @@ class _Export:
     """The conversations of a log, one a session."""
 
     def __init__(self, log: Log) -> None:
-        self._fold = ExportFold(log, TRAJECTORY, _LEFT_OUT)
+        self._fold = ExportFold(log, TRAJECTORY, PLACED)
         self._log = log
         spelling = "role" if self._fold.imported.get("spelling") == "role" else "from"
         self._names = {ours: name for name, ours in PLAIN_ROLES[spelling].items()}

@@ -20,6 +20,7 @@ from convtui.log.formats.export_fold import (
     not_written,
     refuse_existing,
 )
+from convtui.log.formats.left_out import ENDINGS, RAW, SESSION_ENDINGS, USAGE
 from convtui.log.formats.oharness.blocks import (
     UNKNOWN,
     messages_out,
@@ -40,17 +41,13 @@ from convtui.records.interim import last_round
 from convtui.records.values import as_object, drop_none
 from convtui.text.boundary import safe_name
 
-_LEFT_OUT: Final = {
-    "signals.extracted": "extracted signals",
-    "llm.partial": "partial replies",
-    "provider.output": "captured outputs",
-    "turn.cancelled": "cancelled calls",
-    "turn.skipped": "skipped turns",
-    "warning": "warnings",
-    "debug.held": "holds",
-    "debug.injected": "injected faults",
-    "debug.overrode": "overridden endings and discards",
-}
+PLACED: Final = frozenset(
+    {
+        "turn.discarded", "turn.inactive", "llm.retry", "llm.failed", "tool.called",
+        "user.decided", "user.ended", "debug.edited", "history.seeded", USAGE, ENDINGS,
+        SESSION_ENDINGS, RAW,
+    }
+)  # fmt: skip
 
 
 def write(log: Log, out: Path) -> Written:
@@ -93,7 +90,7 @@ class _Export:
 
     def __init__(self, log: Log, file: BinaryIO) -> None:
         self._log = log
-        self._fold = ExportFold(log, "oharness", _LEFT_OUT)
+        self._fold = ExportFold(log, "oharness", PLACED)
         self._file = EventFile(self._fold, file)
         self._opened = 0
         """The `seq` of `run.started`."""

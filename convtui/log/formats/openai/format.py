@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.log.formats.chat.blocks import messages_of
-from convtui.log.formats.chat.conversation import Chat, imported_all
+from convtui.log.formats.chat.conversation import Chat
 from convtui.log.formats.chat.messages import Message, plain
+from convtui.log.formats.chat.readers import ChatFiles
 from convtui.log.formats.findings import Finding
-from convtui.log.formats.json_files import Item, files_below, first_value, items
-from convtui.log.formats.json_objects import files_of, kind_of
-from convtui.log.formats.registry import Format, Imported
-from convtui.records.times import parse_time
+from convtui.log.formats.json_files import Item, items
+from convtui.log.formats.json_objects import kind_of
+from convtui.records.times import parse_time, zone_of
 from convtui.records.values import as_text
 
 NAME: Final = "openai"
@@ -31,15 +31,7 @@ _IDS: Final = ("conversation_id", "session_id", "thread_id", "id")
 _KEPT: Final = ("system", "tools", "functions")
 
 
-def detect(path: Path) -> bool:
-    """Whether a file holds messages in these words, or a folder holds such files. Never raises."""
-    if path.is_dir():
-        return any(map(_is_one, files_below(path, _is_one)))
-    return _is_one(path)
-
-
-def _is_one(path: Path) -> bool:
-    value = first_value(path)
+def _is_value(value: Any) -> bool:
     # A message, messages, or one or more conversations of them.
     for _ in range(2):
         if _is_message(value) or _has_messages(value):
@@ -56,28 +48,10 @@ def _has_messages(value: Any) -> bool:
 def _is_message(value: Any) -> bool:
     return (
         isinstance(value, Mapping)
-        and value.get("role") in _ROLES
+        and isinstance(value.get("role"), str)
+        and value["role"] in _ROLES
         and any(name in value for name in _SAID)
     )
-
-
-def files(path: Path) -> list[Path]:
-    """The files that are read for a path. Raises `FileError` for a folder without any."""
-    return files_of(path, lambda folder: files_below(folder, _is_one), _is_one, "chat messages")
-
-
-def read(path: Path) -> Iterator[Imported]:
-    """The conversations of a file, or of a folder's files in the order of their names.
-
-    Raises `FileError` for what holds none.
-    """
-    for file in files(path):
-        yield from _read_file(file)
-
-
-def _read_file(path: Path) -> Iterator[Imported]:
-    damage: list[Finding] = []
-    yield from imported_all(_chats(path, damage), path, damage)
 
 
 def _chats(path: Path, damage: list[Finding]) -> Iterator[Chat]:
@@ -128,6 +102,7 @@ def _chat(value: Any, address: str, line: int | None, path: Path) -> Chat:
         model=as_text(fields.get("model")),
         created=parse_time(as_text(fields.get(when))) if when else None,
         created_from=when,
+        created_zone=zone_of(as_text(fields.get(when))) if when else None,
         kept=kept,
         details={"line": line, "file_fields": {k: plain(v) for k, v in fields.items()} or None},
     )
@@ -152,12 +127,9 @@ def _modern(value: Any) -> Any:
     return fields
 
 
-FORMAT = Format(
-    name=NAME,
-    description="chat messages as OpenAI and Anthropic have them: a list, {messages}, or JSONL",
-    detect=detect,
-    read=read,
-    files=files,
-    keys=("messages", "role", "content"),
+FORMAT = ChatFiles("chat messages", _is_value, _chats).format(
+    NAME,
+    "chat messages as OpenAI and Anthropic have them: a list, {messages}, or JSONL",
+    ("messages", "role", "content"),
     generic=True,
 )

@@ -26,6 +26,7 @@ from convtui.log.formats.export_fold import (
     seeded_turns,
     system_prompt,
 )
+from convtui.log.formats.left_out import USAGE
 from convtui.log.formats.rath.files import RoundRows, SessionFile, lineage, rounds_in, session_id
 from convtui.log.formats.rath.records import SYSTEM, content_of, is_error_body
 from convtui.log.formats.rath.rows import PARTIAL, TRUNCATED
@@ -39,21 +40,7 @@ from convtui.transcript.fold import Flag, Session
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 """What rath accepts as the id of a session."""
 _USAGE: Final = ("prompt_tokens", "completion_tokens")
-_LEFT_OUT: Final = {
-    "turn.skipped": "skipped turns",
-    "turn.cancelled": "cancelled calls",
-    "turn.discarded": "discarded turns",
-    "turn.inactive": "inactive turns",
-    "llm.failed": "failed calls",
-    "llm.retry": "retries",
-    "user.decided": "decisions of the simulated user",
-    "user.ended": "endings by the simulated user",
-    "provider.output": "captured outputs",
-    "warning": "warnings",
-    "debug.held": "holds",
-    "debug.injected": "injected faults",
-    "debug.overrode": "overridden endings and discards",
-}
+PLACED: Final = frozenset({"tool.called", "history.seeded", USAGE})
 
 
 def write(log: Log, out: Path) -> Written:
@@ -76,7 +63,7 @@ class _Export:
 
     def __init__(self, log: Log, out: Path) -> None:
         self._log = log
-        self._fold = ExportFold(log, "rath", _LEFT_OUT)
+        self._fold = ExportFold(log, "rath", PLACED)
         self._imported = self._fold.imported
         self._held = [s for s in log.transcript.sessions if not s.skipped]
         if not self._held:
@@ -160,7 +147,6 @@ class _Export:
                     "llm.request": self._on_request,
                     "llm.response": self._on_response,
                     "tool.returned": self._on_returned,
-                    "signals.extracted": self._on_signals,
                     "turn.committed": self._on_committed,
                 }
             )
@@ -302,10 +288,6 @@ class _Export:
     def _on_returned(self, record: RecordDict) -> None:
         if _is_reworded(record):
             self._fold.count("errors of tools put into rath's words")
-
-    def _on_signals(self, record: RecordDict) -> None:
-        if record.get("matches"):
-            self._fold.count("turns with signals, which are left out")
 
     # --- turns
 

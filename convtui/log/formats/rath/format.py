@@ -35,7 +35,7 @@ from convtui.log.formats.rath.rows import (
 )
 from convtui.log.formats.registry import Format, Imported, imported_provider
 from convtui.records.models import Record
-from convtui.records.times import parse_time
+from convtui.records.times import parse_time, zone_of
 from convtui.records.values import drop_none
 
 _USAGE: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -101,6 +101,7 @@ class _Session:
         if not session:
             doubts.append(header.wrong("id", "is missing"))
         self.created = parse_time(header.text("created_at"))
+        zone = zone_of(header.text("created_at"))
         parents = header.items("parent_session_ids")
         if not all(isinstance(parent, str) for parent in parents):
             doubts.append(header.wrong("parent_session_ids", "must be a list of ids"))
@@ -109,6 +110,7 @@ class _Session:
         spec = header.inner("sandbox_spec")
         self.details = {
             "session_id": session,
+            "created_at_zone": zone,
             "parent_session_ids": parents,
             "lineage_operator": header.text("lineage_operator"),
             "lineage_kind": kind if kind in LINEAGE_KINDS else "unknown",

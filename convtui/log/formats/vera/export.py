@@ -15,6 +15,7 @@ from typing import Any, Final
 from convtui.errors import FileError
 from convtui.log.detail import TurnDetail
 from convtui.log.formats.export_fold import ExportFold, not_written, refuse_existing
+from convtui.log.formats.left_out import ENDINGS, RAW, SESSION_ENDINGS, USAGE
 from convtui.log.formats.registry import Written
 from convtui.log.formats.vera.imported import ImportedRun
 from convtui.log.formats.vera.layout import Layout, end_after
@@ -24,7 +25,7 @@ from convtui.records.codec import Speaker
 from convtui.records.times import later
 from convtui.records.values import as_object
 from convtui.text.boundary import safe_name
-from convtui.transcript.fold import COMMITTED, INACTIVE, Flag, Session, Turn
+from convtui.transcript.fold import COMMITTED, Flag, Session, Turn
 
 _START_PROMPT: Final = "Start the conversation based on the system prompt"
 _LOOKS_LOGGED: Final = re.compile(r"^(?=\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)", re.MULTILINE)
@@ -81,12 +82,15 @@ class _LogText:
         self.lines.append(f"{at} - {level} - {_LOOKS_LOGGED.sub(' ', text)}\n")
 
 
+PLACED: Final = frozenset({"history.seeded", USAGE, RAW, ENDINGS, SESSION_ENDINGS})
+
+
 class _Run:
     """One conversation in VERA-MH's words."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._fold = ExportFold(log, "vera")
+        self._fold = ExportFold(log, "vera", PLACED)
         self._differing: list[str] = []
         self._details = as_object(self._fold.header.get("imported"))
         """What the file said that the log was imported from, of whichever format."""
@@ -263,13 +267,7 @@ class _Run:
             " files, not in the transcripts",
             sum(len(turn.interim) for turn in turns),
         )
-        self._fold.count(
-            "discarded turns are left out, as VERA-MH does",
-            sum(bool(turn.flags & Flag.DISCARDED) for turn in turns),
-        )
-        self._fold.count(
-            "inactive turns are left out", sum(turn.status == INACTIVE for turn in turns)
-        )
+        self._fold.run({})
         yield from self._fold.notes()
         for session in self._log.transcript.sessions:
             if session.skipped:

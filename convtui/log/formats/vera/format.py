@@ -32,6 +32,7 @@ from convtui.log.formats.vera.names import (
 )
 from convtui.log.formats.vera.records import Files, ReadTurn, Session, session_records
 from convtui.log.formats.vera.transcripts import is_transcript
+from convtui.records.times import NO_ZONE
 from convtui.records.values import drop_none
 
 _HEAD: Final = 4096
@@ -60,6 +61,11 @@ def read(path: Path) -> Iterator[Imported]:
 
     Raises `FileError` for a file that cannot be read, is too large, or begins with no turn.
     """
+    return read_part(path, 0, 1)
+
+
+def read_part(path: Path, part: int, parts: int) -> Iterator[Imported]:
+    """One of `parts` parts of what `read()` gives; they count from 0. Raises `FileError`."""
     if not path.is_dir():
         yield _conversation([_pair(path)])
         return
@@ -74,7 +80,8 @@ def read(path: Path) -> Iterator[Imported]:
         groups.setdefault((home, *pair.name.conversation), []).append(pair)
     if not groups:
         raise FileError(f"{path}: no transcripts of VERA-MH in this folder")
-    for group in groups.values():
+    first, last = (len(groups) * end // parts for end in (part, part + 1))
+    for group in [*groups.values()][first:last]:
         if any(pair.text is not None for pair in group):
             # An overall log beside those of the sessions has nothing of its own.
             group = [pair for pair in group if pair.text is not None or pair.name.index]  # noqa: PLW2901
@@ -227,6 +234,8 @@ def _details(
     details: dict[str, Any] = {
         "format": "vera",
         "created_at_from": whence,
+        # None of the times in logs and names has one.
+        "created_at_zone": None if whence == "file's date" else NO_ZONE,
         "tag": name.tag,
         "run": name.run,
         "persona_model": middle.model,
@@ -272,4 +281,5 @@ FORMAT = Format(
     detect=detect,
     read=read,
     write=write,
+    read_part=read_part,
 )

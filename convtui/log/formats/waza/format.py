@@ -23,7 +23,7 @@ from convtui.log.formats.json_files import first_value
 from convtui.log.formats.json_objects import JsonObject, file_time, files_of, head_of, parse_json
 from convtui.log.formats.registry import Format, Imported, imported_provider
 from convtui.log.formats.waza.records import USER, WazaReader
-from convtui.records.times import parse_time
+from convtui.records.times import parse_time, zone_of
 from convtui.records.values import drop_none
 
 MAX_FILE: Final = 256 << 20
@@ -167,6 +167,7 @@ def _results(path: Path, top: JsonObject, doubts: list[FileError]) -> Iterator[I
                 "format": "waza",
                 "schema_version": version,
                 "created_at_from": whence,
+                "created_at_zone": zone_of(top.text("timestamp")),
                 "eval": drop_none(evaluation),
                 "task": task.rest("runs"),
                 "run": position if number is None else number,
@@ -197,6 +198,7 @@ def _transcripts(path: Path, top: JsonObject) -> Iterator[Imported]:
         details = {
             "format": "waza",
             "created_at_from": whence,
+            "created_at_zone": zone_of(top.text("started_at")),
             "task": {key: top.data.get(key) for key in ("task_id", "task_name") if key in top.data},
             "run": number if len(trials) > 1 else None,
         }

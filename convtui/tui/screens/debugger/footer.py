@@ -58,6 +58,8 @@ def footer_ids(conversation: ShownConversation, *, searching: bool) -> Sequence[
         ids = _HELD if conversation.hold is not None else _LIVE
     if handle is not None and handle.silent_for > 0 and not conversation.over:
         ids = ("run.kill_engine", *ids)
+    if conversation.run is not None and conversation.run.goes_on_alone:
+        ids = ("app.quit", *(name for name in ids if name != "app.quit"))
     if searching:
         ids = ("search.next", "search.previous", "search.close", *ids)
     return ids

@@ -86,7 +86,8 @@ class Hints:
         if conversation.over and not conversation.dead and conversation.has_turns:
             happened.add(LAST)
         known = len(guide.seen)
-        if guide.look(self._clock(), hold_moment(hold) if hold else None, happened):
+        near = self._moments.near(conversation.transcript) if hold else None
+        if guide.look(self._clock(), hold_moment(hold) if hold else None, happened, near):
             self._draw()
         if len(guide.seen) != known:
             self._context.spawn(self._keep())

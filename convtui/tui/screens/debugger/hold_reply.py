@@ -10,14 +10,16 @@ from convtui.records.codec import RecordDict
 from convtui.tui.screens.debugger.context import DebuggerContext
 from convtui.tui.screens.dialogs.questions import Ask
 from convtui.tui.widgets.holdbar import choices_of
+from convtui.tui.widgets.transcript.transcript_view import TranscriptView
 
 
 class HoldReply:
     """What all controllers that answer holds share."""
 
-    def __init__(self, context: DebuggerContext) -> None:
+    def __init__(self, context: DebuggerContext, view: TranscriptView) -> None:
         self._context = context
         self._conversation = context.conversation
+        self._view = view
 
     def offers(self, *choices: str) -> str | None:
         """The first of `choices` that the hold offers."""
@@ -38,7 +40,12 @@ class HoldReply:
         except CommandRefused as refused:
             self._context.show_refusal(refused)
             return False
+        self.look_ahead()
         return True
+
+    def look_ahead(self) -> None:
+        """Shows what comes next, wherever the developer has been reading: it was asked for."""
+        self._view.follow = True
 
     def gone(self, hold: RecordDict) -> str | None:
         """Why a hold can no longer be answered, for a dialog that is open; None while it can."""

@@ -122,7 +122,7 @@ class DebuggerParts:
             shown=lambda: screen.inspecting,
             source_changed=screen.source_changed,
         )
-        reply = self.reply = HoldReply(context)
+        reply = self.reply = HoldReply(context, widgets.view)
         self.tools = ToolApproval(context, reply, outside)
         self.take_over = TakeOver(
             context,
@@ -268,7 +268,8 @@ class DebuggerParts:
 
 
 async def _open_rehook(screen: DebuggerScreen, log: Path) -> None:
-    from convtui.tui.screens.rehook.screen import open_rehook, own_provider
+    from convtui.tui.screens.rehook.provider_choice import own_provider
+    from convtui.tui.screens.rehook.screen import open_rehook
 
     await open_rehook(screen.capp, [log], own_provider(screen.transcript.header))
 

@@ -26,13 +26,13 @@ class RunControl:
         self._reply = reply
 
     def handlers(self) -> Iterator[Handler]:
-        send = self._context.send
+        step = self._go_on
         yield Handler("run.toggle", self._toggle, self._can_go_on, self._toggle_label, moves=True)
         yield Handler(
-            "run.step_turn", partial(send, Commands.STEP_TURN), self._can_go_on, moves=True
+            "run.step_turn", partial(step, Commands.STEP_TURN), self._can_go_on, moves=True
         )
         yield Handler(
-            "run.step_stage", partial(send, Commands.STEP_STAGE), self._can_go_on, moves=True
+            "run.step_stage", partial(step, Commands.STEP_STAGE), self._can_go_on, moves=True
         )
         yield Handler("run.continue", self._continue, self._can_continue, moves=True)
         yield Handler("run.cancel_call", self._cancel, self._can_cancel, self._cancel_label)
@@ -51,7 +51,11 @@ class RunControl:
         if choice is not None:
             await self._reply.release(choice)
         else:
-            await self._context.send(Commands.CONTINUE)
+            await self._go_on(Commands.CONTINUE)
+
+    async def _go_on(self, command: str) -> None:
+        if await self._context.send(command):
+            self._reply.look_ahead()
 
     def _pausing(self) -> bool:
         handle = self._conversation.handle
@@ -64,7 +68,7 @@ class RunControl:
         if not self._conversation.going:
             self._context.notify("The conversation is over.")
         elif self._conversation.hold is not None or self._pausing():
-            await self._context.send(Commands.RUN)
+            await self._go_on(Commands.RUN)
         else:
             await self._context.send(Commands.PAUSE)
 
@@ -106,11 +110,12 @@ class RunControl:
     async def _agreed(self, others: int) -> bool:
         """Asks before a worker is killed that runs other conversations, too."""
         number = counted(others, "other conversation")
+        runs = "runs" if others == 1 else "run"
         answer = await self._context.ask(
             Choose(
-                f"Its code blocks {number}",
-                [("kill", "Kill their worker"), ("stay", "Leave it")],
-                "They run in the same process. A batch runs them again, in another one.",
+                f"{number} {runs} in this process",
+                [("kill", "Kill it with all of them"), ("stay", "Leave it")],
+                "A batch runs them once more, in another process.",
             )
         )
         return answer == "kill"

@@ -160,7 +160,6 @@ class DebuggerScreen(ActionScreen):
             self.conversation.source = LiveSource(run.handle)
             self.parts.feed.reset()
             self.parts.whole_results.reset()
-            self.parts.status.reset()
             old.close()
             self._watch_source()
         if is_open(self):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -36,13 +35,8 @@ class StatusFeed:
         self._more_notes = tuple(notes)
         self._facts = ""
         """What stands in the frame of the transcript."""
-        self._began: float | None = None
         self._followups: status.Followups | None = None
         self._used: UsedUpTo | None = None
-
-    def reset(self) -> None:
-        """Starts over with another source."""
-        self._began = None
 
     def show(self) -> None:
         conversation = self._conversation
@@ -105,11 +99,10 @@ class StatusFeed:
         conversation, transcript = self._conversation, self._conversation.transcript
         if conversation.replay is not None:
             return conversation.replay.cursor_time
-        if not conversation.source.live or conversation.over or not transcript.records:
+        handle = conversation.handle
+        if handle is None or conversation.over or not transcript.records:
             return None
-        if self._began is None:
-            self._began = time.monotonic() - transcript.last_t
-        return time.monotonic() - self._began
+        return handle.log_time
 
     def notes(self) -> list[str]:
         return [note for notes in self._more_notes for note in notes()]

@@ -16,8 +16,8 @@ from convtui.tui.drawing.wrap import count_lines
 
 FRAME = 4
 """Cells that the frame takes of the width: a border and a space on each side."""
-_TITLE = 4
-"""Cells that a border needs beside the text in it."""
+_TITLE = 6
+"""Cells that a border needs beside the text in it: corners, lines and spaces."""
 NARROWEST, WIDEST = 40, 110
 
 

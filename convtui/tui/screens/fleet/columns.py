@@ -66,7 +66,7 @@ def columns_for(width: int, order: str, *, name: int) -> list[Column]:
         else:
             continue
         left -= kept[-1].width + GAP
-    more = max(0, min(min(name, _MOST_NAME) - _CELL.width, left - _LEAST_WORDS - 6))
+    more = max(0, min(min(name, _MOST_NAME) - _CELL.width, left - _LEAST_WORDS - 4))
     columns[1] = replace(_CELL, width=_CELL.width + more)
     left -= more
     if left >= 8:
@@ -82,6 +82,8 @@ def state_span(row: FleetRow, now: float) -> Span:
             return f"{glyphs.HELD} {word}", "held bold"
         case "running" if row.retry_at is not None and row.retry_at > now:
             return f"{glyphs.WORKING} retry", "warning"
+        case "running" if row.delayed:
+            return f"{glyphs.WORKING} delayed", "warning"
         case "running":
             return f"{glyphs.WORKING} running", "accent"
         case "starting":
@@ -144,6 +146,9 @@ def _cell(row: FleetRow, column: Column, now: float, below: bool) -> list[Span]:
             return [state_span(row, now)]
         case "cell" if below:
             return [(f"{_TREE}{row.attempt}", "muted")]
+        case "cell" if row.reruns:
+            again = " again"
+            return [(end_of(row.key, column.width - len(again)), "text"), (again, "warning")]
         case "cell":
             return [(end_of(row.key, column.width), "text")]
         case "words":
@@ -171,7 +176,7 @@ _FIGURES: Final[dict[str, Callable[[FleetRow], Span]]] = {
     "discards": lambda row: _count(row.discards, "discard"),
     "flags": lambda row: _count(row.flags, "warning"),
     "tokens": lambda row: (short_count(row.tokens), "muted"),
-    "cost": lambda row: (dollars(row.cost), "muted"),
+    "cost": lambda row: (dollars(row.cost or None), "muted"),
     "persona": lambda row: (visible_line(row.persona, 40), "persona"),
     "provider": lambda row: (visible_line(row.provider, 40), "provider"),
 }
@@ -190,8 +195,8 @@ def short_count(count: float | None) -> str:
 
 def dollars(cost: float | None) -> str:
     """US dollars, the small ones with more digits."""
-    if cost is None:
-        return ""
+    if not cost:
+        return "" if cost is None else "$0"
     return f"${cost:.4f}" if cost < 1 else f"${cost:,.2f}"
 
 

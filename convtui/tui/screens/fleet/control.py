@@ -80,14 +80,16 @@ class FleetControl:
         if not breaks:
             self._ask_break()
             return
-        answers = [("", "Set another breakpoint")]
-        answers += [(text, f"Clear {visible_line(text, 60)}") for text in breaks]
+        answers = [("another", "Set another breakpoint")]
+        answers += [
+            (str(number), f"Clear {visible_line(text, 60)}") for number, text in enumerate(breaks)
+        ]
 
         def chosen(answer: str | None) -> None:
-            if answer:
-                self._context.spawn(self._clear(answer))
-            elif answer is not None:
+            if answer == "another":
                 self._ask_break()
+            elif answer is not None:
+                self._context.spawn(self._clear(breaks[int(answer)]))
 
         self._context.open(Choose("breakpoints for all conversations", answers), chosen)
 
@@ -125,6 +127,7 @@ class FleetControl:
         controls = self._controls
         if controls is None:
             return
+        self._context.notify("Loading the provider's code ...")
         old = await controls.reload()
         running = f"; {counted(old, 'conversation')} still on the old" if old else ""
         self._context.notify(f"New conversations get the provider's code as it is now{running}.")

@@ -31,13 +31,15 @@ class EntryRows:
             index = self._index.get(key)
             if index is None:
                 index = self._add(batch, entry)
-            _fill(self.rows[index], batch, entry, now)
+            _fill(self.rows[index], entry, now)
             changed.append(index)
         return changed
 
     def _add(self, batch: BatchFile, entry: Entry) -> int:
         index = self._index[entry.key] = len(self.rows)
-        first = Key(entry.cell, entry.run).first
+        first = index
+        if entry.attempt > 1:
+            first = self._index.get(str(Key(entry.cell, entry.run)), index)
         cell = batch.cells.get(entry.cell)
         self.rows.append(
             FleetRow(
@@ -45,7 +47,7 @@ class EntryRows:
                 entry.cell,
                 entry.run,
                 entry.attempt,
-                first=self._index.get(first, index),
+                first=first,
                 persona=cell.persona if cell is not None else "",
                 provider=cell.provider if cell is not None else "",
             )
@@ -53,31 +55,38 @@ class EntryRows:
         return index
 
 
-def _fill(row: FleetRow, batch: BatchFile, entry: Entry, now: float) -> None:
-    told = entry.row
+def _fill(row: FleetRow, entry: Entry, now: float) -> None:
     row.state = _state(entry)
+    row.reruns, row.because, row.log = entry.reruns, entry.because, entry.log
+    if row.state == "waiting" and not row.reruns:
+        return
+    told = entry.row
     row.session, row.turn = _whole(told.get("session")), _whole(told.get("turn"))
     row.side, row.words = as_text(told.get("side")), as_text(told.get("words"))
-    row.turns = _whole(told.get("turns")) or entry.turns or 0
+    # The log's own count, as soon as there is one.
+    row.turns = entry.turns or _whole(told.get("turns")) or 0
     row.signals = _whole(told.get("signals")) or 0
-    row.discards = _whole(told.get("discards")) or _whole(entry.totals.get("discarded")) or 0
+    row.discards = _whole(entry.totals.get("discarded")) or _whole(told.get("discards")) or 0
     row.flags = _whole(told.get("flags")) or 0
-    row.tokens, row.cost = _whole(told.get("tokens")), _amount(told.get("cost"))
+    row.tokens, row.cost = entry.tokens, entry.cost
     if row.tokens is None:
-        row.tokens = entry.tokens
+        row.tokens = _whole(told.get("tokens"))
     if row.cost is None:
-        row.cost = entry.cost
-    row.hold = (entry.hold or as_object(told.get("hold")) or {}) if row.state == "held" else None
+        row.cost = _amount(told.get("cost"))
+    row.hold = None
+    if row.state == "held":
+        row.hold = entry.hold or as_object(told.get("hold"))
+        # It is known of before the row that says where it is.
+        row.session = _whole(row.hold.get("session")) or row.session
+        row.turn = _whole(row.hold.get("turn")) or row.turn
     wait = _amount(told.get("wait"))
     row.retry_at = now + wait if wait is not None and not entry.over else None
     row.why = as_text(told.get("why"))
     row.termination = entry.termination
-    row.reruns, row.because = entry.reruns, entry.because
     row.started = entry.started_at.timestamp() if entry.started_at is not None else None
     row.ended = entry.ended_at.timestamp() if entry.ended_at is not None else None
     match = told.get("match")
     row.match = match if isinstance(match, bool) else None
-    row.log = batch.log_of(entry)
 
 
 def _state(entry: Entry) -> State:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from textual.message_pump import MessagePump
@@ -32,7 +32,7 @@ class FleetFeed:
         tally: Tally,
         *,
         repaint: Callable[[], None],
-        changed: Callable[[list[int]], None],
+        changed: Callable[[Sequence[int]], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`repaint` draws what stands around the list; `changed` gets the rows that changed."""
@@ -41,6 +41,8 @@ class FleetFeed:
         self._pump: MessagePump | None = None
         self._timer: Timer | None = None
         self._drawn = float("-inf")
+        self._all_drawn = float("-inf")
+        """When the times of all rows were drawn."""
         self._unsubscribe: Callable[[], None] = lambda: None
 
     def start(self, pump: MessagePump) -> None:
@@ -70,12 +72,16 @@ class FleetFeed:
         self._timer = None
         if self._pump is None:
             return
-        self._drawn = time.monotonic()
-        changes = self._fleet.take_changes()
-        self._tally.update(changes.rows, self._clock())
-        if changes.rows:
-            self._changed(changes.rows)
-            if self._order.update(changes.rows):
+        self._drawn = now = time.monotonic()
+        changed = self._fleet.take_changes()
+        self._tally.update(changed, self._clock())
+        if changed:
+            self._changed(changed)
+            if self._order.update(changed):
                 self._listed.reorder()
-        self._listed.refresh()
+            else:
+                self._listed.refresh_rows(changed)
+        if now - self._all_drawn >= CLOCK:
+            self._all_drawn = now
+            self._listed.refresh()
         self._repaint()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,8 +49,13 @@ class FleetFilter:
         self._expression: Filter | None = None
         self._told = ""
         """What running conversations are matched against."""
-        self._logs: dict[Path, bool] = {}
-        """Whether the logs of ended conversations match the expression."""
+        self._logs: dict[str, bool | None] = {}
+        """Whether the logs of ended conversations match the expression; None where not known yet.
+
+        Those of conversations that ended before they were matched where they ran.
+        """
+        self._waiting: list[str] = []
+        """Logs that are still to be read."""
         self._query = 0
         self._reading = False
         self._debounce: Timer | None = None
@@ -88,10 +94,11 @@ class FleetFilter:
         self._say("")
         self._expression = expression
         self._logs.clear()
+        self._waiting.clear()
         if expression is not None:
             self._tell(text)
             self._order.accepts = self._matches
-            self._read_ended(range(len(self._fleet.rows)))
+            self._look_into(row for row in self._fleet.rows if row.over)
         else:
             self._tell("")
             words = text.casefold().split()
@@ -100,9 +107,10 @@ class FleetFilter:
         self._show()
 
     def changed(self, rows: Iterable[int]) -> None:
-        """Looks into the logs of what has ended meanwhile."""
+        """Looks into the logs of what has ended meanwhile, unless its worker has matched it."""
         if self._expression is not None:
-            self._read_ended(rows)
+            ended = (self._fleet.rows[index] for index in rows)
+            self._look_into(row for row in ended if row.over and row.match is None)
 
     def _tell(self, text: str) -> None:
         controls = self._fleet.controls
@@ -116,46 +124,53 @@ class FleetFilter:
         self._error.update(Content(visible(message)))
 
     def _matches(self, row: FleetRow) -> bool:
-        if row.over and row.log is not None and row.log in self._logs:
-            return self._logs[row.log]
+        if row.over and row.log in self._logs:
+            return self._logs[row.log] is True
         return row.match is True
+
+    def _is_old(self, query: int) -> bool:
+        return query != self._query
 
     # --- logs
 
-    def _read_ended(self, rows: Iterable[int]) -> None:
-        logs = [row.log for row in map(self._fleet.rows.__getitem__, rows)
-                if row.over and row.log is not None and row.log not in self._logs]  # fmt: skip
-        if logs and self._expression is not None:
+    def _look_into(self, rows: Iterable[FleetRow]) -> None:
+        new = [row.log for row in rows if row.log is not None and row.log not in self._logs]
+        self._logs.update(dict.fromkeys(new))
+        self._waiting += new
+        if self._waiting and not self._reading:
             self._reading = True
-            self._context.spawn(self._look(self._expression, logs, self._query))
+            self._context.spawn(self._read())
 
-    async def _look(self, expression: Filter, logs: Sequence[Path], query: int) -> None:
+    async def _read(self) -> None:
+        """Reads the logs that wait, and those that come meanwhile, in one thread."""
         try:
-            found = await asyncio.to_thread(
-                _matching, expression, self._fleet.folder, logs, lambda: query != self._query
-            )
+            while self._waiting and self._expression is not None:
+                expression, query = self._expression, self._query
+                logs, self._waiting = self._waiting, []
+                stop = partial(self._is_old, query)
+                found = await asyncio.to_thread(
+                    _matching, expression, self._fleet.folder, logs, stop
+                )
+                if query == self._query:
+                    self._logs.update(dict.fromkeys(logs, False) | dict.fromkeys(found, True))
+                    self._order.refill()
+                    self._show()
         finally:
-            if query == self._query:
-                self._reading = False
-        if query != self._query:
-            return
-        self._logs.update(dict.fromkeys(logs, False) | dict.fromkeys(found, True))
-        self._order.refill()
+            self._reading = False
         self._show()
 
 
 def _matching(
-    expression: Filter, folder: Path, logs: Sequence[Path], stop: Callable[[], bool]
-) -> list[Path]:
+    expression: Filter, folder: Path, logs: Sequence[str], stop: Callable[[], bool]
+) -> set[str]:
     """The logs that match, by the index of their folder. Blocking."""
     from convtui.library.library import Library
 
-    wanted = {log.name for log in logs}
+    wanted = set(logs)
     library = Library(folder)
     runs = [run for run in library.runs(turns=True, stop=stop) if run.path.name in wanted]
     matches = library.search(expression, runs, stop=stop)
-    names = {run.path.name for run in matches}
-    return [log for log in logs if log.name in names]
+    return {run.path.name for run in matches}
 
 
 def _has(row: FleetRow, words: Sequence[str]) -> bool:

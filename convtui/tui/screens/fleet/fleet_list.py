@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -17,7 +17,7 @@ from convtui.text.boundary import visible_line
 from convtui.tui.drawing.palette import Span, plain
 from convtui.tui.drawing.strips import strip_of
 from convtui.tui.screens.fleet.columns import columns_for, row_spans
-from convtui.tui.screens.fleet.order import USUAL, FleetOrder
+from convtui.tui.screens.fleet.order import FleetOrder
 from convtui.tui.screens.fleet.view import FleetRow
 from convtui.tui.widgets.copy_rows import CopyRow
 from convtui.tui.widgets.line_view import LineView
@@ -29,7 +29,11 @@ _MEASURED = 400
 
 
 class FleetList(LineView):
-    """Conversations in rows. The selection stays with its conversation when rows move."""
+    """Conversations in rows.
+
+    The selection is the first row until another is selected; then it stays with its conversation,
+    and where it is on the screen, while rows move.
+    """
 
     DEFAULT_CSS = """
     FleetList { height: 1fr; background: transparent; }
@@ -61,6 +65,8 @@ class FleetList(LineView):
         """The place of the selected row."""
         self._chosen: int | None = None
         """The selected row."""
+        self._at_top = True
+        """Whether the selection is whatever comes first."""
         self._longest = 0
         """Cells of the longest name."""
 
@@ -82,18 +88,28 @@ class FleetList(LineView):
         self._longest = max(self._longest, max((cell_len(visible_line(key)) for key in measured),
                                          default=0))  # fmt: skip
         row = self._index - round(self.scroll_y)
-        if self._chosen is None or not self._moved_to(self._chosen):
-            self._index = max(0, min(self._index, len(shown) - 1))
+        chosen = self._chosen
+        if self._at_top or chosen is None or not self._moved_to(chosen):
+            self._index = 0 if self._at_top else max(0, min(self._index, len(shown) - 1))
             self._chosen = shown[self._index] if shown else None
-            self.post_message(self.Highlighted())
+            if self._chosen != chosen:
+                self.post_message(self.Highlighted())
         if before != len(shown) or len(self.heights) != len(shown):
             top = round(self.scroll_y)
             self.load(len(shown))
             self._place(top)
-        if 0 <= row < self.view_height and self.order != USUAL:
-            # The selected row stays where it is: the others move past it.
+        if 0 <= row < self.view_height and shown:
             self._place(self._index - row)
         self.refresh()
+
+    def refresh_rows(self, rows: Iterable[int]) -> None:
+        """Draws those rows that are visible."""
+        top = round(self.scroll_y)
+        places = {index: place for place, index in
+                  enumerate(self._shown[top : top + self.view_height], top)}  # fmt: skip
+        for index in rows:
+            if index in places:
+                self.refresh_line(places[index])
 
     def _moved_to(self, chosen: int) -> bool:
         """Finds the place of a row; False if it is not shown any more."""
@@ -119,11 +135,6 @@ class FleetList(LineView):
     def selected(self) -> FleetRow | None:
         return None if self._chosen is None else self._rows[self._chosen]
 
-    @property
-    def selected_index(self) -> int | None:
-        """The selected row's index among all rows."""
-        return self._chosen
-
     # --- moving
 
     @property
@@ -136,10 +147,15 @@ class FleetList(LineView):
         if not self._shown:
             return
         self._index = max(0, min(place, len(self._shown) - 1))
+        self._at_top = self._index == 0
         self._chosen = self._shown[self._index]
         self.show_item(self._index)
         self.refresh()
         self.post_message(self.Highlighted())
+
+    def hold(self) -> None:
+        """Has the selection stay with its conversation, though that is the first."""
+        self._at_top = False
 
     def move(self, by: int) -> None:
         self.go_to(self._index + by)

@@ -73,10 +73,11 @@ class FleetLeaving:
 
     async def _confirmed(self) -> bool:
         tally = self._tally
-        running = tally.running + tally.states["held"]
-        text = f"{counted(running, 'conversation')} of {tally.total:,} run"
+        left = tally.total - tally.done
+        text = f"{left:,} of {counted(tally.total, 'conversation')}"
+        text += " is not over" if left == 1 else " are not over"
         waiting = tally.states["waiting"]
-        text += f", {waiting:,} have not begun. " if waiting else ". "
+        text += f", {waiting:,} of them not begun. " if waiting else ". "
         answer = await self._context.ask(
             Choose(
                 "The batch is not over",

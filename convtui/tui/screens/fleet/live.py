@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,6 @@ from convtui.errors import ConvtuiError
 from convtui.tui.screens.fleet.entries import EntryRows
 from convtui.tui.screens.fleet.view import (
     Block,
-    Changes,
     Controls,
     FleetRow,
     Limit,
@@ -47,6 +46,10 @@ class LiveFleet:
         self._callbacks: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
+        self._seen = 0
+        """Rows that the screen knows of."""
+        self._delayed: set[str] = set()
+        """Keys of conversations whose worker is blocked by another."""
 
     @property
     def rows(self) -> list[FleetRow]:
@@ -105,18 +108,19 @@ class LiveFleet:
         self._callbacks.append(callback)
         return lambda: self._callbacks.remove(callback) if callback in self._callbacks else None
 
-    def take_changes(self) -> Changes:
+    def take_changes(self) -> Sequence[int]:
         batch = self._batch
         if batch is None:
-            return Changes()
+            return ()
         fresh, batch.changed = batch.changed, set()
-        known = self._seen
-        self._seen = len(self.rows)
+        delayed = {key for block in batch.blocked() for key in block.delayed}
+        fresh |= delayed ^ self._delayed
+        self._delayed = delayed
         changed = self._entries.take(batch.file, fresh)
-        return Changes(sorted({*changed, *range(known, len(self.rows))}))
-
-    _seen = 0
-    """Rows that the screen knows of."""
+        for index in changed:
+            self.rows[index].delayed = self.rows[index].key in delayed
+        known, self._seen = self._seen, len(self.rows)
+        return sorted({*changed, *range(known, len(self.rows))})
 
     def standing(self) -> Standing:
         batch = self._batch
@@ -127,8 +131,8 @@ class LiveFleet:
             paused=orders.paused,
             ending=orders.ending,
             stopped=batch.stopped or "",
-            most_tokens=budget.tokens if budget is not None else None,
-            most_cost=budget.cost if budget is not None else None,
+            most_tokens=budget.tokens,
+            most_cost=budget.cost,
             at_once=batch.at_once,
             limits=[
                 Limit(one["key"], one["limit"], one["running"], one["waiting"],

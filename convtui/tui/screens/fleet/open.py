@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from convtui.batch.manifest import BatchFile, read_batch
+from convtui.errors import FileError
+from convtui.text.boundary import visible
 from convtui.tui.screens.fleet.live import LiveFleet
 from convtui.tui.screens.fleet.saved import SavedFleet
 from convtui.tui.screens.fleet.screen import FleetScreen
@@ -18,14 +18,21 @@ if TYPE_CHECKING:
     from convtui.tui.app import ConvtuiApp
 
 
-async def open_batch(app: ConvtuiApp, folder: Path) -> None:
-    """Shows a batch that is over, or that another process runs. Raises `FileError`."""
-    batch = await asyncio.to_thread(read_batch, folder)
-    app.push_screen(saved_screen(app, batch))
+def open_batch(app: ConvtuiApp, folder: Path) -> None:
+    """Shows a batch that is over, or that another process runs, or says why that cannot be."""
+
+    def failed(error: FileError) -> None:
+        if app.screen is screen:
+            app.pop_screen()
+        app.notify(visible(str(error)), severity="error", markup=False)
+
+    screen = FleetScreen(app.keymap, SavedFleet(folder, failed=failed), results=read_report)
+    app.push_screen(screen)
 
 
-def saved_screen(app: ConvtuiApp, batch: BatchFile) -> FleetScreen:
-    return FleetScreen(app.keymap, SavedFleet(batch), results=read_report)
+def saved_screen(app: ConvtuiApp, folder: Path) -> FleetScreen:
+    """The same as the first screen: the app ends where there is no batch to show."""
+    return FleetScreen(app.keymap, SavedFleet(folder, failed=app.fail), results=read_report)
 
 
 def running_screen(app: ConvtuiApp, begin: Callable[[], Batch]) -> FleetScreen:
@@ -35,10 +42,11 @@ def running_screen(app: ConvtuiApp, begin: Callable[[], Batch]) -> FleetScreen:
     return FleetScreen(app.keymap, fleet, results=read_report)
 
 
-def read_report(folder: Path) -> Report:
+def read_report(
+    folder: Path, progress: Callable[[int, int], None], stop: Callable[[], bool]
+) -> Report:
     """The results of a batch, as far as it is. Blocking. Raises `FileError`."""
     from convtui.batch.results.reading import read_results
     from convtui.batch.results.report import results_report
 
-    # Logs of a batch that runs here are read beside it: one process is enough.
-    return results_report(read_results(folder, processes=1))
+    return results_report(read_results(folder, progress=progress, stop=stop))

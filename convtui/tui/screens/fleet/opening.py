@@ -42,11 +42,12 @@ class FleetOpening:
         row = self._listed.selected
         if row is None:
             return
+        self._listed.hold()
         controls = self._fleet.controls
         if not row.over and controls is not None and controls.open(row):
             return
         if row.log is not None and (row.over or row.state != "waiting"):
-            self._replay(row.log)
+            self._replay(self._fleet.folder / row.log)
         else:
             self._context.notify(_nothing_to_open(row))
 
@@ -54,7 +55,7 @@ class FleetOpening:
         """The logs of the conversations that are listed and over."""
         listed = self._listed
         rows = (listed.row_at(place) for place in range(len(listed.shown)))
-        return [row.log for row in rows if row.log is not None and row.over]
+        return [self._fleet.folder / row.log for row in rows if row.log is not None and row.over]
 
     def _profile(self) -> None:
         from convtui.tui.screens.profile.screen import ProfileScreen

@@ -70,15 +70,6 @@ class FleetOrder:
     def has_attempts(self) -> bool:
         return bool(self._groups)
 
-    def attempts(self, index: int) -> Sequence[int]:
-        """The indices of all attempts of the conversation that a row belongs to."""
-        first = self._rows[index].first
-        return self._groups.get(first, (first,))
-
-    def last_attempt(self, index: int) -> FleetRow:
-        """The attempt that counts now."""
-        return self._rows[self.attempts(index)[-1]]
-
     def sort(self, order: str) -> None:
         """Sorts by one of `ORDERS`, with a minus in front the other way round."""
         self.order = order

@@ -5,22 +5,34 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol
 
 from convtui.errors import ConvtuiError
-from convtui.text.boundary import visible, visible_line
+from convtui.text.boundary import visible_line
 from convtui.tui.drawing.frames import entitle
-from convtui.tui.screens.dialogs.questions import Ask, Choose
 from convtui.tui.screens.fleet.view import Fleet
 from convtui.tui.screens.handlers import Handler
+from convtui.tui.screens.report_file import ask_report_file
 from convtui.tui.screens.screen_context import ScreenContext
 from convtui.tui.widgets.text_pane import Document, TextPane
 
 if TYPE_CHECKING:
     from convtui.analysis.report.report import Report
 
-ReadResults = Callable[[Path], "Report"]
-"""Reads the report of a batch from its folder. Blocking."""
+
+class ReadResults(Protocol):
+    """Reads the report of a batch from its folder. Blocking.
+
+    `progress` is told how many of how many logs were read; `stop` ends that early.
+    """
+
+    def __call__(
+        self, folder: Path, progress: Callable[[int, int], None], stop: Callable[[], bool]
+    ) -> Report: ...
+
+
+_EVERY: Final = 0.2
+"""Seconds between two pictures of the progress."""
 
 
 class FleetResults:
@@ -47,7 +59,7 @@ class FleetResults:
         entitle(pane, "results")
 
     def handlers(self) -> Iterator[Handler]:
-        yield Handler("fleet.results", self.toggle, self._can_read)
+        yield Handler("fleet.results", self.toggle, self._can_read, self._label)
         yield Handler("fleet.report", self._ask_file, self._can_read)
 
     def close(self) -> None:
@@ -56,6 +68,9 @@ class FleetResults:
 
     def _can_read(self) -> bool:
         return self._read is not None
+
+    def _label(self) -> str | None:
+        return "hide results" if self.shown else None
 
     def changed(self) -> None:
         """Rows have changed: what was read is old."""
@@ -77,20 +92,34 @@ class FleetResults:
         if read is None or self._reading:
             return
         self._reading = True
-        if self._report is None:
-            self._pane.show(Document().line(("Reading the logs ...", "muted")))
         try:
-            while self._stale:
+            while self._stale and not self._closed:
                 self._stale = False
-                report = await asyncio.to_thread(read, self._fleet.folder)
-                if self._closed:
-                    return
-                self._report = report
-                self.draw()
+                await self._read_once(read)
         except ConvtuiError as error:
             self._pane.show(Document().line((visible_line(str(error), 400), "error")))
         finally:
             self._reading = False
+
+    async def _read_once(self, read: ReadResults) -> None:
+        done = [0, 0]
+
+        def progress(read_so_far: int, of: int) -> None:
+            done[:] = read_so_far, of
+
+        work = asyncio.ensure_future(
+            asyncio.to_thread(read, self._fleet.folder, progress, lambda: self._closed)
+        )
+        while not (await asyncio.wait([work], timeout=_EVERY))[0]:
+            if self._closed:
+                break
+            words = f"reading {done[0]:,} of {done[1]:,} logs" if done[1] else "reading the logs"
+            entitle(self._pane, "results", words)
+        report = await work
+        if not self._closed:
+            entitle(self._pane, "results")
+            self._report = report
+            self.draw()
 
     def draw(self) -> None:
         """Lays the report out for the room that the pane has."""
@@ -106,47 +135,15 @@ class FleetResults:
     # --- the page
 
     def _ask_file(self) -> None:
-        here = visible_line(str(Path.cwd()), 200)
-
-        def given(text: str | None) -> None:
-            if text is not None:
-                self._ask_before(Path(text.strip()).expanduser())
-
-        hint = f"An HTML page with tables and plots; relative to {here}"
-        self._context.open(
-            Ask("write the report to", value="batch.html", hint=hint, check=_no_file), given
-        )
-
-    def _ask_before(self, path: Path) -> None:
-        if not path.exists():
-            self._context.spawn(self._write(path))
-            return
-
-        def answered(answer: str | None) -> None:
-            if answer == "replace":
-                self._context.spawn(self._write(path))
-            elif answer is not None:
-                self._ask_file()
-
-        answers = [("other", "another file"), ("replace", "replace it")]
-        name = visible_line(str(path), 200)
-        self._context.open(Choose("replace this file?", answers, name), answered)
-
-    async def _write(self, path: Path) -> None:
-        from convtui.analysis.report.html import write_html
-
         read = self._read
         if read is None:
             return
-        report = await asyncio.to_thread(read, self._fleet.folder)
-        await asyncio.to_thread(write_html, report, path)
-        self._context.notify(f"Written: {visible(str(path.absolute()))}")
+
+        def report() -> Report:
+            return read(self._fleet.folder, _untold, lambda: self._closed)
+
+        ask_report_file(self._context, "batch.html", report)
 
 
-def _no_file(text: str) -> str | None:
-    path = Path(text.strip()).expanduser()
-    if not text.strip() or path.is_dir():
-        return "Write the name of a file, such as batch.html."
-    if not path.absolute().parent.is_dir():
-        return f"There is no folder {path.absolute().parent}."
-    return None
+def _untold(done: int, of: int) -> None:
+    """For progress that nobody watches."""

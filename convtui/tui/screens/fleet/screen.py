@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from textual import events
 from textual.app import ComposeResult
@@ -13,7 +14,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from convtui.actions.registry import Keymap
-from convtui.tui.drawing.frames import PANE, entitle
+from convtui.tui.drawing.frames import ONLY, PANE, entitle
 from convtui.tui.drawing.labels import short_path
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.fleet.control import FleetControl
@@ -21,6 +22,7 @@ from convtui.tui.screens.fleet.feed import FleetFeed
 from convtui.tui.screens.fleet.filter import FleetFilter
 from convtui.tui.screens.fleet.fleet_list import FleetList
 from convtui.tui.screens.fleet.leaving import FleetLeaving
+from convtui.tui.screens.fleet.new_holds import NewHolds
 from convtui.tui.screens.fleet.opening import FleetOpening
 from convtui.tui.screens.fleet.order import FleetOrder
 from convtui.tui.screens.fleet.results import FleetResults, ReadResults
@@ -90,6 +92,8 @@ class FleetScreen(ActionScreen):
         """`results` reads what the conversations that are over say together. Blocking."""
         super().__init__(keymap)
         self.fleet = fleet
+        self._was_over: bool | None = None
+        """Whether the batch was over when it was last drawn; None before anything is known."""
         self._entitled: tuple[str, Path] | None = None
         context = ScreenContext.of(self)
         self._order = FleetOrder(fleet.rows)
@@ -128,6 +132,7 @@ class FleetScreen(ActionScreen):
             replay=self._replay,
             rehook=self._rehook,
         )
+        self._holds = NewHolds(fleet, self._call_for_attention)
         self._sorting = FleetSorting(context, self.listed, self._order)
         self._results = FleetResults(context, fleet, self._pane, results, shown=self._show_results)
 
@@ -148,8 +153,6 @@ class FleetScreen(ActionScreen):
         self._resized(self.app.size.width)
         self._feed.start(self)
         self.call_after_refresh(self.fleet.start)
-        if self.fleet.over and self.app.size.height >= _LINES[0][0]:
-            self._results.toggle()
 
     def on_unmount(self) -> None:
         self._feed.close()
@@ -165,12 +168,17 @@ class FleetScreen(ActionScreen):
     def _resized(self, width: int) -> None:
         self.set_class(width >= WIDE, "-wide")
         self.set_class(width < WIDE and self.app.size.height < _LINES[0][0], "-low")
+        self._focus_what_is_there()
 
     # --- what is shown
 
-    def _rows_changed(self, rows: list[int]) -> None:
+    def _rows_changed(self, rows: Sequence[int]) -> None:
+        self._holds.take(rows)
         self._filter.changed(rows)
         self._results.changed()
+
+    def _call_for_attention(self, hold: Mapping[str, Any]) -> None:
+        self.capp.attention.held(hold)
 
     def _show_rows(self) -> None:
         """Shows the rows as they are ordered and narrowed now."""
@@ -182,6 +190,7 @@ class FleetScreen(ActionScreen):
         """Draws what stands around the list."""
         if not is_open(self):
             return
+        self._see_whether_it_is_over()
         width, height = self.app.size.width, self.app.size.height
         most = next(lines for low, lines in _LINES if height >= low)
         self._summary.show(
@@ -197,26 +206,42 @@ class FleetScreen(ActionScreen):
         if self._entitled != (self.fleet.name, self.fleet.folder):
             self._entitled = self.fleet.name, self.fleet.folder
             entitle(self._summary, self.fleet.name or "batch", short_path(self.fleet.folder))
-        shown, everything = len(self._order.shown), len(self.fleet.rows)
+        shown = len(self._order.shown)
+        count = f"{shown:,} of {len(self.fleet.rows):,}" if self._filter.text else ""
         title = Content.assemble(
             "conversations  ",
-            (f"{shown:,} of {everything:,}" if self._filter.text else f"{everything:,}",
-             "$text-accent"),
+            (count or f"{self._tally.total:,}", "$text-accent"),
             "  reading the logs ..." if self._filter.partly else "",
-        )  # fmt: skip
+        )
         if title != self._frame.border_title:
             self._frame.border_title = title
         self._say_nothing(not shown)
         self._header.refresh()
         self.refresh_footer()
 
+    def _see_whether_it_is_over(self) -> None:
+        """Shows the results of a batch that is over at first, and tells of those of another."""
+        before, self._was_over = self._was_over, self.fleet.over
+        if self.fleet.standing().starting:
+            self._was_over = None
+        elif before is None and self._was_over and self.app.size.height >= _LINES[0][0]:
+            # After the rows.
+            self.call_after_refresh(self._results.toggle)
+        elif before is False and self._was_over:
+            key = self.keymap.shown("fleet.results")
+            self.tell(f"The batch is over: {key} shows its results.")
+
     def _say_nothing(self, empty: bool) -> None:
         if not empty and not self._empty.display:
             return
         self._empty.display = empty
         self.listed.display = self._header.display = not empty
+        if not empty and self.focused is None:
+            # It was hidden, and has lost the focus.
+            self.listed.focus()
         self._empty.update(
-            "No conversation matches this filter. Escape clears it."
+            f"No conversation matches this filter{'' if self.fleet.over else ' so far'}."
+            " Escape clears it."
             if self._filter.text
             else "Reading the plan ..."
             if self.fleet.standing().starting
@@ -226,7 +251,15 @@ class FleetScreen(ActionScreen):
     def _show_results(self, shown: bool) -> None:
         self.maximised.restore()
         self.set_class(shown, "-results")
-        if not shown or self._pane.has_focus:
+        self._focus_what_is_there()
+
+    def _focus_what_is_there(self) -> None:
+        """A low screen has room for the results alone."""
+        alone = self._results.shown and self.has_class("-low")
+        self._pane.set_class(alone, ONLY)
+        if alone:
+            self._pane.focus()
+        elif not self._results.shown or self.focused is None:
             self.listed.focus()
 
     def on_column_header_sorted(self, event: ColumnHeader.Sorted) -> None:
@@ -266,7 +299,7 @@ class FleetScreen(ActionScreen):
         yield from self._sorting.handlers()
         yield from self._results.handlers()
         yield Handler("search.open", self._open_filter)
-        yield Handler("fleet.next_pane", self._next_pane, lambda: self._results.shown)
+        yield Handler("fleet.next_pane", self._next_pane, self._has_panes)
         yield Handler("view.maximise", self.maximised.toggle, label=self.maximised.label)
         yield Handler("move.up", lambda: self._move(-1))
         yield Handler("move.down", lambda: self._move(1))
@@ -282,6 +315,9 @@ class FleetScreen(ActionScreen):
 
     def on_descendant_focus(self) -> None:
         self.refresh_footer()
+
+    def _has_panes(self) -> bool:
+        return self._results.shown and not self.has_class("-low")
 
     def _next_pane(self) -> None:
         (self.listed if self._pane.has_focus else self._pane).focus()
@@ -324,6 +360,9 @@ class FleetScreen(ActionScreen):
             self._filter.apply()
             self.remove_class("-filtered")
             self.listed.focus()
+            return None
+        if self._results.shown and self.has_class("-low"):
+            self._results.toggle()
             return None
         if self._leaving.stays():
             return None

@@ -14,7 +14,7 @@ from convtui.text.boundary import span_of_time, visible_line
 from convtui.text.counts import counted
 from convtui.transcript.ending_words import short_ending
 from convtui.tui.drawing import glyphs
-from convtui.tui.drawing.labels import ending_role
+from convtui.tui.drawing.labels import ending_role, short_path
 from convtui.tui.drawing.palette import Span, palette_of, plain
 from convtui.tui.drawing.strips import strip_of
 from convtui.tui.screens.fleet.columns import dollars, short_count
@@ -41,9 +41,9 @@ def summary_lines(
         lines.append(_figures(tally, standing, now, over))
     if most > 2 and tally.endings:
         lines.append(_endings(tally, width))
-    if most > 3 and standing.limits:
+    if most > 3 and standing.limits and not over:
         lines.append(_limits(standing.limits))
-    return [*lines, *_amiss(standing)[: max(1, most - 1)]]
+    return [*lines, *_amiss(standing, over)[: max(1, most - 1)]]
 
 
 def _progress(tally: Tally, standing: Standing, now: float, width: int, over: bool) -> list[Span]:
@@ -66,7 +66,7 @@ def _progress(tally: Tally, standing: Standing, now: float, width: int, over: bo
 
 
 def _end(tally: Tally, standing: Standing, now: float, over: bool) -> Span | None:
-    if standing.ending:
+    if standing.ending and not over:
         return "ending ...", "warning"
     if standing.elsewhere:
         return f"run by {visible_line(standing.elsewhere, 40)}", "muted"
@@ -117,10 +117,12 @@ def _figures(tally: Tally, standing: Standing, now: float, over: bool) -> list[S
     else:
         turns, tokens = tally.rates(now)
         add(f"{turns:.3g}" if turns < 100 else f"{turns:,.0f}", "turns/s")
-        add(short_count(round(tokens)), "tokens/s")
-    of = f" of {short_count(standing.most_tokens)}" if standing.most_tokens is not None else ""
-    add(f"{short_count(tally.tokens)}{of}", "tokens")
-    if tally.priced or standing.most_cost is not None:
+        if tally.tokens:
+            add(short_count(round(tokens)), "tokens/s")
+    if tally.tokens or standing.most_tokens is not None:
+        of = f" of {short_count(standing.most_tokens)}" if standing.most_tokens is not None else ""
+        add(f"{short_count(tally.tokens)}{of}", "tokens")
+    if tally.cost > 0 or standing.most_cost is not None:
         of = f" of {dollars(standing.most_cost)}" if standing.most_cost is not None else ""
         add(f"{dollars(tally.cost)}{of}", "cost")
     if standing.at_once is not None and not over:
@@ -159,14 +161,14 @@ def _limits(limits: Sequence[Limit]) -> list[Span]:
     return [*spans, (f"{_GAP}and {more} more", "muted")] if more > 0 else spans
 
 
-def _amiss(standing: Standing) -> list[list[Span]]:
+def _amiss(standing: Standing, over: bool) -> list[list[Span]]:
     lines: list[list[Span]] = []
     for block in standing.blocks:
         others = counted(block.delayed, "conversation") + " delayed" if block.delayed else ""
         lines.append(
             [
                 (f"{glyphs.NOTICED} ", "warning bold"),
-                (f"{visible_line(block.where, 80)} blocks its worker", "warning"),
+                (f"{visible_line(short_path(block.where), 80)} blocks its worker", "warning"),
                 (f" for {span_of_time(block.seconds)}", "warning"),
                 (f": {others}" if others else "", "muted"),
                 (f" ({visible_line(block.key, 40)})", "muted"),
@@ -174,8 +176,8 @@ def _amiss(standing: Standing) -> list[list[Span]]:
         )
     if standing.stopped:
         why = visible_line(standing.stopped, 200)
-        lines.append([(f"{glyphs.STOP} ", "warning bold"),
-                      (f"no conversation is started any more: {why}", "warning")])  # fmt: skip
+        what = "stopped" if over else "no conversation is started any more"
+        lines.append([(f"{glyphs.STOP} ", "warning bold"), (f"{what}: {why}", "warning")])
     if standing.old_code:
         one = counted(standing.old_code, "conversation")
         verb = "runs" if standing.old_code == 1 else "run"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from convtui.tui.screens.fleet.view import FleetRow
 
@@ -14,12 +14,8 @@ _KNOWN_FROM: Final = 3
 """Conversations that have to be over before the time left is said."""
 
 
-class _Part(NamedTuple):
-    """What one row adds."""
-
-    turns: int
-    tokens: int
-    cost: float
+_NOTHING: Final = (0, 0, 0.0)
+"""Turns, tokens and cost of a row that was not counted yet."""
 
 
 class Tally:
@@ -30,7 +26,8 @@ class Tally:
         self._last: dict[int, int] = {}
         """The latest attempt by the index of the first."""
         self._states: dict[int, tuple[str, str, int]] = {}
-        self._parts: list[_Part] = []
+        self._parts: dict[int, tuple[int, int, float]] = {}
+        """Turns, tokens and cost of each row, as they are counted."""
         self.states: Counter[str] = Counter()
         self.endings: Counter[str] = Counter()
         self.total = 0
@@ -38,8 +35,6 @@ class Tally:
         self.turns = 0
         self.tokens = 0
         self.cost = 0.0
-        self.priced = False
-        """Whether the cost of any conversation is known."""
         self._turns_of_done = 0
         self._turns_of_running = 0
         self._samples: deque[tuple[float, int, int]] = deque()
@@ -55,19 +50,18 @@ class Tally:
 
     def update(self, changed: Iterable[int], now: float) -> None:
         """Takes changed and new rows in."""
-        rows, parts = self._rows, self._parts
+        rows, parts, last = self._rows, self._parts, self._last
         for index in changed:
-            while index >= len(parts):
-                parts.append(_Part(0, 0, 0.0))
-            row, old = rows[index], parts[index]
-            part = _Part(row.turns, row.tokens or 0, row.cost or 0.0)
-            parts[index] = part
-            self.turns += part.turns - old.turns
-            self.tokens += part.tokens - old.tokens
-            self.cost += part.cost - old.cost
-            self.priced = self.priced or row.cost is not None
-            if self._last.get(row.first, -1) <= index:
-                self._last[row.first] = index
+            row = rows[index]
+            part = (row.turns, row.tokens or 0, row.cost or 0.0)
+            turns, tokens, cost = parts.get(index, _NOTHING)
+            if part != (turns, tokens, cost):
+                parts[index] = part
+                self.turns += part[0] - turns
+                self.tokens += part[1] - tokens
+                self.cost += part[2] - cost
+            if last.get(row.first, -1) <= index:
+                last[row.first] = index
                 self._count(row)
         self._samples.append((now, self.turns, self.tokens))
         while len(self._samples) > 2 and self._samples[1][0] <= now - _WINDOW:
@@ -78,17 +72,20 @@ class Tally:
         new = (row.state, row.kind, row.turns)
         if old == new:
             return
-        for (state, kind, turns), by in ((old or ("", "", 0), -1), (new, 1)):
-            if not state:
-                self.total += 1
-                continue
-            self.states[state] += by
-            if kind:
-                self.endings[kind] += by
-                self._turns_of_done += by * turns
-            elif state in ("running", "starting"):
-                self._turns_of_running += by * turns
         self._states[row.first] = new
+        if old is None:
+            self.total += 1
+        else:
+            self._add(*old, by=-1)
+        self._add(*new, by=1)
+
+    def _add(self, state: str, kind: str, turns: int, *, by: int) -> None:
+        self.states[state] += by
+        if kind:
+            self.endings[kind] += by
+            self._turns_of_done += by * turns
+        elif state in ("running", "starting"):
+            self._turns_of_running += by * turns
 
     def rates(self, now: float) -> tuple[float, float]:
         """Turns and tokens a second, lately."""
@@ -98,7 +95,8 @@ class Tally:
         seconds = now - begun
         if seconds < 0.2:
             return 0.0, 0.0
-        return (self.turns - turns) / seconds, (self.tokens - tokens) / seconds
+        # One that is gone back in has fewer than before.
+        return max(0, self.turns - turns) / seconds, max(0, self.tokens - tokens) / seconds
 
     def left(self, now: float) -> float | None:
         """Seconds until all are over that are not held; None while nothing is known."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -45,6 +45,8 @@ class FleetRow:
     """When a failed call is made again, in seconds since the epoch."""
     why: str = ""
     """What the call failed with."""
+    delayed: bool = False
+    """Whether code of another conversation blocks its worker."""
     termination: dict[str, Any] | None = None
     reruns: int = 0
     because: str = ""
@@ -54,7 +56,8 @@ class FleetRow:
     """Seconds since the epoch."""
     match: bool | None = None
     """Whether the filter that is set matches it; None where only its log can tell."""
-    log: Path | None = None
+    log: str | None = None
+    """The log's file in the batch's folder."""
 
     @property
     def over(self) -> bool:
@@ -94,7 +97,7 @@ class Block:
     seconds: float
     where: str
     delayed: int
-    """Conversations that wait for it."""
+    """The number of conversations that wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +129,12 @@ class Standing:
 class OpenHosted(Protocol):
     """Opens the debugger on a conversation that runs; False where there is nothing to open.
 
-    `adopt` gets the engine that the conversation goes on in when it leaves its worker.
+    `adopt` gets the engine that the conversation goes on in when it leaves its worker, and says
+    whether it is still one of the many.
     """
 
     def __call__(
-        self, link: ConversationLink, *, adopt: Callable[[EngineHandle], None]
+        self, link: ConversationLink, *, adopt: Callable[[EngineHandle], bool]
     ) -> bool: ...
 
 
@@ -168,15 +172,6 @@ class Controls(Protocol):
         """Opens the debugger on a running conversation; False where it has none to open."""
 
 
-@dataclass(slots=True)
-class Changes:
-    """What has changed since the last look."""
-
-    rows: list[int] = field(default_factory=list)
-    """Indices of `Fleet.rows`; new ones are at its end."""
-    standing: bool = False
-
-
 class Fleet(Protocol):
     """A batch."""
 
@@ -200,8 +195,8 @@ class Fleet(Protocol):
 
     def standing(self) -> Standing: ...
 
-    def take_changes(self) -> Changes:
-        """What has changed since it was last asked."""
+    def take_changes(self) -> Sequence[int]:
+        """The indices of the rows that have changed since it was last asked; new ones are last."""
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Calls back on the event loop when something changes; returns what ends that."""

@@ -20,6 +20,7 @@ from convtui.tui.drawing.frames import PANE, entitle
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.screens.library import open_library
+from convtui.tui.screens.open_saved import open_saved
 from convtui.tui.screens.run_again import run_again
 from convtui.tui.textual_compat import is_open
 from convtui.tui.timers import call_once
@@ -155,19 +156,25 @@ class PickerScreen(ActionScreen):
         return next((offer.slots for offer in self._templates if offer.spec == chosen), ())
 
     async def _load_runs(self) -> None:
+        from convtui.batch.listing import list_batches
+        from convtui.library.library import Library
         from convtui.library.newest import NewestRuns
 
         if self._newest is None:
             self._newest = NewestRuns()
-        runs = await asyncio.to_thread(self._newest.listed, self._runs_dir(), RECENT)
-        self._show_runs(runs)
+        newest, folder = self._newest, self._runs_dir()
+        runs = await asyncio.to_thread(newest.listed, folder, RECENT)
+        batches = await asyncio.to_thread(lambda: list_batches(Library(folder))[:RECENT])
+        self._show_runs([*runs, *batches])
         # Long logs are long to read: nothing waits for them.
-        self.spawn(self._complete_runs(self._newest, runs), group="complete")
+        self.spawn(self._complete_runs(newest, runs, batches), group="complete")
 
-    async def _complete_runs(self, newest: NewestRuns, runs: Sequence[RunSummary]) -> None:
+    async def _complete_runs(
+        self, newest: NewestRuns, runs: Sequence[RunSummary], batches: Sequence[RunSummary]
+    ) -> None:
         completed = await asyncio.to_thread(newest.completed, runs)
         if completed != runs:
-            self._show_runs(completed)
+            self._show_runs([*completed, *batches])
 
     def _show_runs(self, runs: Sequence[RunSummary]) -> None:
         from convtui.tui.screens.home.recent_runs import RecentRuns
@@ -301,7 +308,7 @@ class PickerScreen(ActionScreen):
 
     def on_run_list_selected(self, event: RunList.Selected) -> None:
         event.stop()
-        self.capp.runs.replay(event.run.path)
+        open_saved(self.capp, event.run)
 
     async def on_screen_resume(self) -> None:
         """Refreshes after a run, which may have failed to start."""
@@ -342,7 +349,7 @@ class PickerScreen(ActionScreen):
         yield Handler("picker.next_field", self._next_field)
         yield Handler("picker.previous_field", self._previous_field)
         yield Handler("library.open", lambda: open_library(self.capp))
-        yield Handler("runs.again", self._again, lambda: self._selected_run() is not None)
+        yield Handler("runs.again", self._again, self._can_run_again)
         yield Handler("warm.open", self._open_warm)
 
     def on_descendant_focus(self) -> None:
@@ -367,12 +374,17 @@ class PickerScreen(ActionScreen):
 
     def _enter_label(self) -> str | None:
         """What Enter does with the focused widget."""
-        if self._selected_run() is not None:
-            return "open run"
+        run = self._selected_run()
+        if run is not None:
+            return "open run" if run.batch is None else "open batch"
         name = self.focused.id if self.focused is not None else None
         if name == "more":
             return "less" if self._form.has_more else "more"
         return "choose" if name in ("persona", *_FOLDED) else None
+
+    def _can_run_again(self) -> bool:
+        run = self._selected_run()
+        return run is not None and run.batch is None
 
     async def _again(self) -> None:
         run = self._selected_run()

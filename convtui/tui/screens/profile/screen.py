@@ -20,9 +20,7 @@ from convtui.analysis.profile.profile import RunProfile
 from convtui.analysis.profile.reading import Reading, read_runs
 from convtui.analysis.profile.reading_report import reading_report
 from convtui.analysis.profile.report import RUNS_HEAD, profile_page, run_row
-from convtui.analysis.report.html import write_html
-from convtui.errors import ConvtuiError
-from convtui.text.boundary import visible, visible_line
+from convtui.text.boundary import visible_line
 from convtui.text.counts import counted
 from convtui.tui.documents.report import plots_document, report_document
 from convtui.tui.drawing import glyphs
@@ -30,9 +28,11 @@ from convtui.tui.drawing.frames import PANE, entitle
 from convtui.tui.drawing.palette import Span
 from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.drawing.tables import TableLayout, end_of
-from convtui.tui.screens.dialogs.questions import Ask, Choose
+from convtui.tui.screens.dialogs.questions import Choose
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.screens.panes import PaneScreen
+from convtui.tui.screens.report_file import ask_report_file
+from convtui.tui.screens.screen_context import ScreenContext
 from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.maximise import Maximise
@@ -338,48 +338,8 @@ class ProfileScreen(PaneScreen):
 
     def _report(self) -> None:
         """Asks for the file of the page."""
-        if self.reading is None or not self.reading.profile.runs:
-            return
-        here = visible_line(str(Path.cwd()), 200)
-        hint = f"An HTML page with the tables and plots; relative to {here}"
-
-        def given(text: str | None) -> None:
-            if text is not None:
-                self._ask_before(Path(text.strip()).expanduser())
-
-        self.app.push_screen(
-            Ask("write the report to", value="profile.html", hint=hint, check=_no_file), given
-        )
-
-    def _ask_before(self, path: Path) -> None:
-        if not path.exists():
-            self.spawn(self._write(path))
-            return
-
-        def answered(answer: str | None) -> None:
-            if answer == "replace":
-                self.spawn(self._write(path))
-            elif answer is not None:
-                self._report()
-
-        answers = [("other", "another file"), ("replace", "replace it")]
-        name = visible_line(str(path), 200)
-        self.app.push_screen(Choose("replace this file?", answers, name), answered)
-
-    async def _write(self, path: Path) -> None:
-        if self.reading is None:
-            return
-        await asyncio.to_thread(write_html, profile_page(self.reading.profile), path)
-        self.tell(f"Written: {visible(str(path.absolute()))}")
-
-
-def _no_file(text: str) -> str | None:
-    path = Path(text.strip()).expanduser()
-    if not text.strip() or path.is_dir():
-        return "Write the name of a file, such as profile.html."
-    try:
-        if not path.absolute().parent.is_dir():
-            return f"There is no folder {path.absolute().parent}."
-    except (OSError, ConvtuiError) as error:
-        return str(error)
-    return None
+        reading = self.reading
+        if reading is not None and reading.profile.runs:
+            ask_report_file(
+                ScreenContext.of(self), "profile.html", lambda: profile_page(reading.profile)
+            )

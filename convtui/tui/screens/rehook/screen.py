@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from textual import events
 from textual.app import ComposeResult
@@ -19,15 +19,14 @@ from convtui.analysis.rehook.rehook_process import Rehooked, rehook_logs, start_
 from convtui.analysis.rehook.report import Pace, RehookReport
 from convtui.analysis.rehook.sources import sources_of
 from convtui.errors import ConvtuiError, EngineError
-from convtui.protocol import StartSpec
 from convtui.text.boundary import visible, visible_line
 from convtui.tui.documents.rehook_details import details_of
 from convtui.tui.drawing.frames import make_pane
 from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.drawing.tables import end_of
 from convtui.tui.screens.action_screen import ActionScreen
-from convtui.tui.screens.dialogs.questions import Ask
 from convtui.tui.screens.handlers import Handler
+from convtui.tui.screens.rehook.provider_choice import ask_provider, files_of, named_by_user
 from convtui.tui.screens.rehook.rehook_list import RehookList, items_of
 from convtui.tui.sources import watch
 from convtui.tui.textual_compat import is_open, run_while_open
@@ -53,7 +52,7 @@ async def open_rehook(app: ConvtuiApp, logs: Sequence[Path], own: str) -> None:
     """
     # What the check of the answer needs is loaded off the event loop.
     await asyncio.to_thread(start_for, "demo")
-    offered = await asyncio.to_thread(_named_by_user, logs[0], own)
+    offered = await asyncio.to_thread(named_by_user, logs[0], own)
     remembered = (await app.saved_state.recall()).get("rehook_providers")
     remembered = remembered if isinstance(remembered, dict) else {}
     before = remembered.get(own)
@@ -72,47 +71,6 @@ async def open_rehook(app: ConvtuiApp, logs: Sequence[Path], own: str) -> None:
     app.push_screen(
         ask_provider(before if isinstance(before, str) else offered, f"over {many}"), chosen
     )
-
-
-def _named_by_user(log: Path, spec: str) -> str:
-    """`spec` where the log names it and is this user's own; else nothing."""
-    from convtui.log.run_summary import header_of
-    from convtui.trust.rules import why_not_own
-
-    try:
-        header = header_of(log)
-        told = header.get("provider")
-        names = {own_provider(header), told.get("spec") if isinstance(told, dict) else None}
-        return spec if spec in names and not why_not_own(header) else ""
-    except (OSError, ValueError):
-        return ""
-
-
-def own_provider(header: Mapping[str, Any]) -> str:
-    """The SPEC of the provider that a log's header names; a file as an absolute path."""
-    told = header.get("provider")
-    told = told if isinstance(told, dict) else {}
-    spec = str(told.get("spec") or told.get("name") or "")
-    name = spec.rpartition(":")[2]
-    return f"{told['file']}:{name}" if told.get("file") and ":" in spec else spec
-
-
-def ask_provider(value: str, what: str) -> Ask:
-    """The question whose hooks are to run."""
-    return Ask(
-        "Whose hooks?",
-        value=value,
-        hint=f"file.py:Name or package.module:Name, {what}. Its code is run, no model is called.",
-        check=_check,
-    )
-
-
-def _check(spec: str) -> str | None:
-    try:
-        start_for(spec.strip(), cwd=Path.cwd()) if spec.strip() else None
-    except ConvtuiError as error:
-        return str(error)
-    return None if spec.strip() else "Write a provider: file.py:Name, package.module:Name, demo."
 
 
 class RehookScreen(ActionScreen):
@@ -207,7 +165,7 @@ class RehookScreen(ActionScreen):
                 env_file=config.env_file if config is not None else None,
                 cwd=Path.cwd(),
             )
-            files = _file_of(start)
+            files = files_of(start)
             stamp = await asyncio.to_thread(watch.stamp, files)
             result.sources = await asyncio.to_thread(sources_of, self._logs)
             self._total_logs = len(result.sources)
@@ -332,9 +290,9 @@ class RehookScreen(ActionScreen):
     # --- keys
 
     def footer_ids(self) -> Sequence[str]:
-        """What can be done here."""
+        """What can be done here; the way back once."""
         return (
-            "rehook.stop",
+            *(("rehook.stop",) if self._stop_label() != "back" else ()),
             "rehook.details",
             "rehook.turn",
             "rehook.again",
@@ -416,18 +374,3 @@ class RehookScreen(ActionScreen):
             self.app.pop_screen()
         else:
             self.app.exit(0)
-
-
-def _file_of(start: StartSpec) -> list[Path]:
-    """The provider's own file, where it is one."""
-    from convtui.scenario.provider_spec import parse_provider_spec
-
-    provider = start.scenario.get("provider")
-    source = start.scenario.get("source")
-    base = Path(str(source.get("base", "."))) if isinstance(source, dict) else Path()
-    use = provider.get("use") if isinstance(provider, dict) else provider
-    try:
-        spec = parse_provider_spec(str(use), base).resolved(base)
-    except ConvtuiError:
-        return []
-    return [Path(spec.target)] if spec.kind == "file" else []

@@ -15,8 +15,10 @@ from convtui.library.trash import Trash, Trashed
 from convtui.log.notes import Notes, check_tag
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
+from convtui.text.counts import counted
 from convtui.tui.screens.dialogs.questions import Ask, Choose
 from convtui.tui.screens.handlers import Handler
+from convtui.tui.screens.runs.batches import batch_of
 from convtui.tui.screens.runs.filter import RunFilter
 from convtui.tui.screens.screen_context import ScreenContext
 
@@ -107,7 +109,7 @@ class RunEdits:
         tags = _tags(text)
 
         def write() -> None:
-            notes = Notes(run.path)
+            notes = Notes(run.log)
             for tag in dict.fromkeys((*run.tags, *tags)):
                 if (tag in tags) != (tag in run.tags):
                     notes.tag(tag, tag in tags)
@@ -119,7 +121,7 @@ class RunEdits:
             # Keep tags that could not be written, so that they can be tried again.
             self._ask_tags(run, text)
             return
-        await self._filter.reload([run.path])
+        await self._filter.reload([run.log])
 
     # --- the trash
 
@@ -129,14 +131,25 @@ class RunEdits:
         if branch is None:
             return
         if branch.run.running:
-            self._context.notify("This run is still running: end it first.", "warning")
+            what = "run" if branch.run.batch is None else "batch"
+            self._context.notify(f"This {what} is still running: end it first.", "warning")
             return
-        family = [member.run for member in walk([branch])]
+        if batch_of(self._filter.roots, branch) is not None:
+            self._context.notify(
+                "This conversation belongs to a batch, which is deleted as a whole.", "warning"
+            )
+            return
+        whole = branch.run.batch is not None
+        family = [branch.run] if whole else [member.run for member in walk([branch])]
         answers = [("one", "move it to the trash")]
         if len(family) > 1:
             others = f"{len(family) - 1} branch{'es' if len(family) > 2 else ''}"
             answers.append(("all", f"move it and its {others} to the trash"))
-        lines = [f"{visible_line(branch.run.name, 60)}: with its notes, wire and tool results."]
+        batch = branch.run.batch
+        its = "notes, wire and tool results"
+        if batch is not None:
+            its = f"{counted(batch.conversations, 'conversation')}"
+        lines = [f"{visible_line(branch.run.name, 60)}: with its {its}."]
         warnings = await asyncio.to_thread(dependents, [branch.run], self._filter.everything)
         lines += [visible_line(warning, 300) for warning in warnings]
 
@@ -145,7 +158,8 @@ class RunEdits:
                 runs = family if answer == "all" else family[:1]
                 self._context.spawn(self._discard([run.path for run in runs]))
 
-        self._context.open(Choose("delete this run?", answers, "\n".join(lines)), chosen)
+        question = "delete this batch?" if whole else "delete this run?"
+        self._context.open(Choose(question, answers, "\n".join(lines)), chosen)
 
     async def _discard(self, logs: Sequence[Path]) -> None:
         trash = self._trash()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -12,16 +14,19 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
+from convtui.batch.listing import list_batches
 from convtui.errors import FilterError
 from convtui.filters.filter import Filter
-from convtui.library.families import RunNode, guides, only, sorted_families
+from convtui.library.families import RunNode, guides, only, sorted_families, walk
 from convtui.library.library import Library
 from convtui.library.run_order import NEWEST
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible
 from convtui.tui.screens.filter_text import is_expression, parse_filter
+from convtui.tui.screens.runs.batches import BatchConversations
 from convtui.tui.screens.screen_context import ScreenContext
 from convtui.tui.timers import call_once
+from convtui.tui.widgets.run_columns import OF_NEWEST
 from convtui.tui.widgets.run_list import Row, RunList
 
 _SYNC_LIMIT = 2000
@@ -49,6 +54,18 @@ class RunsView(Protocol):
     def repaint_title(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a filter found."""
+
+    rows: Sequence[Row]
+    matching: int
+    """How many runs match."""
+    searched: int
+    partly: bool = False
+    """Whether some could not be searched yet."""
+
+
 class RunFilter:
     """Reads the runs of a folder, follows changes, and lists those that match."""
 
@@ -68,12 +85,17 @@ class RunFilter:
         self._listed, self._box, self._error = listed, box, error
         self.library = library
         self.everything: list[RunSummary] = []
+        """Single runs and batches."""
+        self._conversations = BatchConversations()
+        self._placing = threading.Lock()
         self.order = NEWEST
         self.roots: list[RunNode] = []
         self.opened: frozenset[str] = frozenset()
         """Roots whose branches are shown."""
         self.matching = 0
         """The number of runs that match."""
+        self.searched = 0
+        """The number of runs that were looked at; with a filter also those of batches."""
         self.was_read = False
         """Whether the folder has been read."""
         self.partly = False
@@ -125,7 +147,8 @@ class RunFilter:
             self.progress = (what, done, of)
 
         def read() -> list[RunSummary]:
-            return self.library.runs(turns=turns, progress=report, stop=lambda: self._closed)
+            runs = self.library.runs(turns=turns, progress=report, stop=lambda: self._closed)
+            return [*runs, *list_batches(self.library)]
 
         started = time.monotonic()
         try:
@@ -154,7 +177,9 @@ class RunFilter:
         self.everything = runs
         order = self.order
         self._listed.order = order
-        self.roots = await asyncio.to_thread(lambda: sorted_families(runs, order))
+        self.roots = await asyncio.to_thread(
+            lambda: sorted_families(runs, order, of_newest=OF_NEWEST)
+        )
         await self.fill()
 
     def refresh(self) -> None:
@@ -167,8 +192,12 @@ class RunFilter:
         """Shows changes made here, without waiting for indexing."""
 
         def read() -> list[RunSummary]:
-            self.library.changed(paths)
-            return self.library.runs()
+            for folder in {path.parent for path in paths}:
+                inside = [path for path in paths if path.parent == folder]
+                own = folder == self.library.folder
+                (self.library if own else Library(folder)).changed(inside)
+                self._conversations.forget([str(folder)])
+            return [*self.library.runs(), *list_batches(self.library)]
 
         runs = await asyncio.to_thread(read)
         self.was_read = False
@@ -196,37 +225,44 @@ class RunFilter:
             return
         self._show_error("")
 
-        def find() -> tuple[list[Row], int, bool]:
+        def find() -> Found:
             return self._rows(text, expression, lambda: query != self._query)
 
-        if expression is None and len(self.everything) <= _SYNC_LIMIT:
-            rows, matching, partly = find()
+        reads = any(run.batch is not None for run in self.everything) and (text or self.opened)
+        if expression is None and len(self.everything) <= _SYNC_LIMIT and not reads:
+            found = find()
         else:
-            rows, matching, partly = await asyncio.to_thread(find)
+            found = await asyncio.to_thread(find)
         if query != self._query or not self.alive:
             return
-        self.matching, self.partly = matching, partly
-        self._listed.show_rows(rows, None if text else self.opened)
-        self._view.show_empty(not rows, bool(text))
+        self.matching, self.searched, self.partly = found.matching, found.searched, found.partly
+        self._listed.show_rows(found.rows, None if text else self.opened)
+        self._view.show_empty(not found.rows, bool(text))
         self._view.repaint_title()
         self._context.refresh_keys()
 
-    def _rows(
-        self, text: str, expression: Filter | None, stop: Callable[[], bool]
-    ) -> tuple[list[Row], int, bool]:
-        """The rows, the number of matching runs, and whether some could not be searched yet."""
+    def _rows(self, text: str, expression: Filter | None, stop: Callable[[], bool]) -> Found:
+        with self._placing:
+            return self._find(text, expression, stop)
+
+    def _find(self, text: str, expression: Filter | None, stop: Callable[[], bool]) -> Found:
         runs, roots = self.everything, self.roots
+        self._conversations.place(roots, self._is_open if not text else lambda _: True)
         if not text:
-            return list(guides(roots, self._is_open)), len(runs), False
+            return Found(list(guides(roots, self._is_open)), len(runs), len(runs))
         partly = False
+        inside = [node.run for root in roots if root.run.batch for node in walk(root.children)]
         if expression is None:
-            matches = [run for run in runs if run.matches(text)]
+            matches = [run for run in (*runs, *inside) if run.matches(text)]
         else:
+            single = [run for run in runs if run.batch is None]
             partly = expression.about_turns and not self._indexed
-            matches = self.library.search(expression, runs, open_logs=not partly, stop=stop)
+            matches = self.library.search(expression, single, open_logs=not partly, stop=stop)
+            matches += self._conversations.matches(roots, expression, stop)
         files = {run.file for run in matches}
         # Show matches even if they are branches of a closed root.
-        return list(guides(only(roots, lambda run: run.file in files))), len(matches), partly
+        rows = list(guides(only(roots, lambda run: run.file in files)))
+        return Found(rows, len(matches), len(runs) + len(inside), partly)
 
     def _is_open(self, branch: RunNode) -> bool:
         return branch.depth > 0 or branch.run.file in self.opened

@@ -6,11 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from convtui.library.library import RunTurns
+from convtui.log.batch_counts import BatchCounts
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import one_line, visible_line
 from convtui.transcript.corrections import CORRECTABLE, FLAG_WORDS
+from convtui.transcript.ending_words import short_ending
 from convtui.transcript.fold import Flag, Turn
 from convtui.tui.drawing.labels import ending, ending_role
+from convtui.tui.widgets.run_columns import state_label, state_role
 from convtui.tui.widgets.status import short_spec
 from convtui.tui.widgets.text_pane import Document
 from convtui.tui.widgets.transcript.calls import seconds
@@ -41,6 +44,9 @@ def preview(run: RunSummary, turns: RunTurns | None, problem: str = "") -> Docum
         doc.field("damaged", visible_line(run.damaged, 200), "error", 9)
         doc.line(("d moves it to the trash.", "muted"))
         return doc
+    if run.batch is not None:
+        _add_batch(doc, run, run.batch)
+        return doc
     termination = {"kind": run.ending, "by": run.ended_by, "reason": run.reason}
     state = ending(termination) if run.ending else run.state
     doc.field("ending", state, ending_role(run.state), 9)
@@ -61,6 +67,31 @@ def preview(run: RunSummary, turns: RunTurns | None, problem: str = "") -> Docum
         _add_notes(doc, turns)
         _add_turns(doc, turns.turns)
     return doc
+
+
+def _add_batch(doc: Document, run: RunSummary, batch: BatchCounts) -> None:
+    doc.field("state", state_label(run), state_role(run), 9)
+    doc.field("size", f"{batch.size_words}, {batch.words}", width=9)
+    if run.reason:
+        doc.field("stopped", visible_line(run.reason, 200), "warning", 9)
+    if run.created_at is not None:
+        doc.field("when", f"{run.created_at.astimezone():%Y-%m-%d %H:%M}", width=9)
+    doc.field(
+        "plan", f"{_count(batch.cells, 'cell')}, {_count(batch.runs, 'run')} of each", width=9
+    )
+    figures = _figures(run)
+    if figures:
+        doc.field("used", ", ".join(figures), width=9)
+    if run.tags:
+        doc.field("tags", visible_line(" ".join(f"#{tag}" for tag in run.tags), 200), "tool", 9)
+    doc.head("ended")
+    for kind, count in sorted(batch.endings.items(), key=lambda item: -item[1]):
+        doc.line((f"{count:>6,} ", "accent"), (short_ending(kind), ending_role(kind)))
+    waiting = [(state, n) for state, n in batch.states.items() if n and state != "ended"]
+    for state, count in waiting:
+        doc.line((f"{count:>6,} ", "accent"), (state, "muted"))
+    if not batch.endings and not waiting:
+        doc.line(("nothing yet", "muted"))
 
 
 def _figures(run: RunSummary) -> list[str]:

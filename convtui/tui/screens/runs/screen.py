@@ -28,6 +28,7 @@ from convtui.tui.drawing.labels import short_path
 from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.handlers import Handler
+from convtui.tui.screens.open_saved import open_saved
 from convtui.tui.screens.run_again import run_again
 from convtui.tui.screens.runs.edit import RunEdits
 from convtui.tui.screens.runs.filter import RunFilter, row_state
@@ -102,6 +103,8 @@ class RunsScreen(ActionScreen):
         self._preview_timer: Timer | None = None
         self._previewed: tuple[object, ...] = ()
         self._ticks = 0
+        self._on_batch = False
+        """Whether a batch is selected."""
         self._frame = Vertical(id="runs-list", classes=f"{PANE} -list -below")
         self._empty = Static(id="runs-empty", markup=False)
         self._error = Static(id="runs-error", markup=False)
@@ -127,6 +130,7 @@ class RunsScreen(ActionScreen):
             self._listed,
             self.capp.runs,
             again=partial(run_again, self.capp),
+            open_saved=partial(open_saved, self.capp),
             rehook=self._rehook,
             warm_dir=lambda: self._paths().warm_dir,
         )
@@ -143,7 +147,7 @@ class RunsScreen(ActionScreen):
     def handlers(self) -> Iterator[Handler]:
         yield from self._changes.handlers()
         yield from self._actions.handlers()
-        yield Handler("runs.fold", self._fold, self._can_fold)
+        yield Handler("runs.fold", self._fold, self._can_fold, self._fold_label)
         yield Handler("runs.tree", self._toggle_tree)
         yield Handler("runs.preview", self._toggle_preview)
         yield Handler("search.open", self._open_filter)
@@ -247,9 +251,9 @@ class RunsScreen(ActionScreen):
 
     def repaint_title(self) -> None:
         """Updates the title: folder, number of runs, sort order, progress."""
-        total = len(self._filter.everything)
-        count = counted(total, "run")
+        count = counted(len(self._filter.everything), "run")
         if self._filter.filter:
+            count = counted(self._filter.searched, "run")
             count = (
                 f"{self._filter.matching:,} of {count}{' so far' if self._filter.partly else ''}"
             )
@@ -266,6 +270,12 @@ class RunsScreen(ActionScreen):
 
     def on_run_list_highlighted(self) -> None:
         """Previews the selected run after a short delay."""
+        branch = self._filter.selected
+        batch = branch is not None and branch.run.batch is not None
+        if batch != self._on_batch:
+            # Other keys apply to it.
+            self._on_batch = batch
+            self.refresh_footer()
         if self._preview_timer is not None:
             self._preview_timer.stop()
         self._preview_timer = call_once(self, _PREVIEW_DELAY, self._preview_now)
@@ -279,7 +289,7 @@ class RunsScreen(ActionScreen):
 
     async def _preview(self, run: RunSummary) -> None:
         turns, problem = None, ""
-        if not run.damaged:
+        if not run.damaged and run.batch is None:
             try:
                 turns = await asyncio.to_thread(self._filter.library.turns, run)
             except ConvtuiError as error:
@@ -303,11 +313,17 @@ class RunsScreen(ActionScreen):
 
     def _can_fold(self) -> bool:
         branch = self._filter.selected
-        return branch is not None and (branch.size > 0 or branch.depth > 0)
+        return branch is not None and (
+            branch.size > 0 or branch.depth > 0 or branch.run.batch is not None
+        )
+
+    def _fold_label(self) -> str | None:
+        branch = self._filter.selected
+        return "its runs" if branch is not None and branch.run.batch is not None else None
 
     def on_run_list_selected(self, event: RunList.Selected) -> None:
         event.stop()
-        self.capp.runs.replay(event.run.path)
+        self._actions.open(event.run)
 
     def _fold(self) -> None:
         """Shows or hides the branches of the selected run's family."""
@@ -327,7 +343,9 @@ class RunsScreen(ActionScreen):
 
     def _toggle_tree(self) -> None:
         """Shows or hides the branches of every run."""
-        everything = frozenset(root.run.file for root in self._filter.roots if root.size)
+        everything = frozenset(
+            root.run.file for root in self._filter.roots if root.size and root.run.batch is None
+        )
         self._filter.opened = frozenset() if self._filter.opened >= everything else everything
         self.spawn(self._filter.fill())
 

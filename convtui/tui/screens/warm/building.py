@@ -15,6 +15,7 @@ from convtui.analysis.mining.report import mined_report, saved_verdict
 from convtui.errors import ConvtuiError
 from convtui.filters.filter import parse
 from convtui.library.library import Library
+from convtui.log.run_summary import RunSummary
 from convtui.secrets.redactor import Redactor
 from convtui.text.counts import counted
 from convtui.tui.documents.report import report_document
@@ -143,13 +144,15 @@ def logs_of(
     folder: Path, chosen: Sequence[Path], expression: str, stop: threading.Event
 ) -> list[Path]:
     """The runs to build from, the newest first: the chosen ones, or all. Blocking."""
-    library = Library(folder)
-    runs = library.runs()
-    if chosen:
-        wanted = {path.absolute() for path in chosen}
-        runs = [run for run in runs if run.path.absolute() in wanted]
-    if expression:
-        runs = library.search(parse(expression), runs, stop=stop.is_set)
+    runs: list[RunSummary] = []
+    # Conversations of a batch are in a folder of their own.
+    for place in dict.fromkeys(path.parent for path in chosen) if chosen else [folder]:
+        library = Library(place)
+        here = library.runs()
+        if chosen:
+            wanted = {path.absolute() for path in chosen}
+            here = [run for run in here if run.path.absolute() in wanted]
+        runs += library.search(parse(expression), here, stop=stop.is_set) if expression else here
     return [run.path for run in sorted(runs, key=lambda run: -run.when)]
 
 

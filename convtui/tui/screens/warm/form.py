@@ -17,6 +17,7 @@ from convtui.analysis.mining.mining import Rules
 from convtui.errors import ConvtuiError, FieldError
 from convtui.filters.filter import parse
 from convtui.text.boundary import visible_line
+from convtui.tui.screens.dialogs.box import DialogBox
 from convtui.tui.screens.dialogs.questions import DROPS
 from convtui.tui.textual_compat import after_refresh
 
@@ -39,6 +40,11 @@ _FIELDS: Final = (
 )
 
 
+_ABOUT: Final = "Tool calls that worked become patterns; secrets are taken out."
+_LABEL: Final = 18
+"""Cells of a label and of what is around a field."""
+
+
 @dataclass(slots=True, frozen=True)
 class BuildOptions:
     """The template to build and the runs to build it from."""
@@ -55,8 +61,7 @@ class BuildForm(ModalScreen[BuildOptions | None]):
 
     DEFAULT_CSS = """
     BuildForm { align: center middle; background: $background 60%; }
-    BuildForm > VerticalScroll { width: 72; max-width: 96%; height: auto; max-height: 96%;
-                                 border: round $accent; background: $surface; padding: 0 1; }
+    BuildForm VerticalScroll { height: auto; width: 1fr; }
     BuildForm Horizontal { height: 1; }
     BuildForm .name { width: 14; height: 1; color: $text-muted; }
     BuildForm Input, BuildForm Input:focus { height: 1; border: none; padding: 0 1 0 0; width: 1fr;
@@ -82,15 +87,13 @@ class BuildForm(ModalScreen[BuildOptions | None]):
 
     def compose(self) -> ComposeResult:
         """The fields, and a line below them."""
-        box = VerticalScroll()
-        box.can_focus = False
-        box.border_title = Content(f"build a template from {self._runs}")
-        box.border_subtitle = Content("enter build  tab next  esc cancel")
-        with box:
-            for name, label, value, hint in _FIELDS:
-                with Horizontal():
-                    yield Static(label, classes="name", markup=False)
-                    yield Input(value, placeholder=hint, id=f"build-{name}")
+        keys = "enter build  tab next  esc cancel"
+        with DialogBox(f"build a template from {self._runs}", keys):
+            with VerticalScroll(can_focus=False, id="build-fields"):
+                for name, label, value, hint in _FIELDS:
+                    with Horizontal():
+                        yield Static(label, classes="name", markup=False)
+                        yield Input(value, placeholder=hint, id=f"build-{name}")
             yield Static(id="build-hint", markup=False)
 
     def on_mount(self) -> None:
@@ -99,8 +102,18 @@ class BuildForm(ModalScreen[BuildOptions | None]):
         after_refresh(self, self._begin)
 
     def _begin(self) -> None:
+        self.query_one(DialogBox).hold([" " * _LABEL + hint for *_, hint in _FIELDS] + [_ABOUT])
         self._say("")
         self.query_one("#build-name", Input).focus()
+
+    def on_resize(self) -> None:
+        after_refresh(self, self._fit)
+
+    def _fit(self) -> None:
+        """All fields where there is room; what is wrong with them stays below."""
+        fields, hint = self.query_one("#build-fields"), self.query_one("#build-hint")
+        room = self.query_one(DialogBox).room(self.app.size)
+        fields.styles.max_height = max(1, room.height - max(1, hint.size.height))
 
     def on_input_changed(self) -> None:
         """The complaint is about what is not there any more."""
@@ -121,12 +134,8 @@ class BuildForm(ModalScreen[BuildOptions | None]):
     def _say(self, wrong: str) -> None:
         hint = self.query_one("#build-hint", Static)
         hint.set_class(bool(wrong), "-bad")
-        hint.update(
-            Content(
-                visible_line(wrong, 400)
-                or "Tool calls that worked become patterns; secrets are taken out."
-            )
-        )
+        after_refresh(self, self._fit)
+        hint.update(Content(visible_line(wrong, 400) or _ABOUT))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Builds, when nothing speaks against it."""

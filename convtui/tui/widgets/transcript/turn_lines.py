@@ -173,7 +173,8 @@ class TurnLines:
             words = self._stop.spans(short=geometry.short)
             # In the row of the notes, which the height of the turn counts with.
             told = [[*words, (" · ", "border"), *row] for row in told] or [words]
-        tail = [*own, *told, *badge_rows(turn, extra, geometry)]
+        # Rows that only keep the height, whatever is known of the turn, are nowhere inside it.
+        tail = sorted([*own, *told, *badge_rows(turn, extra, geometry)], key=_is_empty)
         role, before = _text_role(turn), (self._head, self._role)
         self._head, self._role = self._header(turn), role
         same = (
@@ -277,6 +278,10 @@ class TurnLines:
         if self._turn is not None and self._turn.status == OPEN and number == len(wrapped) - 1:
             spans.append((glyphs.BAR, "accent"))
         return spans
+
+
+def _is_empty(row: list[Span]) -> bool:
+    return not any(text for text, _ in row)
 
 
 def with_interim(turn: Turn, text: str) -> list[Span]:

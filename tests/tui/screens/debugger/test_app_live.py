@@ -296,6 +296,22 @@ async def test_after_going_back_the_branch_is_followed(live: Live) -> None:
         await until(pilot, lambda: live.screen.view.follow)
 
 
+@pytest.mark.parametrize("key", ["enter", "o", "n", "s", "c", "space"])
+async def test_whoever_goes_on_sees_what_comes(live: Live, key: str) -> None:
+    choices = (("go", "let it end"), ("override", "override"))
+    async with live.app.run_test(size=(120, 26)) as pilot:
+        await live.begin(pilot)
+        live.handle.held(*choices, reason="ending", stage="terminate")
+        live.handle.refuse = "not now"
+        await pilot.press("g", key)
+        assert live.handle.orders
+        assert not live.screen.view.follow
+        live.handle.refuse = ""
+        await pilot.press(key)
+        await until(pilot, lambda: live.screen.view.follow)
+        assert live.screen.view.cursor == 1
+
+
 async def test_rewinding_takes_two_presses(live: Live) -> None:
     async with live.app.run_test(size=(120, 26)) as pilot:
         await live.begin(pilot)

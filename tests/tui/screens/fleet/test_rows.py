@@ -84,7 +84,6 @@ def test_attempts_stand_below_their_conversation() -> None:
     fleet.append(row("a.1", attempt=2, state="running"))
     assert order.update([2])
     assert order.shown == [0, 2, 1]
-    assert order.last_attempt(0) is fleet[2]
     order.attempts_shown = False
     order.refill()
     assert order.shown == [2, 1], "the latest stands for all"
@@ -110,6 +109,14 @@ def test_counts_are_those_of_counting_anew() -> None:
         assert +tally.states == anew.states and +tally.endings == anew.endings
         assert (tally.total, tally.done, tally.turns) == (50, anew.done, anew.turns)
         assert tally.cost == pytest.approx(anew.cost)
+
+
+def test_one_that_is_gone_back_in_makes_no_rate_negative() -> None:
+    fleet = [row("a.1", state="running", turns=9, tokens=90)]
+    tally = Tally(fleet, NOW)
+    fleet[0].turns, fleet[0].tokens = 4, 40
+    tally.update([0], NOW + 1)
+    assert tally.rates(NOW + 2) == (0, 0)
 
 
 def test_a_conversation_counts_once_however_often_it_is_tried() -> None:
@@ -161,6 +168,7 @@ def test_a_state_is_a_glyph_and_a_word() -> None:
     assert state_span(row(state="held", hold={"reason": "human"}), NOW)[0] == "▸ your turn"
     assert state_span(row(state="running", retry_at=NOW + 9), NOW)[0] == "⋯ retry"
     assert state_span(row(state="running", retry_at=NOW - 1), NOW)[0] == "⋯ running"
+    assert state_span(row(state="running", delayed=True), NOW)[0] == "⋯ delayed"
     assert state_span(row(state="crashed"), NOW)[0] == "! crashed"
     assert state_span(row(state="over", termination=DONE), NOW)[0] == "✓ completed"
 
@@ -180,6 +188,8 @@ def test_the_words_say_what_matters_most() -> None:
     assert words(state="over", termination={"kind": "failed", "reason": "no key"}) == "no key"
     died = row(state="starting", reruns=1, because="the worker was killed")
     assert plain(words_span(died, NOW)) == "run again: the worker was killed"
+    died.words = "Hello."
+    assert "anna.1 again" in plain(row_spans(died, columns_for(80, "state", name=9), NOW))
 
 
 def test_figures_are_short() -> None:
@@ -247,7 +257,7 @@ def test_rows_of_a_manifest(tmp_path: Path) -> None:
     first, held, starting, waiting, again = found
     assert (first.state, first.kind, first.turns, first.discards) == ("over", "completed", 4, 1)
     assert (first.words, first.signals, first.flags, first.tokens) == ("Bye.", 2, 3, 9)
-    assert first.log == tmp_path / "anna.1.jsonl" and first.seconds(NOW) is not None
+    assert first.log == "anna.1.jsonl" and first.seconds(NOW) is not None
     assert held.state == "held" and held.hold == {"reason": "breakpoint", "turn": 3}
     assert (starting.state, waiting.state, waiting.seconds(NOW)) == ("starting", "waiting", None)
     assert (again.attempt, again.first) == (2, 0)

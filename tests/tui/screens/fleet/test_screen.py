@@ -13,15 +13,18 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from convtui.analysis.report.report import Report, Section, Sentence
-from convtui.batch.manifest import read_batch
 from convtui.config.paths import write_state
+from convtui.errors import FileError
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.questions import Ask, Choose
 from convtui.tui.screens.fleet.feed import EVERY
+from convtui.tui.screens.fleet.fleet_list import FleetList
+from convtui.tui.screens.fleet.open import open_batch, saved_screen
 from convtui.tui.screens.fleet.saved import SavedFleet
 from convtui.tui.screens.fleet.screen import FleetScreen
 from convtui.tui.screens.fleet.view import FleetRow, Standing
+from convtui.tui.screens.runs.screen import RunsScreen
 from tests.batch.manifests import begin
 from tests.builders.waiting import WITHIN
 from tests.tui.harness.fleet import ScriptedFleet, busy_standing, rows_of
@@ -65,7 +68,7 @@ class FleetApp:
 
 
 def four() -> list[FleetRow]:
-    log = Path("nowhere.jsonl")
+    log = "nowhere.jsonl"
     rows = [
         FleetRow("anna.1", "anna", 1, state="over", termination=DONE, log=log, match=False),
         FleetRow("anna.2", "anna", 2, state="running", session=1, turn=3, words="Good day.",
@@ -89,6 +92,11 @@ async def test_it_follows_what_happens_and_the_selection_stays(batch: FleetApp) 
     async with batch.app.run_test(size=(120, 30)) as pilot:
         await until(pilot, lambda: "1 held" in batch.drawn())
         assert batch.keys() == ["ben.1", "anna.2", "ben.2", "anna.1"]
+        batch.fleet.tell(1, state="held", hold={"reason": "step"})
+        await until(pilot, lambda: batch.keys()[0] == "anna.2")
+        assert batch.screen.listed.selected is batch.fleet.rows[1], "the first, whichever it is"
+        batch.fleet.tell(1, state="running", hold=None)
+        await until(pilot, lambda: batch.keys()[0] == "ben.1")
         await pilot.press("j")
         assert batch.screen.listed.selected is batch.fleet.rows[1]
         batch.fleet.tell(3, state="held", hold={"reason": "human"})
@@ -101,6 +109,24 @@ async def test_it_follows_what_happens_and_the_selection_stays(batch: FleetApp) 
         await until(pilot, lambda: "└ attempt 2" in batch.drawn())
         batch.fleet.stand(stopped="the disk is full")
         await until(pilot, lambda: "the disk is full" in batch.drawn())
+
+
+async def test_it_calls_for_attention_and_says_when_it_is_over(
+    batch: FleetApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Any] = []
+    async with batch.app.run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: "1 held" in batch.drawn())
+        monkeypatch.setattr(batch.app.attention, "held", calls.append)
+        batch.fleet.tell(2, words="still held")
+        batch.fleet.tell(1, state="held", hold={"reason": "pause"})
+        batch.fleet.tell(3, state="held", hold={"reason": "error"})
+        await until(pilot, lambda: "3 held" in batch.drawn())
+        assert calls == [{"reason": "error"}]
+        batch.fleet.over = True
+        batch.fleet.tell(3, state="over", termination=DONE)
+        await until(pilot, lambda: "The batch is over: i shows its results." in batch.notices())
+        assert calls == [{"reason": "error"}]
 
 
 async def test_it_draws_at_most_ten_times_a_second(
@@ -158,7 +184,7 @@ async def test_a_breakpoint_for_all_is_checked_set_and_cleared(batch: FleetApp) 
 
 async def test_words_and_expressions_narrow_the_list(batch: FleetApp) -> None:
     write_log(batch.fleet.folder / "ended.jsonl", refund())
-    batch.fleet.rows[0].log = batch.fleet.folder / "ended.jsonl"
+    batch.fleet.rows[0].log = "ended.jsonl"
     async with batch.app.run_test(size=(120, 30)) as pilot:
         await until(pilot, lambda: "1 held" in batch.drawn())
         await pilot.press("slash", *"ben")
@@ -206,7 +232,7 @@ async def test_leaving_asks_ends_them_and_a_second_time_at_once(batch: FleetApp)
         assert batch.screen.quit_does == "asks whether to end all"
         await pilot.press("q")
         await until(pilot, lambda: isinstance(batch.app.screen, Choose))
-        assert "2 conversations of 4 run, 1 have not begun" in batch.drawn()
+        assert "3 of 4 conversations are not over, 1 of them not begun." in batch.drawn()
         await pilot.press("down", "enter")
         await until(pilot, lambda: batch.app.screen is batch.screen)
         assert not batch.orders
@@ -231,11 +257,13 @@ async def test_a_batch_that_is_over_shows_its_results_and_opens_its_logs(
     writer.close()
     read: list[Path] = []
 
-    def results(folder: Path) -> Report:
+    def results(
+        folder: Path, progress: Callable[[int, int], None], stop: Callable[[], bool]
+    ) -> Report:
         read.append(folder)
         return Report([Section("endings", [Sentence("all completed")])])
 
-    fleet = SavedFleet(read_batch(tmp_path / "b"))
+    fleet = SavedFleet(tmp_path / "b", failed=unexpected)
     app = ConvtuiApp(
         lambda app: FleetScreen(app.keymap, fleet, results=results),
         state_file=tmp_path / "state.json",
@@ -249,10 +277,22 @@ async def test_a_batch_that_is_over_shows_its_results_and_opens_its_logs(
         await until(pilot, lambda: "all completed" in drawn())
         assert read == [tmp_path / "b"]
         screen = app.screen
+        assert isinstance(app.focused, FleetList), "though there were no rows at first"
         assert isinstance(screen, FleetScreen)
         assert not screen.enabled("fleet.pause") and not screen.enabled("fleet.end")
+        await pilot.press("tab")
+        assert app.focused is screen.query_one("#fleet-results")
         await pilot.press("i")
         await until(pilot, lambda: "all completed" not in drawn())
+        assert isinstance(app.focused, FleetList)
+        # A low screen has room for one of them.
+        await pilot.resize_terminal(80, 24)
+        await pilot.press("i")
+        await until(pilot, lambda: "all completed" in drawn() and "anna.1" not in drawn())
+        assert app.focused is screen.query_one("#fleet-results")
+        await pilot.press("escape")
+        await until(pilot, lambda: "anna.1" in drawn())
+        assert isinstance(app.focused, FleetList)
         await pilot.press("j", "enter")
         await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
         await pilot.press("q")
@@ -261,6 +301,10 @@ async def test_a_batch_that_is_over_shows_its_results_and_opens_its_logs(
         await until(pilot, lambda: "ben.1 has not begun yet." in drawn())
         await pilot.press("q")
         await until(pilot, lambda: app.return_value == 0)
+
+
+def unexpected(error: FileError) -> None:
+    raise AssertionError(error)
 
 
 async def until_state(fleet: SavedFleet, state: str) -> None:
@@ -273,17 +317,37 @@ async def until_state(fleet: SavedFleet, state: str) -> None:
 
 async def test_a_batch_that_another_process_runs_is_followed(tmp_path: Path) -> None:
     writer = begin(tmp_path / "b", "anna", "ben")
-    fleet = SavedFleet(read_batch(tmp_path / "b"))
+    fleet = SavedFleet(tmp_path / "b", failed=unexpected)
+    assert fleet.standing().starting
+    await fleet.look()
+    assert (fleet.name, fleet.take_changes()) == ("refund", [0, 1])
     assert fleet.standing().elsewhere
     writer.add("started", key="ben.1", log="ben.1.jsonl", worker=1, attempt=1)
     writer.add("held", key="ben.1", reason="breakpoint", hold={"reason": "breakpoint"})
     drawn: list[str] = []
-    fleet.subscribe(lambda: drawn.extend(fleet.rows[n].state for n in fleet.take_changes().rows))
+    fleet.subscribe(lambda: drawn.extend(fleet.rows[n].state for n in fleet.take_changes()))
     await until_state(fleet, "held")
     writer.close()
     await until_state(fleet, "crashed")
-    assert fleet.take_changes().rows == []
+    assert fleet.take_changes() == []
     assert drawn[-2:] == ["held", "crashed"]
+
+
+async def test_a_folder_without_a_batch_ends_the_app_that_was_to_show_it(tmp_path: Path) -> None:
+    app = ConvtuiApp(lambda app: saved_screen(app, tmp_path), state_file=tmp_path / "state.json")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.failed_with is not None)
+    assert "this is no folder of a batch" in str(app.failed_with)
+
+
+async def test_a_folder_without_a_batch_goes_back_where_it_was_opened(tmp_path: Path) -> None:
+    app = ConvtuiApp(
+        lambda app: RunsScreen(app.keymap, tmp_path), state_file=tmp_path / "state.json"
+    )
+    async with app.run_test(size=(80, 24)) as pilot:
+        below = app.screen
+        open_batch(app, tmp_path)
+        await until(pilot, lambda: app._notifications and app.screen is below)
 
 
 @pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 16)])

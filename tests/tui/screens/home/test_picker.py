@@ -14,6 +14,7 @@ from convtui.errors import EngineError
 from convtui.protocol import StartSpec
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
+from convtui.tui.screens.fleet.screen import FleetScreen
 from convtui.tui.screens.home import choices
 from convtui.tui.screens.home.picker import PickerScreen
 from convtui.tui.screens.home.recent_runs import RecentRuns
@@ -22,6 +23,7 @@ from convtui.tui.sources.run import WarmEngine
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.notice_line import NoticeLine
 from convtui.tui.widgets.run_list import RunList
+from tests.builders.batches import BatchFolder, cell
 from tests.tui.harness.fake_handle import FakeHandle
 from tests.tui.harness.hands import hands_of
 from tests.tui.harness.sample import header, refund, until, write_log
@@ -137,6 +139,22 @@ async def test_saved_runs_are_listed_and_open(app: Picking) -> None:
         await pilot.press("enter")
         await until(pilot, lambda: app._notifications)
         assert isinstance(app.screen, PickerScreen)
+
+
+async def test_saved_batches_are_listed_and_open(app: Picking, folder: Path) -> None:
+    batch = BatchFolder(folder / "home" / "data" / "runs" / "20270304T05_refund", [cell("anna")])
+    batch.run("anna.1")
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(app, pilot)
+        listed = app.screen.query_one(RecentRuns).list
+        await until(pilot, lambda: any(run.batch is not None for run in listed.runs))
+        assert len(listed.runs) == 3
+        listed.focus()
+        listed.highlighted = next(n for n, run in enumerate(listed.runs) if run.batch is not None)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, FleetScreen))
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, PickerScreen))
 
 
 async def test_the_list_of_runs_filters(app: Picking) -> None:

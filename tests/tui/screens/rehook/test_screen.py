@@ -17,8 +17,10 @@ from convtui.tui.app import ConvtuiApp
 from convtui.tui.documents.rehook_details import details_of
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.questions import Ask
+from convtui.tui.screens.rehook.provider_choice import own_provider
 from convtui.tui.screens.rehook.rehook_list import items_of
-from convtui.tui.screens.rehook.screen import RehookScreen, own_provider
+from convtui.tui.screens.rehook.screen import RehookScreen
+from convtui.tui.widgets.keybar import KeyBar
 from tests.builders.conversations import Bot, cut_turn, run, scenario
 from tests.builders.logs import sample, write_log
 from tests.tui.harness.sample import until
@@ -91,6 +93,7 @@ async def test_the_hooks_are_chosen_run_changed_and_run_again(log: Path, tmp_pat
         assert "! 2:2" in seen and "no longer discarded; ends here (ended early)" in seen
         assert "≈ counterfactual" in next(x for x in seen.splitlines() if "2:4" in x)
         assert "ended at turn 4, ends at turn 2 now: earlier" in seen
+        assert [item.label for item in screen.query_one(KeyBar).items].count("back") == 1
         await pilot.press("j", "enter")
         await until(pilot, lambda: "yes -> no" in text(app))
         assert "[[ERROR]] at 0-9" in text(app)

@@ -1,0 +1,185 @@
+"""Logs of Inspect: JSON and archives, old and new transcripts, runs that were not finished."""
+
+from __future__ import annotations
+
+import json
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backports.zstd import zipfile as zipfile_with_zstd
+
+from convtui.cli.check import check_log
+from convtui.errors import FileError
+from convtui.log.formats.inspect import files
+from convtui.log.formats.inspect.format import read
+from convtui.log.formats.registry import format_for
+from convtui.log.formats.store import store
+from convtui.log.reader import open_log
+from tests import places
+
+SAMPLES = places.SAMPLES / "inspect"
+RUN = {
+    "eval": {"run_id": "r1", "task": "ferries", "model": "acme/chat-1"},
+    "status": "success",
+    "plan": {},
+}
+TIMED_OUT = {"type": "timeout", "message": "too slow"}
+CALL = {"id": "c1", "function": "find", "arguments": {"n": 1}, "type": "function"}
+
+
+def sample(epoch: int = 1, **more: Any) -> dict[str, Any]:
+    """A sample whose model thought, called a tool that failed, and answered."""
+    thought = [{"type": "reasoning", "reasoning": "hm"}, {"type": "text", "text": "I look."}]
+    return {
+        "id": "ferry-1",
+        "epoch": epoch,
+        "input": "attachment://long",
+        "messages": [
+            {"id": "m0", "role": "user", "content": "attachment://long", "source": "input"},
+            {"id": "m1", "role": "assistant", "content": thought, "tool_calls": [CALL]},
+            {"role": "tool", "content": "no", "tool_call_id": "c1", "function": "find",
+             "error": TIMED_OUT},
+            {"id": "m3", "role": "assistant", "content": "None today."},
+        ],
+        "attachments": {"long": "Which ferries go today?"},
+        "events": [
+            {
+                "event": "model", "model": "acme/chat-1", "timestamp": "2026-03-04T10:00:01Z",
+                "completed": "2026-03-04T10:00:03Z", "working_time": 2.0,
+                "output": {
+                    "model": "chat-1", "usage": {"input_tokens": 9, "output_tokens": 4},
+                    "choices": [{"message": {"id": "m1"}, "stop_reason": "tool_calls"}],
+                },
+            },
+            {"event": "unknown_to_us"},
+        ],
+        "scores": {"match": {"value": "C"}},
+        **more,
+    }  # fmt: skip
+
+
+def archive(path: Path, kind: Any, method: int, names: dict[str, Any]) -> Path:
+    with kind.ZipFile(path, "w", compression=method) as file:
+        for name, data in names.items():
+            file.writestr(name, data if isinstance(data, str) else json.dumps(data))
+    return path
+
+
+def logs(path: Path, folder: Path) -> list[Path]:
+    format_ = format_for(path)
+    assert format_.name == "inspect" and format_.read is not None
+    done = [store(one, folder) for one in format_.read(path)]
+    assert all(check_log(log) == [] for log in done)
+    return done
+
+
+def texts(log: Path) -> list[str]:
+    with open_log(log) as opened:
+        return [turn.text for turn in opened.transcript.turns]
+
+
+def records(log: Path, kind: str) -> list[dict[str, Any]]:
+    with open_log(log) as opened:
+        return [record for record in opened.records() if record["type"] == kind]
+
+
+SAID = ["Which ferries go today?", "None today."]
+
+
+def test_every_sample_in_every_epoch_is_a_conversation(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({**RUN, "samples": [sample(), sample(2)]}, indent=2))
+    first, second = logs(path, tmp_path / "logs")
+    assert texts(first) == texts(second) == SAID
+    reply, last = records(first, "llm.response")
+    assert (reply["reasoning"], reply["usage"]) == (
+        "hm",
+        {"prompt_tokens": 9, "completion_tokens": 4},
+    )
+    assert (reply["duration"], reply["model"], reply["t"]) == (2.0, "chat-1", 2.0)
+    assert "usage" not in last
+    (returned,) = records(first, "tool.returned")
+    assert (returned["ok"], returned["name"]) == (False, "find")
+    with open_log(second) as log:
+        header = log.transcript.header
+    assert (header["persona"], header["provider"]["model"]) == ("ferries", "acme/chat-1")
+    assert (header["imported"]["epoch"], header["imported"]["scores"]["match"]["value"]) == (2, "C")
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [(zipfile, zipfile.ZIP_DEFLATED), (zipfile_with_zstd, zipfile_with_zstd.ZIP_ZSTANDARD)],
+)
+def test_archives(kind: Any, method: int, tmp_path: Path) -> None:
+    names = {
+        "header.json": RUN,
+        "samples/ferry-1_epoch_1.json": sample(),
+        "samples/torn_epoch_1.json": "{",
+        "summaries.json": [],
+    }
+    path = archive(tmp_path / "run.eval", kind, method, names)
+    (log,) = logs(path, tmp_path / "logs")
+    assert texts(log) == SAID
+    (warned,) = records(log, "warning")
+    assert "samples/torn_epoch_1.json" in warned["message"]
+
+
+def test_a_run_that_was_not_finished(tmp_path: Path) -> None:
+    names = {"_journal/start.json": RUN, "samples/ferry-1_epoch_1.json": sample()}
+    path = archive(tmp_path / "run.eval", zipfile, zipfile.ZIP_DEFLATED, names)
+    (log,) = logs(path, tmp_path / "logs")
+    with open_log(log) as opened:
+        assert opened.transcript.termination is not None
+        assert "was not finished" in opened.transcript.termination["reason"]
+
+
+def test_without_zstandard_the_sentence_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {"header.json": RUN, "samples/a.json": sample()}
+    method = zipfile_with_zstd.ZIP_ZSTANDARD
+    path = archive(tmp_path / "run.eval", zipfile_with_zstd, method, names)
+    monkeypatch.setitem(sys.modules, "backports.zstd", None)
+    monkeypatch.delattr(zipfile, "ZIP_ZSTANDARD", raising=False)
+    with pytest.raises(FileError, match=r"Zstandard.*convtui\[inspect\]"):
+        files.open_eval(path)
+
+
+@pytest.mark.parametrize(
+    ("more", "kind", "words"),
+    [
+        ({"error": {"message": "out of memory"}}, "failed", "out of memory"),
+        ({"limit": {"type": "message", "limit": 30}}, "max_turns", "message 30"),
+        ({"limit": {"type": "token", "limit": 9}}, "budget", "token 9"),
+        ({"limit": {"type": "time", "limit": 9}}, "interrupted", "time 9"),
+        ({}, "completed", "the sample was completed"),
+    ],
+)
+def test_endings(more: dict[str, Any], kind: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({**RUN, "samples": [sample(**more)]}))
+    (log,) = logs(path, tmp_path / "logs")
+    with open_log(log) as opened:
+        termination = opened.transcript.termination
+    assert termination is not None and termination["kind"] == kind
+    assert words in termination["reason"]
+
+
+def test_damaged_archives_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    whole = archive(tmp_path / "a.eval", zipfile, zipfile.ZIP_DEFLATED, {"header.json": RUN})
+    (tmp_path / "b.eval").write_bytes(whole.read_bytes()[:-30])
+    archive(tmp_path / "c.eval", zipfile, zipfile.ZIP_DEFLATED, {"other.json": "{}"})
+    for name in ("a.eval", "b.eval", "c.eval"):
+        with pytest.raises(FileError):
+            list(read(tmp_path / name))
+
+
+def test_the_published_samples(tmp_path: Path) -> None:
+    (log,) = logs(SAMPLES / "log_formats.json", tmp_path / "a")
+    assert texts(log)[1] == "No"
+    assert records(log, "llm.response")[0]["usage"] == {"prompt_tokens": 66, "completion_tokens": 2}
+    (log,) = logs(SAMPLES / "log_tool_call_error.json", tmp_path / "b")
+    assert [record["ok"] for record in records(log, "tool.returned")] == [False] * 11
