@@ -67,7 +67,8 @@ class Engine:
         self._parts.sender.heartbeat(**self._hosted.in_flight)
 
     async def _converse(self, spec: StartSpec) -> int:
-        from convtui.engine.conversation.build import apply_env_file, describe_provider
+        from convtui.engine.conversation.build import describe_provider
+        from convtui.engine.conversation.environment import apply_env_file
         from convtui.engine.conversation.wiring import EngineModels
         from convtui.scenario.scenario import Scenario
 

@@ -120,7 +120,7 @@ class WorkerProcess:
 
     async def run(self, env_file: str | None) -> int:
         """Hosts conversations until the process is told to end; returns the exit status."""
-        from convtui.engine.conversation.build import apply_env_file
+        from convtui.engine.conversation.environment import apply_env_file
         from convtui.providers.imported import FILES
 
         FILES.keep()
