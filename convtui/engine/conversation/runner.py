@@ -118,6 +118,7 @@ class Conversation:
             retry=RetryRules(retry.attempts, retry.base_delay, retry.max_delay, retry.max_wait),
             timeout=scenario.limits.turn_timeout,
             publish_delta=wiring.publish_delta,
+            seen=wiring.seen,
             redactor=self.redactor,
             permits=wiring.permits,
         )
