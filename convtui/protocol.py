@@ -325,7 +325,7 @@ class Row(TypedDict):
     last_signal: str | None
     discards: int
     flags: int
-    """Number of turns with something to look at."""
+    """Number of turns with which something is amiss, besides signals and discards."""
     tokens: int | None
     """Of all sides; None while no usage is known."""
     cost: float | None
