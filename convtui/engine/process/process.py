@@ -169,14 +169,26 @@ def main() -> None:
         leave(status)
 
 
+def _die() -> None:
+    """Ends this process and what it has started, as if it had been killed: others go on with its
+    logs, and must not find them changed."""
+    if hasattr(os, "killpg"):
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(1)
+
+
 async def _run(parts: ProcessParts, commands: BinaryIO, kind: Kind, body: bytes) -> int:
     """Runs what the first frame asks for; returns the exit status."""
     runs: Engine | WorkerProcess = WorkerProcess(parts) if kind is Kind.HOST else Engine(parts)
-    reader = CommandReader(
-        commands, runs.receive, lambda: parts.shutdown.end("the screen was closed")
-    )
-    threading.Thread(target=reader.listen, name="convtui-commands", daemon=True).start()
     asked: dict[str, Any] = json.loads(body)
+
+    def on_end_of_file() -> None:
+        if asked.get("expendable") and runs.begun:
+            _die()
+        parts.shutdown.end("the screen was closed")
+
+    reader = CommandReader(commands, runs.receive, on_end_of_file)
+    threading.Thread(target=reader.listen, name="convtui-commands", daemon=True).start()
     if isinstance(runs, WorkerProcess):
         relocate((home, here) for home, here in asked.get("moved") or ())
         return await runs.run(asked.get("env_file"))
