@@ -29,9 +29,9 @@ async def converse(
 
     Any number of conversations may run side by side on one event loop. Each has its own provider
     and simulator, log, redactor, wire log, budget and tools. What they share is the process: its
-    modules, what a provider keeps outside of itself, and its environment; what is printed goes where
-    the process prints, and a provider that blocks delays all of them. Variables of `spec.env_file`
-    are set as long as a conversation needs them.
+    modules, what a provider keeps outside of itself, and its environment; what is printed goes
+    where the process prints, and a provider that blocks delays all of them. Variables of
+    `spec.env_file` are set as long as a conversation needs them.
 
     Raises `UsageError` before the first record (an unusable provider, an unwritable folder, an
     `env_file` that says otherwise than that of a conversation that still runs). Later failures are
