@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,8 @@ from convtui.scenario.parts import Limits
 
 _GRACE: Final = 5.0
 """Seconds beyond its time limits that a conversation may block its worker."""
+_SILENT: Final = 3.0
+"""Seconds without a sign of a worker after which it is taken to be blocked."""
 _CLOSES_WITHIN: Final = 1.0
 """Seconds that the log of one that blocks gets to be closed before its worker is killed."""
 
@@ -30,7 +32,7 @@ class Block:
     """The conversation whose code it is, where that can be told."""
     seconds: float
     where: str
-    """The developer's own line, as `file:line in function`."""
+    """The developer's own line, as `file:line in function`; empty where the worker cannot tell."""
     delayed: list[str]
     """Keys of the other conversations there."""
 
@@ -43,6 +45,8 @@ class Blocks:
         """By worker."""
         self._board = board
         self._running = running
+        self._ending: set[int] = set()
+        """Workers that are being ended."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     def take(
@@ -58,14 +62,27 @@ class Blocks:
         delayed = sorted(other.key for other in others if other is not None)
         self.now[slot.number] = Block(slot.number, key, seconds, where, delayed)
         self._touch(delayed)
-        if running is not None and seconds > _longest(running) + _GRACE and not running.given_up:
-            running.given_up = (
-                f"provider code has blocked its worker for {seconds:.0f} s, at {where}: a turn has"
-                f" {_longest(running):g} s (limits.turn_timeout, limits.tool_timeout)"
-            )
+        hosted = [running] if running is not None else [other for other in others if other]
+        longest = max(map(_longest, hosted), default=0.0)
+        if hosted and seconds > longest + _GRACE and slot.number not in self._ending:
+            self._ending.add(slot.number)
+            if running is not None:
+                running.given_up = (
+                    f"provider code has blocked its worker for {seconds:.0f} s, at {where}: a turn"
+                    f" has {longest:g} s (limits.turn_timeout, limits.tool_timeout)"
+                )
             task = asyncio.ensure_future(self._end(slot, running))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def look_at(self, slots: Iterable[Slot]) -> None:
+        """Notices workers that cannot even say that they are blocked: native code, or stopped."""
+        for slot in slots:
+            known, silent = self.now.get(slot.number), slot.worker.silent_for
+            if silent > _SILENT and (known is None or not known.where):
+                self.take(slot, None, silent, "")
+            elif known is not None and not known.where and not silent:
+                self.forget(slot)
 
     def forget(self, slot: Slot) -> None:
         """A worker's loop goes on, or the worker has ended."""
@@ -82,14 +99,19 @@ class Blocks:
         )
         self._touch(block.delayed)
 
-    async def _end(self, slot: Slot, running: Running) -> None:
+    async def _end(self, slot: Slot, running: Running | None) -> None:
+        if running is not None:
+            await self._close_log(running)
+        if slot.number in self.now:
+            slot.worker.kill()
+        self._ending.discard(slot.number)
+
+    async def _close_log(self, running: Running) -> None:
         with contextlib.suppress(CommandRefused, TimeoutError):
             async with asyncio.timeout(_CLOSES_WITHIN):
                 # Its log is closed by another thread than the one that is blocked.
                 await running.link.command(Commands.GIVE_UP, reason=running.given_up)
                 await running.link.wait()
-        if slot.number in self.now:
-            slot.worker.kill()
 
     def _touch(self, keys: list[str]) -> None:
         for key in keys:

@@ -35,8 +35,9 @@ class Cell:
     name: str
     """Unique in the plan, and fit for a file's name."""
     persona: str
+    """Its name, with a number behind it where another entry of the plan has the same."""
     provider: str
-    """The SPEC for people, without directories."""
+    """The SPEC for people, without directories; numbered likewise."""
     sessions: tuple[str, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
     """The dotted keys that the plan sets in this cell, and their values without secrets."""
@@ -82,7 +83,19 @@ def cells_of(plan: Plan, *, ready: bool = True) -> list[Cell]:
     if problems:
         raise DataFileError(problems)
     labels = names.unique(_labels(plan, made))
-    result = [_cell(n, *each) for n, each in enumerate(zip(labels, made, strict=True), 1)]
+    # Results are counted by what personas and providers are called.
+    persona_names = names.told_apart((id(d.choice.persona), d.choice.persona.name) for d in made)
+    provider_names = names.told_apart((d.choice.provider[0], _provider_name(d)) for d in made)
+    result = [
+        _cell(
+            number,
+            label,
+            draft,
+            persona=persona_names[id(draft.choice.persona)],
+            provider=provider_names[draft.choice.provider[0]],
+        )
+        for number, (label, draft) in enumerate(zip(labels, made, strict=True), 1)
+    ]
     _refuse_twins(plan, result)
     return result
 
@@ -92,14 +105,18 @@ def plan_digest(plan: Plan, cells: Sequence[Cell]) -> str:
     return _hash({"cells": [[cell.name, cell.digest] for cell in cells], "runs": plan.runs})
 
 
-def _cell(number: int, label: str, draft: Draft) -> Cell:
+def _provider_name(draft: Draft) -> str:
+    return draft.provider.short if draft.provider is not None else draft.written_provider
+
+
+def _cell(number: int, label: str, draft: Draft, *, persona: str, provider: str) -> Cell:
     error = "\n".join(map(str, draft.problems)) or None
     scenario = draft.scenario if error is None else None
     return Cell(
         number=number,
         name=label,
-        persona=draft.choice.persona.name,
-        provider=draft.provider.short if draft.provider is not None else draft.written_provider,
+        persona=persona,
+        provider=provider,
         sessions=tuple(draft.sessions),
         settings=draft.settings,
         scenario=scenario,

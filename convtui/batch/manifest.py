@@ -24,26 +24,30 @@ folds what it writes with the same `apply()`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from convtui.batch.entry import CHANGES, Entry, EntryState, counts
 from convtui.batch.keys import Key
 from convtui.errors import FileError, NewerError
 from convtui.log.names import MANIFEST
 from convtui.log.reader import is_being_written
-from convtui.log.run_summary import number, total
-from convtui.records.codec import RecordDict, decode
+from convtui.log.run_summary import number
+from convtui.records.codec import RecordDict, decode, fast_decoder
 from convtui.records.times import parse_time
 from convtui.records.values import as_list, as_object, as_text
+
+__all__ = ["BatchCell", "BatchFile", "Entry", "EntryState", "counts", "read_batch"]
 
 FORMAT: Final = 1
 _MOST: Final = 1_000_000
 """Conversations that a manifest may announce; more is damage."""
 
-EntryState = Literal["waiting", "running", "held", "ended", "crashed"]
+_MANY: Final = 5_000
+"""Lines from which the faster decoder saves more than its import takes."""
 
 
 @dataclass(slots=True)
@@ -82,81 +86,6 @@ class BatchCell:
             digest=as_text(data.get("digest")),
             error=as_text(data.get("error")) or None,
         )
-
-
-@dataclass(slots=True)
-class Entry:
-    """One conversation of a batch; its texts are raw."""
-
-    key: str
-    cell: str
-    """The name of its cell."""
-    run: int
-    attempt: int = 1
-    log: str | None = None
-    """The file in the batch's folder that counts for it; None before it has begun."""
-    state: EntryState = "waiting"
-    status: str = ""
-    """How its log was left: `closed`, or `crashed` where it has no trailer."""
-    termination: dict[str, Any] | None = None
-    totals: dict[str, Any] = field(default_factory=dict)
-    """As in the trailer: `{turns, sessions, discarded, seconds, usage: {side: {tokens, cost}}}`."""
-    worker: int | None = None
-    started_at: datetime | None = None
-    """When it was first started."""
-    ended_at: datetime | None = None
-    reruns: int = 0
-    """How often its worker died."""
-    because: str = ""
-    """Why it was last run again."""
-    hold: dict[str, Any] | None = None
-    delayed: float = 0.0
-    """Seconds that code of other conversations has blocked its worker."""
-    delayed_by: str = ""
-    """The key of the last one that did."""
-    earlier: list[str] = field(default_factory=list)
-    """Logs of it that count no more: crashed, run again or continued in `log`."""
-    row: dict[str, Any] = field(default_factory=dict)
-    """The last `Row` of its worker: what was said last, signals, flags; empty where there is none.
-
-    Never changed in place: another one takes its place.
-    """
-    reflection: dict[str, Any] | None = None
-    """`{log, usage}` of the reflection that came before this attempt."""
-
-    @property
-    def over(self) -> bool:
-        return self.state == "ended"
-
-    @property
-    def settled(self) -> bool:
-        """Whether it has ended for good: a resume leaves it alone."""
-        return self.over and self.status not in ("crashed", "stopped")
-
-    @property
-    def ending(self) -> str:
-        """The kind of its termination; empty while there is none."""
-        return as_text((self.termination or {}).get("kind"))
-
-    @property
-    def tokens(self) -> int | None:
-        """Tokens of all sides, from the totals; None where unknown."""
-        known = total(side.get("tokens") for side in self._usage())
-        return None if known is None else int(known)
-
-    @property
-    def cost(self) -> float | None:
-        """US dollars of all sides, from the totals; None where unknown."""
-        return total(side.get("cost") for side in self._usage())
-
-    @property
-    def turns(self) -> int | None:
-        """Committed turns, from the totals."""
-        known = number(self.totals.get("turns"))
-        return None if known is None else int(known)
-
-    def _usage(self) -> list[dict[str, Any]]:
-        return [as_object(side) for side in as_object(self.totals.get("usage")).values()]
 
 
 @dataclass(slots=True)
@@ -229,7 +158,7 @@ class BatchFile:
         key = record.get("key")
         if isinstance(key, str):
             entry = self.entry_for(key)
-            change = _OF_ENTRY.get(str(kind))
+            change = CHANGES.get(str(kind))
             if entry is not None and change is not None:
                 change(entry, record, at)
             return entry
@@ -334,12 +263,13 @@ def read_batch(folder: Path | str) -> BatchFile:
 
 def _fold(batch: BatchFile, lines: list[bytes]) -> None:
     torn = lines.pop()
-    head = _decoded(lines[0]) if lines else None
+    read = decode if len(lines) < _MANY else fast_decoder()
+    head = _decoded(lines[0], read) if lines else None
     if head is None:
         raise FileError(f"{batch.path}: this is not the manifest of a batch")
     batch.begin(head)
     for count, line in enumerate(lines[1:], 2):
-        record = _decoded(line)
+        record = _decoded(line, read)
         if record is None:
             batch.findings.append(f"line {count}: this is not a record")
         else:
@@ -348,99 +278,8 @@ def _fold(batch: BatchFile, lines: list[bytes]) -> None:
         batch.findings.append(f"line {len(lines) + 1}: it was cut off")
 
 
-def _decoded(line: bytes) -> RecordDict | None:
+def _decoded(line: bytes, read: Callable[[bytes], RecordDict]) -> RecordDict | None:
     try:
-        return decode(line)
+        return read(line)
     except ValueError:
         return None
-
-
-# --- what a line about one conversation changes
-
-
-def _file_name(value: Any) -> str | None:
-    """A log's name; None for anything that is not a name in the batch's folder."""
-    name = as_text(value)
-    bad = not name or name in (".", "..") or not _NO_NAME.isdisjoint(name)
-    return None if bad else name
-
-
-_NO_NAME: Final = frozenset("/\\\0")
-
-
-def _started(entry: Entry, record: RecordDict, at: datetime | None) -> None:
-    _moves_to(entry, _file_name(record.get("log")))
-    worker = record.get("worker")
-    entry.worker = worker if isinstance(worker, int) else None
-    entry.state = "running"
-    entry.status, entry.termination, entry.totals, entry.hold = "", None, {}, None
-    entry.row = {}
-    entry.started_at = entry.started_at or at
-    entry.ended_at = None
-
-
-def _moves_to(entry: Entry, log: str | None) -> None:
-    if entry.log is not None and entry.log != log and entry.log not in entry.earlier:
-        entry.earlier.append(entry.log)
-    entry.log = log
-
-
-def _adopted(entry: Entry, record: RecordDict, _: datetime | None) -> None:
-    _moves_to(entry, _file_name(record.get("log")))
-    entry.worker = None
-
-
-def _held(entry: Entry, record: RecordDict, _: datetime | None) -> None:
-    if not entry.over:
-        entry.state = "held"
-        entry.hold = as_object(record.get("hold")) or {"reason": as_text(record.get("reason"))}
-
-
-def _released(entry: Entry, _record: RecordDict, _at: datetime | None) -> None:
-    if entry.state == "held":
-        entry.state, entry.hold = "running", None
-
-
-def _ended(entry: Entry, record: RecordDict, at: datetime | None) -> None:
-    log = _file_name(record.get("log"))
-    if log is not None:
-        _moves_to(entry, log)
-    entry.state, entry.hold = "ended", None
-    entry.status = as_text(record.get("status")) or "closed"
-    entry.termination = as_object(record.get("termination")) or None
-    entry.totals = as_object(record.get("totals"))
-    entry.row = as_object(record.get("row")) or entry.row
-    entry.ended_at = at
-
-
-def _rerun(entry: Entry, record: RecordDict, _: datetime | None) -> None:
-    entry.reruns += 1
-    entry.because = as_text(record.get("because"))
-    _moves_to(entry, None)
-    entry.state, entry.hold, entry.row = "waiting", None, {}
-
-
-def _reflected(entry: Entry, record: RecordDict, _: datetime | None) -> None:
-    usage = as_object(record.get("usage"))
-    entry.reflection = {"log": _file_name(record.get("log")), "usage": usage}
-
-
-_OF_ENTRY: Final = {
-    "started": _started,
-    "adopted": _adopted,
-    "held": _held,
-    "released": _released,
-    "ended": _ended,
-    "rerun": _rerun,
-    "reflected": _reflected,
-}
-
-
-def counts(entries: Iterable[Entry]) -> dict[EntryState, int]:
-    """How many conversations are in each state; every state is there."""
-    result: dict[EntryState, int] = dict.fromkeys(
-        ("waiting", "running", "held", "ended", "crashed"), 0
-    )
-    for entry in entries:
-        result[entry.state] += 1
-    return result

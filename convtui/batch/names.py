@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, Final
 
@@ -84,6 +85,17 @@ def _settings_label(
     if not label:
         return "as_is"
     return label if len(label) <= _PART else f"set{number}"
+
+
+def told_apart(names: Iterable[tuple[Hashable, str]]) -> dict[Hashable, str]:
+    """A name for each entry: its own, with a number behind it where others had it before."""
+    result: dict[Hashable, str] = {}
+    used: Counter[str] = Counter()
+    for entry, name in names:
+        if entry not in result:
+            used[name] += 1
+            result[entry] = name if used[name] == 1 else f"{name} ({used[name]})"
+    return result
 
 
 def unique(names: Iterable[str]) -> list[str]:

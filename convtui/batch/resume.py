@@ -66,12 +66,11 @@ def resumed_work(
             changed=changed,
         )
     resumed = Resumed()
-    later = [entry for entry in batch.entries.values() if entry.attempt > 1]
     for cell, run in in_order(cells, plan.runs, plan.order):
-        entry = batch.entries[cell.key(run)]
-        attempts = [other for other in later if (other.cell, other.run) == (cell.name, run)]
-        for each in [entry, *sorted(attempts, key=lambda other: other.attempt)]:
-            _sort(writer, plan, cell, each, resumed)
+        *earlier, last = batch.attempts(batch.entries[cell.key(run)])
+        # Those that were tried again have ended, and nothing more is owed to them.
+        resumed.finished += len(earlier)
+        _sort(writer, plan, cell, last, resumed)
     for entry in batch.entries.values():
         logs = [*entry.earlier, *([entry.log] if entry.log is not None and not entry.over else [])]
         resumed.spent.update((name, used_in(batch.folder / name)) for name in logs)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -61,3 +63,29 @@ async def test_one_that_blocks_for_too_long_fails_and_the_others_run_again(
     assert "provider code has blocked its worker" in str(bad.termination)
     assert good.ending == "completed"
     assert batch.file.finished
+
+
+async def test_a_worker_that_says_nothing_any_more_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convtui.batch.blocks._GRACE", 0.5)
+    monkeypatch.setattr("convtui.batch.scheduler._LOOK_EVERY", 0.1)
+    limits = {"limits": {"turn_timeout": 0.5, "tool_timeout": 0.5}}
+    body = """
+    GO = os.path.join(os.path.dirname(__file__), "go")
+    async def bot(messages):
+        while not os.path.exists(GO):
+            await asyncio.sleep(0.01)
+        return "fine"
+    """
+    stage = Stage(tmp_path, body, scenario=limits)
+    batch = stage.batch(runs=2, workers=1)
+    running = asyncio.ensure_future(batch.run())
+    await until(batch, lambda: batch.used.turns >= 2)
+    os.kill(batch.pids[1], signal.SIGSTOP)
+    (tmp_path / "go").touch()
+    async with asyncio.timeout(60):
+        await running
+    assert {entry.ending for entry in batch.entries.values()} == {"completed"}
+    assert {entry.reruns for entry in batch.entries.values()} == {1}
+    assert batch.blocked() == []

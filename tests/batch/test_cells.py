@@ -259,6 +259,16 @@ def test_a_missing_key_in_a_provider_mapping_keeps_the_scenarios(folder: Path) -
     assert cell.scenario.provider.params == {"temperature": 1, "n": 1}
 
 
+def test_entries_that_are_called_alike_are_numbered(folder: Path) -> None:
+    """Their figures would be added up else."""
+    plain = {"use": "bot.py:Bot"}
+    found = cells(folder, vary={"provider": [plain, {**plain, "options": {"a": 1}}, "demo"]})
+    assert [cell.provider for cell in found] == ["bot.py:Bot", "bot.py:Bot (2)", "demo"]
+    twice = [{"name": "Zoe", "script": ["a"]}, {"name": "Zoe", "script": ["b"]}]
+    found = cells(folder, vary={"persona": twice, "set": [{}, {"limits.max_turns": 4}]})
+    assert [cell.persona for cell in found] == ["Zoe", "Zoe", "Zoe (2)", "Zoe (2)"]
+
+
 def test_unknown_keys_of_a_provider_mapping_are_a_mistake_of_the_plan(folder: Path) -> None:
     with pytest.raises(DataFileError, match=r"provider\[1\]: provider.modl: unknown key 'modl'"):
         cells(folder, vary={"provider": ["demo", {"use": "bot.py:Bot", "modl": "x"}]})

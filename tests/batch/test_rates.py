@@ -76,11 +76,11 @@ def said(stage: Stage, entry: Entry) -> list[str]:
 
 async def test_a_storm_of_429_ends_in_a_limit_and_no_call_is_made_twice(tmp_path: Path) -> None:
     async with CrowdedServer(capacity=4) as server:
-        stage, plan = staged(tmp_path, server, 24)
+        stage, plan = staged(tmp_path, server, 16)
         batch = await stage.run(**plan)
         assert {entry.ending for entry in batch.entries.values()} == {"completed"}
         calls = Counter(map(last_words, server.accepted))
-        assert len(calls) == 24 * 3 and set(calls.values()) == {1}
+        assert len(calls) == 16 * 3 and set(calls.values()) == {1}
         for entry in batch.entries.values():
             number = entry.key[1:].partition(".")[0]
             assert said(stage, entry)[:3] == [
@@ -89,8 +89,8 @@ async def test_a_storm_of_429_ends_in_a_limit_and_no_call_is_made_twice(tmp_path
         (endpoint,) = batch.limits()
         assert endpoint["throttled"] == len(server.refused_at) > 0
         assert endpoint["limit"] is not None and endpoint["limit"] <= 8
-        # Without a limit each call is refused again and again while 24 press for 4 places.
-        assert len(server.refused_at) <= 60
+        # Without a limit each call is refused again and again while 16 press for 4 places.
+        assert len(server.refused_at) <= 40
         assert server.most == 4
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -83,6 +84,18 @@ async def test_one_that_kills_its_worker_twice_has_failed_with_the_cause(tmp_pat
     reason = str((bad.termination or {})["reason"])
     assert "its worker died twice" in reason and "status 7" in reason
     assert batch.file.finished
+
+
+async def test_one_that_kills_its_worker_does_not_make_others_fail(tmp_path: Path) -> None:
+    planned = Stage(tmp_path, provider=DEADLY)
+    good = [{"name": f"Good{number}", "script": ["a"] * 5} for number in range(7)]
+    bad = {"name": "Bad", "script": ["a", "die"]}
+    batch = await planned.run(vary={"persona": [*good, bad]}, concurrency=8, workers=1)
+    endings = {key: entry.ending for key, entry in batch.entries.items()}
+    assert endings.pop("Bad.1") == "failed"
+    assert set(endings.values()) == {"completed"}
+    assert "its worker died" in str(batch.entries["Bad.1"].termination)
+    assert batch.file.finished and batch.pids == {}
 
 
 async def test_a_conversation_goes_on_where_its_provider_keeps_no_state(tmp_path: Path) -> None:
@@ -197,16 +210,41 @@ async def test_a_full_disk_stops_the_batch_with_the_reason(tmp_path: Path) -> No
     assert {entry.ending for entry in again.entries.values()} == {"completed"}
 
 
+async def test_a_manifest_that_cannot_be_written_stops_the_batch_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = Stage(tmp_path, STATELESS, ["one", "two", "three"], scenario=BOT)
+    batch = planned.batch(runs=6, concurrency=2)
+    running = asyncio.ensure_future(batch.run())
+    await until(batch, lambda: counts(batch.entries.values())["running"] == 2)
+
+    def full(fd: int, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("convtui.batch.manifest_writer.write_all", full)
+        (tmp_path / "go").touch()
+        async with asyncio.timeout(60):
+            await running
+    assert batch.stopped == "cannot write the manifest: the disk is full"
+    ended = {key: entry.log for key, entry in batch.entries.items() if entry.over}
+    assert 2 <= len(ended) < 6
+    assert counts(read_batch(planned.out).entries.values())["ended"] == 0
+    again = await planned.run(resume=True, runs=6)
+    check(again, planned.script)
+    assert again.file.finished
+    assert {key: again.entries[key].log for key in ended} == ended
+
+
 @pytest.mark.slow
 async def test_a_killed_driver_loses_no_turn(tmp_path: Path) -> None:
     said: dict[str, set[str]] = {}
-    for turns in (9, 30):
-        assert await asyncio.to_thread(run_until_killed, tmp_path, turns)
-        batch = read_batch(tmp_path / "batch")
-        for key, entry in batch.entries.items():
-            for name in (*entry.earlier, entry.log):
-                if name is not None and (batch.folder / name).stat().st_size:
-                    said.setdefault(key, set()).update(_said(batch.folder / name))
+    assert await asyncio.to_thread(run_until_killed, tmp_path, 20)
+    batch = read_batch(tmp_path / "batch")
+    for key, entry in batch.entries.items():
+        if entry.log is not None and (batch.folder / entry.log).stat().st_size:
+            said[key] = _said(batch.folder / entry.log)
+    assert said
     again = stage(tmp_path).batch(resume=True)
     async with asyncio.timeout(60):
         await again.run()

@@ -130,6 +130,19 @@ async def test_a_conversation_is_tried_again_until_its_ending_will_do(tmp_path: 
         assert log.transcript.header["parents"][0]["file"].endswith("Maya.1.jsonl")
 
 
+async def test_attempts_that_were_made_are_not_made_again_by_a_resume(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, FAILS_TWICE, script=["one"])
+    attempts = {"max": 2, "when": "~end failed"}
+    before = await stage.run(attempts=attempts)
+    again = await stage.run(resume=True, attempts=attempts)
+    assert {key: entry.log for key, entry in again.entries.items()} == {
+        "Maya.1": "Maya.1.jsonl",
+        "Maya.1.a2": "Maya.1.a2.jsonl",
+    }
+    assert [entry.earlier for entry in again.entries.values()] == [[], []]
+    assert again.file.finished and again.used.turns == before.used.turns
+
+
 async def test_an_attempt_that_a_killed_driver_owed_is_made_by_a_resume(tmp_path: Path) -> None:
     stage = Stage(tmp_path, FAILS_TWICE, script=["one"])
     await stage.run()

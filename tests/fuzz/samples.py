@@ -22,7 +22,7 @@ from tests.fuzz.readers import (
     WIRE_READERS,
     Reader,
 )
-from tests.places import RUNS
+from tests.places import RUNS, SAMPLES
 
 
 class Sample(NamedTuple):
@@ -80,7 +80,20 @@ def files(folder: Path) -> list[Sample]:
     samples.append(Sample("waza", _waza(), FILE_READERS, ".json"))
     samples.append(Sample("hermes session", _hermes_session(), FILE_READERS, ".json"))
     samples.append(Sample("hermes export", _hermes_export(), FILE_READERS, ".jsonl"))
+    samples += [
+        Sample(name, (SAMPLES / name).read_bytes(), FILE_READERS, Path(name).suffix)
+        for name in _PUBLISHED
+    ]
     return samples
+
+
+_PUBLISHED = (
+    "claude-code/simonw_sample_session.jsonl",
+    "inspect/log_tool_call_error.json",
+    "openai/sample_generic_session.json",
+    "openai/sample_otel_json_traces.json",
+    "promptfoo/production-logs.first2sessions.jsonl",
+)
 
 
 _TALK = said(

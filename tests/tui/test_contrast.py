@@ -15,6 +15,7 @@ from textual.widgets import OptionList, TextArea
 from convtui.config.settings import load_config
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.drawing.theming import builtin_theme
+from convtui.tui.screens.compare.batches import BatchesScreen
 from convtui.tui.screens.compare.screen import CompareScreen
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.breakpoints import BreakpointsScreen
@@ -30,6 +31,7 @@ from convtui.tui.screens.rehook.screen import RehookScreen
 from convtui.tui.screens.runs.screen import RunsScreen
 from convtui.tui.screens.warm.form import BuildForm
 from convtui.tui.screens.warm.screen import WarmScreen
+from tests.builders.batches import BatchFolder, cell, talk
 from tests.config.test_themes import BUILT_IN, contrast
 from tests.tui.harness.fleet import ScriptedFleet, busy_standing, rows_of
 from tests.tui.harness.live_app import LiveApp
@@ -127,6 +129,19 @@ async def test_a_batch(tmp_path: Path) -> None:
     app = opened(tmp_path, lambda app: FleetScreen(app.keymap, fleet))
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: "paused" in drawn(app))
+        assert not await weak_in_any_theme(app, pilot)
+
+
+async def test_two_batches(tmp_path: Path) -> None:
+    folders = []
+    for day, kinds in ((4, ("completed", "failed")), (5, ("failed", "completed"))):
+        batch = BatchFolder(tmp_path / str(day), [cell("anna"), cell("bert")], day=day)
+        for who, kind in zip(("anna", "bert"), kinds, strict=True):
+            batch.run(f"{who}.1", talk(kind))
+        folders.append(batch.path)
+    app = opened(tmp_path, lambda app: BatchesScreen(app.keymap, *folders))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: "worse" in drawn(app) and "better" in drawn(app))
         assert not await weak_in_any_theme(app, pilot)
 
 

@@ -165,6 +165,7 @@ async def ask_again(
         )
         spec.out_dir = str(Path(folder) / "log")
         spec.watched, spec.paused, spec.wire = True, False, "off"
+        spec.hold_endings = True
         # The scenario is that of a running session, so it is already vouched for.
         spec.vouched = [*spec.vouched, *vouched_in_session(spec.scenario)]
         spec.trust = False

@@ -33,19 +33,23 @@ class Contrast:
 
 def contrasts(results: Results, dimension: str) -> list[Contrast]:
     """What differs between the groups of one of `CONTRASTED`; none where there is only one."""
-    by_group: dict[str, dict[Hashable, BatchCell]] = {}
+    by_group: dict[str, dict[Hashable, list[BatchCell]]] = {}
     for cell in results.batch.cells.values():
         group = by_group.setdefault(NAMES[dimension](cell), {})
-        group[_rest(cell, dimension)] = cell
-    (base, cells), *others = by_group.items() if by_group else [("", {})]
+        group.setdefault(_rest(cell, dimension), []).append(cell)
+    if not by_group:
+        return []
+    (base, cells), *others = by_group.items()
     runs = first_attempts(results)
     found = []
     for other, others_cells in others[:MOST]:
-        pairs = [
-            pairs_of(other, runs.get(cell.name, {}), runs.get(others_cells[rest].name, {}))
-            for rest, cell in cells.items()
-            if rest in others_cells
-        ]
+        pairs = []
+        for rest, ours in cells.items():
+            theirs = others_cells.get(rest, [])
+            # Cells that are not told apart have no counterpart.
+            if len(ours) == len(theirs) == 1:
+                before, after = runs.get(ours[0].name, {}), runs.get(theirs[0].name, {})
+                pairs.append(pairs_of(other, before, after))
         count = sum(map(len, pairs))
         if count:
             found.append(Contrast(base, other, count, changes_of(pairs)))

@@ -13,6 +13,8 @@ from convtui.transcript.ending_words import short_ending
 
 NOTHING: Final = "-"
 """What is not known."""
+_NARROW: Final = 0.1
+"""The width of intervals that are said with a decimal."""
 
 
 def rate_words(rate: Rate | None) -> str:
@@ -28,10 +30,11 @@ def percent(value: float | None) -> str:
 
 
 def percent_range(interval: Interval | None) -> str:
-    """`4 to 31 %`."""
+    """`4 to 31 %`; `0.0 to 0.4 %` of a narrow one."""
     if interval is None:
         return NOTHING
-    return f"{interval.low * 100:.0f} to {interval.high * 100:.0f} %"
+    digits = 1 if interval.high - interval.low < _NARROW else 0
+    return f"{interval.low * 100:.{digits}f} to {interval.high * 100:.{digits}f} %"
 
 
 def kinds(counter: Counter[str], words: bool = True) -> str:

@@ -19,6 +19,7 @@ from convtui.log.reader import LogReader, digest_until
 from convtui.protocol import ContinueFrom
 from convtui.providers.base import HistoryTurn, RestoreState, SignalMatch
 from convtui.records.models import EXIT_CODES, HistorySeeded, ParentRef, Speaker
+from convtui.records.values import as_object
 from convtui.transcript.clock import Elapsed, elapsed
 from convtui.transcript.fold import Transcript
 from convtui.transcript.past import past_of
@@ -81,6 +82,8 @@ class ResumeState:
     """What the log says of its turns beside their texts; see `transcript.past`."""
     clock: Elapsed = field(default_factory=Elapsed)
     """How long it had been running."""
+    not_restored: str = ""
+    """What of an imported conversation the sides are not given; empty for one of ours."""
     damage: list[str] = field(default_factory=list)
     """Unreadable lines of the parent log, which are left out."""
 
@@ -239,7 +242,10 @@ def read_seed(parent: ContinueFrom) -> ResumeState:
             for finding in reader.findings
             if finding.code in _LOSSES and finding.line <= fold.last_seq + 1
         ]
-    reopened = _reopen(fold, path, any_ending=parent.kind in ("go_on", "compress"))
+    # Another tool has ended it: that is no ending of ours, and there is nothing to resume but it.
+    imported = fold.header.get("origin") == "import"
+    any_ending = imported or parent.kind in ("go_on", "compress")
+    reopened = _reopen(fold, path, any_ending=any_ending)
     sha256, _ = digest_until(path, fold.last_seq)
     header = fold.header
     # Where the stage is known at which it stood, the gate holds there.
@@ -295,6 +301,16 @@ def read_seed(parent: ContinueFrom) -> ResumeState:
         ),
         clock=elapsed(past) if parent.clock is None else Elapsed(**parent.clock),
         damage=damage,
+        not_restored=_not_restored(header) if imported else "",
+    )
+
+
+def _not_restored(header: dict[str, Any]) -> str:
+    """What there was where a conversation was imported from, and is not here."""
+    origin = as_object(header.get("imported")).get("format") or "another tool"
+    return (
+        f"this conversation was held elsewhere ({origin}): both sides get what was said; the"
+        " instructions, tools and files that there were do not come with it"
     )
 
 

@@ -58,5 +58,11 @@ def again_spec(path: Path, config: Config | None) -> tuple[StartSpec, list[str],
 
 
 def session_again(spec: StartSpec) -> StartSpec:
-    """What starts the conversation of this session again: its scenario is the user's own word."""
+    """What starts the conversation of this session again: its scenario is the user's own word.
+
+    One of a batch is a run of its own then, beside the batch.
+    """
+    if spec.log_name is not None:
+        runs = str(Path(spec.out_dir).parent)
+        spec = replace(spec, out_dir=runs, log_name=None, hold_endings=True, attempt=None)
     return replace(spec, continue_from=None, faults={}, paused=False)

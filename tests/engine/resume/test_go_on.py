@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
+from convtui.log.formats.registry import reader_for
+from convtui.log.formats.store import store
 from convtui.log.reader import open_log
 from convtui.transcript.fold import Flag
 from convtui.tui.widgets.transcript.marks import badges
 from tests.builders.conversations import Bot, Ran, findings, resume, run, scenario
 from tests.engine.resume.test_state import turns_of
+from tests.places import SAMPLES
 
 SCRIPT = ["a", "b"]
 
@@ -145,3 +148,15 @@ async def test_an_empty_reply_that_was_kept_would_not_have_ended(tmp_path: Path)
     kept = await run(scenario(Bot(" ", "on"), SCRIPT), tmp_path, plan=["keep"])
     assert kept.one("debug.overrode")["what"] == "empty"
     assert would_end(kept.path) == {}
+
+
+async def test_an_imported_conversation_goes_on_against_a_live_provider(tmp_path: Path) -> None:
+    """Another tool has ended it; what it had besides the words does not come with them."""
+    source = SAMPLES / "claude-code/simonw_sample_session.jsonl"
+    parent = store(next(reader_for(source)(source)), tmp_path / "imported")
+    child = await resume(parent, tmp_path / "c", scenario(Bot("on"), ["-", "-", "a"], max_turns=6))
+    said = turns_of(child.path)
+    assert said[0] == (1, "persona", "Create a hello world function")
+    assert said[-2:] == [(1, "persona", "a"), (1, "provider", "on")]
+    (warning,) = [r for r in child.of("warning") if r["code"] == "not_restored"]
+    assert "(claude-code): both sides get what was said" in warning["message"]

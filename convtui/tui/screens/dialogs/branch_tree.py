@@ -172,7 +172,7 @@ class BranchesScreen(ModalScreen[Chosen | None]):
         lines = [f"changed: {'comparing ...' if changes is None else changes}"]
         if run.path not in self._parents:
             lines = ["its parent log is missing" if branch.orphan else "the root"]
-        lines.append("open here" if self._is_open(branch) else _state_details(run))
+        lines.append("it is on the screen" if self._is_open(branch) else _state_details(run))
         lines.append(visible_line(run.path.name, 90))
         about.update(Content("\n".join(lines)))
 
@@ -272,7 +272,7 @@ def branch_changes(parent: Path, child: Path) -> str:
     elif pair is not None and pair.a is None:
         difference = f"continues after its parent's last turn, from {pair.where} on"
     elif comparison.first_words():
-        difference = f"from {comparison.first_words()} on"
+        difference = f"the first difference: {comparison.first_words()}"
     else:
         difference = "no turn differs yet"
     return visible_line("; ".join([*settings, difference]), 200)

@@ -97,7 +97,7 @@ def test_what_is_different_in_a_branch(tmp_path: Path) -> None:
     first, second, third = family(tmp_path)
     assert setting_changes(first, second) == []
     assert setting_changes(second, third) == ["other limits"]
-    assert branch_changes(first, second) == "from turn 1:2, provider: text on"
+    assert branch_changes(first, second) == "the first difference: turn 1:2, provider: text"
     assert branch_changes(second, third) == (
         "other limits; continues after its parent's last turn, from 1:4 on"
     )
@@ -148,7 +148,7 @@ async def test_a_recording_lists_looks_and_compares(size: tuple[int, int], tmp_p
         assert shown[1].startswith("└─ bran rewind at 1:2 · turn limit · 3 turns  ◂ open here")
         assert shown[2].startswith("   └─ tree fork at 1:4 · turn limit · 4 turns")
         assert screen.selected is not None and screen.selected.run.path == second
-        about = "changed: from turn 1:2, provider: text on"
+        about = "changed: the first difference: turn 1:2, provider: text"
         await until(pilot, lambda: about in text(screen, "#branch-about"))
         for widget in screen.query("OptionList, #branch-about"):
             assert widget.region.height > 0 and widget.region.bottom <= size[1]

@@ -134,7 +134,8 @@ async def test_what_is_asked_for_all_reaches_them_and_leaving_ends_them(tmp_path
         await until(pilot, lambda: seen.fleet.standing().old_code == 1)
         app.exit(0)
     assert fleet.over, "the app ends what still runs"
-    assert batch.file.entries[ben.key].state == "ended"
+    entry = batch.file.entries[ben.key]
+    assert (entry.state, entry.status) == ("ended", "stopped"), "a resume goes on with it"
 
 
 async def test_a_batch_that_cannot_begin_ends_the_app(tmp_path: Path) -> None:
