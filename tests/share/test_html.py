@@ -130,7 +130,7 @@ def test_in_a_browser(browser: Any, tmp_path: Path) -> None:
     assert details.get_attribute("open") is None
     press("g", "j", "Enter")
     assert details.get_attribute("open") is not None
-    assert "<think>New customer." in page.locator("#t1-2 .diff del").inner_text()
+    assert "<think>New customer." in page.locator("#t1-2 .diff del").text_content()
     press("Enter")
     assert details.get_attribute("open") is None
     # Search: a match in a fold opens it, and Escape takes all marks away.
@@ -146,10 +146,10 @@ def test_in_a_browser(browser: Any, tmp_path: Path) -> None:
     page.evaluate("document.activeElement.blur()")
     assert press("n") == "t2-5"
     assert press("N", "N") == "t2-1"
-    before = page.locator("main").inner_text()
+    before = page.locator("main").text_content()
     press("Escape")
     assert page.locator("mark").count() == 0
-    assert page.locator("main").inner_text() == before
+    assert page.locator("main").text_content() == before
     page.keyboard.press("/")
     page.keyboard.type("nothing like it")
     assert page.locator("#found").inner_text() == "no match"
@@ -179,7 +179,7 @@ def test_in_a_browser(browser: Any, tmp_path: Path) -> None:
     page.keyboard.press("o")
     assert page.title() != "run" and page.title().startswith("<script>")
     assert page.locator("main img, main a, main script, main style").count() == 0
-    assert "onerror=" in page.locator("#t1-1 .text").inner_text()
+    assert "onerror=" in page.locator("#t1-1 .text").text_content()
     page.keyboard.press("/")
     page.keyboard.type("<img src")
     page.keyboard.press("Enter")
