@@ -25,6 +25,7 @@ from convtui.engine.process.shutdown import EXIT_WITHIN
 from convtui.engine.process.watchdog import start_watchdog
 from convtui.engine.process.worker import WorkerProcess
 from convtui.errors import ConvtuiError
+from convtui.log.syncing import SYNCER
 from convtui.protocol import Kind, StartSpec, describe_error, read_frame
 from convtui.records.models import exit_code
 from convtui.text.relocation import relocate
@@ -66,7 +67,8 @@ class Engine:
         self._parts.sender.heartbeat(**self._hosted.in_flight)
 
     async def _converse(self, spec: StartSpec) -> int:
-        from convtui.engine.conversation.build import apply_env_file, describe_provider
+        from convtui.engine.conversation.build import describe_provider
+        from convtui.engine.conversation.environment import apply_env_file
         from convtui.engine.conversation.wiring import EngineModels
         from convtui.scenario.scenario import Scenario
 
@@ -162,6 +164,7 @@ def main() -> None:
     finally:
         parts.capture.flush()
         parts.sender.close()
+        SYNCER.flush()
         # Threads that provider code or libraries left behind must not keep the process alive.
         leave(status)
 
