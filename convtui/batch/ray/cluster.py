@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import logging
 import os
 import sys
 import tempfile
 import threading
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,6 +102,7 @@ class Cluster:
             options["address"] = address
         try:
             with _quiet():
+                _enable_faulthandler()
                 ray.init(**options)
                 _say_nothing()
         except Exception as error:
@@ -132,19 +135,17 @@ class Cluster:
         and what the function raised.
         """
         remote = self.ray.remote(function).options(scheduling_strategy="SPREAD", max_retries=2)
-        results = [remote.remote(*arguments) for arguments in tasks]
-        try:
-            for result in results:
-                try:
-                    yield self.ray.get(result)
-                except self.ray.exceptions.RayTaskError as error:
-                    raise error.cause from None
-                except self.ray.exceptions.RayError as error:
-                    raise EngineError(f"a task on the cluster was lost: {reason(error)}") from error
-        finally:
-            for result in results:
-                with contextlib.suppress(Exception):
-                    self.ray.cancel(result, force=True)
+        # Not cancelled where somebody stops early: a task that ends while it is cancelled takes the
+        # whole process with it (Ray 2.60). They end with the connection.
+        results = deque(remote.remote(*arguments) for arguments in tasks)
+        while results:
+            try:
+                # Ray keeps a result as long as something refers to it.
+                yield self.ray.get(results.popleft())
+            except self.ray.exceptions.RayTaskError as error:
+                raise error.cause from None
+            except self.ray.exceptions.RayError as error:
+                raise EngineError(f"a task on the cluster was lost: {reason(error)}") from error
 
 
 @contextlib.contextmanager
@@ -190,6 +191,16 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.disabled = before
+
+
+def _enable_faulthandler() -> None:
+    """Has crashes of native code told on the real standard error.
+
+    Ray does it otherwise, on `sys.stderr`, which is no file while a screen is drawn.
+    """
+    if not faulthandler.is_enabled() and sys.__stderr__ is not None:
+        with contextlib.suppress(OSError, ValueError):
+            faulthandler.enable(sys.__stderr__, all_threads=False)
 
 
 def _say_nothing() -> None:

@@ -279,3 +279,40 @@ async def test_whoever_ends_the_worker_leaves_whole_logs(tmp_path: Path, how: st
             assert log.findings == []
             termination = log.transcript.termination
         assert termination is not None and termination["kind"] == "interrupted"
+
+
+SLOW = """
+async def bot(messages):
+    await asyncio.sleep(60)
+"""
+
+
+async def test_one_that_is_expendable_leaves_its_logs_as_they_are(tmp_path: Path) -> None:
+    """What it has begun is run again elsewhere, from these logs."""
+    async with hosting(expendable=True) as worker:
+        worker.begin(bot_spec(tmp_path, SLOW, script=["one"]))
+        await worker.when(lambda: worker.rows.get(1, {}).get("turns") == 1)
+        (ready,) = worker.found(Kind.READY, 1)
+        worker.hang_up()
+        await worker.when(lambda: worker.closed)
+        assert worker.process.wait() == -signal.SIGKILL
+    with open_log(ready["log"]) as log:
+        assert [turn.text for turn in log.transcript.turns if turn.text] == ["one"]
+        assert log.transcript.termination is None
+
+
+async def test_files_that_stand_elsewhere_are_named_as_at_home(tmp_path: Path) -> None:
+    home, here = tmp_path / "home-of-it", tmp_path / "copy"
+    home.mkdir()
+    spec = bot_spec(home, "async def bot(messages):\n    raise ValueError('no')", script=["one"])
+    home.rename(here)
+    spec.out_dir = str(tmp_path / "out")
+    async with hosting(moved=[[str(home), str(here)]]) as worker:
+        worker.begin(spec)
+        await worker.all_ended(1)
+        ended = worker.ended[1]
+    named = str(home / "bot_under_test.py")
+    assert ended["termination"]["detail"]["frames"][0].startswith(f"{named}:")
+    with open_log(ended["log"]) as log:
+        assert log.transcript.header["provider"]["file"] == named
+    assert str(here) not in Path(ended["log"]).read_text()
