@@ -141,7 +141,7 @@ class Redactor:
                     break
         if may_hold_token(text.encode("utf-8", "replace")):
             spans.extend(match.span() for match in TOKENS.finditer(text))
-        return _merged(spans) if spans else spans
+        return merged(spans) if spans else spans
 
     def text(self, text: str) -> str:
         """`text` without secrets."""
@@ -265,7 +265,7 @@ class CarefulRedactor(Redactor):
         """Adds every value behind a secret name to the spans of the redactor it extends."""
         spans = self._known.spans(text, whole=whole)
         spans.extend(match.span("secret") for match in CAREFUL.finditer(text))
-        return _merged(spans) if spans else spans
+        return merged(spans) if spans else spans
 
     def _field(self, name: str, item: Any) -> Any:
         if isinstance(item, str) and item and is_secret_name(name):
@@ -310,7 +310,7 @@ def _stands(sign: bytes, lowered: bytes) -> bool:
     return more in lowered
 
 
-def _merged(spans: list[Span]) -> list[Span]:
+def merged(spans: list[Span]) -> list[Span]:
     spans.sort()
     merged = [spans[0]]
     for start, end in spans[1:]:

@@ -13,6 +13,7 @@ from textual.geometry import Offset
 from textual.pilot import Pilot
 from textual.selection import Selection
 
+from convtui.printing.turn_sign import turn_sign
 from convtui.transcript.fold import Flag, Session, Transcript
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, plain
@@ -22,7 +23,6 @@ from convtui.tui.widgets.transcript.marks import (
     TurnExtras,
     badges,
     extras_of,
-    glyph,
     own_row_count,
     own_rows,
 )
@@ -146,7 +146,7 @@ def test_own_rows_are_counted() -> None:
 
 def test_signs() -> None:
     turn = ferry().transcript.turns[0]
-    assert glyph(turn)[0] == "∙"
+    assert turn_sign(turn)[0] == "∙"
     for flag, sign in (
         (Flag.DISCARDED, "✗"),
         (Flag.HELD | Flag.DISCARDED, "▸"),
@@ -156,7 +156,7 @@ def test_signs() -> None:
         (Flag.SIGNAL, "◊"),
     ):
         turn.flags = flag
-        assert glyph(turn)[0] == sign
+        assert turn_sign(turn)[0] == sign
 
 
 def test_badges_cover_every_flag() -> None:
