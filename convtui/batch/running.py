@@ -149,7 +149,8 @@ class Board:
                 attempt=self.entry(key).attempt,
                 continues=running.work.parent,
             )
-        if running.started and not link.over:
+        # One that has ended by itself was let go before, though nobody may have seen it run on.
+        if running.started and (not link.over or link.state is EngineState.CLOSED):
             self._look_at_hold(running)
         self.touch(key)
 

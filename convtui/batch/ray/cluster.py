@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import uuid
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -79,18 +80,7 @@ class Cluster:
         without Ray, `EngineError` where there is no cluster, or the project is too large.
         """
         ray = require_ray()
-        runtime: dict[str, Any] = {"py_modules": [str(Path(convtui.__file__).parent)]}
-        runtime["excludes"] = ["__pycache__", *(excludes or [])]
-        if project is not None:
-            runtime["working_dir"] = str(project)
-        else:
-            # Not the current folder, which is Ray's own choice.
-            runtime["working_dir"] = tempfile.mkdtemp(prefix="convtui-nothing-")
-        options: dict[str, Any] = {
-            "runtime_env": runtime,
-            "log_to_driver": False,
-            "logging_level": logging.CRITICAL,
-        }
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
         if address == LOCAL:
             options |= {
                 "address": "local",
@@ -101,15 +91,22 @@ class Cluster:
         else:
             options["address"] = address
         try:
-            with _quiet():
+            # Without a project an empty folder: Ray's own choice is the current one.
+            with _quiet(), tempfile.TemporaryDirectory(prefix="convtui-nothing-") as empty:
                 _enable_faulthandler()
-                ray.init(**options)
+                ray.init(
+                    **options,
+                    runtime_env={
+                        "py_modules": [str(Path(convtui.__file__).parent)],
+                        "working_dir": str(project or empty),
+                        "excludes": ["__pycache__", *(excludes or [])],
+                    },
+                )
                 _say_nothing()
         except Exception as error:
-            raise EngineError(_cannot_connect(address, error)) from error
-        finally:
-            if project is None:
-                Path(runtime["working_dir"]).rmdir()
+            failure = EngineError(_cannot_connect(address, error))
+            failure.exit_code = 2
+            raise failure from error
         return cls(ray, address, project, environment or {})
 
     def close(self) -> None:
@@ -188,7 +185,9 @@ def _quiet() -> Iterator[None]:
     before = logger.disabled
     logger.disabled = True
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logger.disabled = before
 

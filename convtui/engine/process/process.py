@@ -183,7 +183,7 @@ async def _run(parts: ProcessParts, commands: BinaryIO, kind: Kind, body: bytes)
     asked: dict[str, Any] = json.loads(body)
 
     def on_end_of_file() -> None:
-        if asked.get("expendable") and runs.begun:
+        if asked.get("expendable") and isinstance(runs, WorkerProcess) and runs.begun:
             _die()
         parts.shutdown.end("the screen was closed")
 

@@ -316,3 +316,43 @@ async def test_files_that_stand_elsewhere_are_named_as_at_home(tmp_path: Path) -
     with open_log(ended["log"]) as log:
         assert log.transcript.header["provider"]["file"] == named
     assert str(here) not in Path(ended["log"]).read_text()
+
+
+async def test_a_file_is_imported_once_and_an_object_in_it_belongs_to_one_conversation(
+    tmp_path: Path,
+) -> None:
+    body = """
+        from convtui import Provider
+        print("this module runs")
+        class Counting(Provider):
+            def __init__(self):
+                self.calls = 0
+            async def generate_response(self, messages):
+                self.calls += 1
+                await asyncio.sleep(0)
+                return f"call {self.calls}"
+        Bot = Counting
+        bot = Counting()
+        """
+    classes = [bot_spec(tmp_path, body, script=["a", "b"]) for _ in range(3)]
+    for spec in classes:
+        spec.scenario["provider"]["use"] = spec.scenario["provider"]["use"].replace(":bot", ":Bot")
+    async with hosting() as worker:
+        worker.begin(*classes)
+        await worker.all_ended(3)
+        # What is on the disk by now is not what runs.
+        (tmp_path / "bot_under_test.py").write_text("no = python")
+        worker.begin(*classes, first=4)
+        await worker.all_ended(6)
+        logs = [Path(worker.ended[number]["log"]).read_text() for number in range(1, 7)]
+    assert sum(log.count("this module runs") for log in logs) == 1
+    assert all(log.count('"text":"call 2"') and "call 3" not in log for log in logs)
+    headers = [json.loads(log.splitlines()[0]) for log in logs]
+    assert len({header["provider"]["sha256"] for header in headers}) == 1
+    (tmp_path / "bot_under_test.py").unlink()
+    made = [bot_spec(tmp_path, body, script=["a", "b"]) for _ in range(3)]
+    async with hosting() as worker:
+        worker.begin(*made)
+        await worker.all_ended(3)
+        logs = [Path(worker.ended[number]["log"]).read_text() for number in (1, 2, 3)]
+    assert all(log.count('"text":"call 2"') and "call 3" not in log for log in logs)
