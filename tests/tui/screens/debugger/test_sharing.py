@@ -34,7 +34,7 @@ async def test_a_page_is_written_beside_the_pictures(app: ConvtuiApp, tmp_path: 
             await pilot.press("ctrl+e")
             await until(pilot, lambda: isinstance(app.screen, Choose))
             await pilot.press("down", "enter")
-            await until(pilot, lambda name=name: (folder / name).is_file())
+            await until(pilot, (folder / name).is_file)
         await until(pilot, lambda: app.screen is screen)
         await pilot.press("ctrl+e")
         await until(pilot, lambda: isinstance(app.screen, Choose))
