@@ -1,0 +1,1 @@
+"""What is shown in browsers, in one that is installed here."""
