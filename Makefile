@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo demo-fleet run test check format bench soak fuzz samples manual screenshot demonstration wheel clean
+.PHONY: demo demo-fleet run test check ray format bench soak fuzz samples manual screenshot demonstration wheel clean
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -34,6 +34,10 @@ check: $(STAMP)  ## format, lint, spelling, types, imports, dependencies
 	$(BIN)/deptry convtui
 	$(BIN)/deptry tests --exclude '^$$' --ignore DEP002,DEP004
 	$(BIN)/python -m pytest -n 0 tests/test_homes.py
+
+ray: $(STAMP)  ## the tests with a real Ray on this machine; installs it
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "ray>=2.44,<3"
+	$(BIN)/python -m pytest -n 0 tests/batch/ray
 
 format: $(STAMP)
 	$(BIN)/ruff format .

@@ -110,9 +110,11 @@ class Kind(IntEnum):
     """`{id, do, ...}`: a debugger command."""
     # driver to worker
     HOST = 35
-    """`{env_file, moved?}`: the first frame of a worker, in the place of START; answered with
-    READY, whose `log` is null, or with FAILED. `moved` are pairs of paths, as they are named at
-    home and where they stand in the worker (see `text.relocation`)."""
+    """`{env_file, moved?, expendable?}`: the first frame of a worker, in the place of START;
+    answered with READY, whose `log` is null, or with FAILED. `moved` are pairs of paths, as they
+    are named at home and where they stand in the worker (see `text.relocation`). One that is
+    `expendable` ends at once when its pipe breaks: what it has begun is then run again elsewhere.
+    """
     BEGIN = 36
     """`{conversation, spec}`: begins a conversation; `spec` is a `StartSpec`, `conversation` the
     driver's number, unique in the worker. Answered with READY or with FAILED and ENDED."""
@@ -325,7 +327,7 @@ class Row(TypedDict):
     last_signal: str | None
     discards: int
     flags: int
-    """Number of turns with something to look at."""
+    """Number of turns with which something is amiss, besides signals and discards."""
     tokens: int | None
     """Of all sides; None while no usage is known."""
     cost: float | None

@@ -53,7 +53,7 @@ class Seen:
         used: Counter[str] = Counter()
         for key, entry in batch.entries.items():
             used.update(path.name for path in logs_of(batch, entry))
-            if entry.status == "failed" and "died twice" in str(entry.termination):
+            if entry.status == "failed" and "its worker died" in str(entry.termination):
                 continue
             said = committed(logs_of(batch, entry)[-1])
             if entry.ending != "completed" or said != WHOLE:

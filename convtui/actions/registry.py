@@ -838,7 +838,7 @@ def _actions() -> Iterator[Action]:
     yield Action(
         "fleet.next",
         ("right_square_bracket", "full_stop"),
-        "next to see",
+        "next event",
         "Go to the next conversation that is held, has failed or has flags.",
         group,
         FLEET,
@@ -846,7 +846,7 @@ def _actions() -> Iterator[Action]:
     yield Action(
         "fleet.previous",
         ("left_square_bracket", "comma"),
-        "prev to see",
+        "prev event",
         "Go to the previous conversation that is held, has failed or has flags.",
         group,
         FLEET,

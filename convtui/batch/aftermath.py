@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,10 @@ from convtui.client.link import ConversationLink, EngineState
 from convtui.errors import LogError
 from convtui.records.values import as_list, as_object, as_text
 
-MOST_RERUNS: Final = 1
+MOST_RERUNS: Final = 5
+"""How often a conversation is run again while it is not known which one kills their worker."""
+_PARTS: Final = 4
+"""In how many groups those are run again that a dying worker has taken down."""
 _ELSEWHERE: Final = frozenset({"state", "match", "hold", "wait", "why", "termination"})
 """What a row says that is over, or that the line says itself."""
 _ADOPTED_WITHIN: Final = 60.0
@@ -122,11 +126,11 @@ class Aftermath:
 
     # --- one whose process has died
 
-    def lost(self, running: Running, error: Mapping[str, Any]) -> None:
-        """The worker of a conversation has died."""
-        self._spawn(self._lost(running, _reason(error)))
+    def lost(self, running: Running, error: Mapping[str, Any], *, together: int = 1) -> None:
+        """The worker of a conversation has died, and taken so many down `together`."""
+        self._spawn(self._lost(running, _reason(error), together))
 
-    async def _lost(self, running: Running, reason: str) -> None:
+    async def _lost(self, running: Running, reason: str, together: int = 1) -> None:
         entry = self._board.entry(running.key)
         self._board.look(running)
         log = self._board.file.log_of(entry)
@@ -136,15 +140,18 @@ class Aftermath:
             self._close(running, left.termination or failed(reason), left.totals, row)
         elif self.closing:
             self.abandon(running)
-        elif running.given_up or entry.reruns >= MOST_RERUNS:
-            why = running.given_up or f"its worker died twice: {reason}"
+        elif running.given_up or entry.reruns >= (1 if together == 1 else MOST_RERUNS):
+            often = "twice" if entry.reruns == 1 else f"{entry.reruns + 1} times"
+            why = running.given_up or f"its worker died {often}: {reason}"
             self._finish(running, "failed", failed(why), {}, row)
         else:
             self._board.add("rerun", key=running.key, because=reason, log=entry.log)
             self._board.forget(running)
             parent = log.name if log is not None and left.continuable else None
             work = running.work
-            self._again(Work(work.key, work.cell, parent, work.attempt))
+            # In groups, each by itself: the one that is to blame is alone in the end.
+            crowd = ceil(together / _PARTS)
+            self._again(Work(work.key, work.cell, parent, work.attempt, crowd))
             self._settled()
 
     def abandon(self, running: Running) -> None:

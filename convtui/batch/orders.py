@@ -45,7 +45,9 @@ class Orders:
         """Holds every conversation at its next stage, and begins none."""
         self.paused = True
         for running in self._board.running.values():
-            if not running.held:
+            # Once: what somebody lets go on by hand in the meantime goes on.
+            running.told_to_pause = running.started
+            if running.started and not running.held:
                 self._send(running, Commands.PAUSE)
         self._changed()
 
@@ -82,7 +84,7 @@ class Orders:
             return
         self._specs.breakpoints.append(expression)
         for running in self._board.running.values():
-            self._spawn(self._set_break(running, expression))
+            self._set_breaks(running)
         self._changed()
 
     def clear_break(self, expression: str) -> None:
@@ -90,6 +92,7 @@ class Orders:
         with contextlib.suppress(ValueError):
             self._specs.breakpoints.remove(expression)
         for running in self._board.running.values():
+            running.set_breaks.discard(expression)
             self._spawn(self._clear_break(running, expression))
         self._changed()
 
@@ -138,6 +141,7 @@ class Orders:
         """Sends what a conversation could not take before it had begun."""
         if not running.started:
             return
+        self._set_breaks(running)
         if running.stop_reason and not running.told_to_stop:
             running.told_to_stop = True
             self._send(running, Commands.STOP, reason=running.stop_reason, after_turn=True)
@@ -148,6 +152,13 @@ class Orders:
     def _stop(self, running: Running, reason: str) -> None:
         running.stop_reason = reason
         self.catch_up(running)
+
+    def _set_breaks(self, running: Running) -> None:
+        """Sets the breakpoints for all that a conversation has not, once it has begun."""
+        for expression in self._specs.breakpoints if running.started else ():
+            if expression not in running.set_breaks:
+                running.set_breaks.add(expression)
+                self._spawn(self._set_break(running, expression))
 
     async def _set_break(self, running: Running, expression: str) -> None:
         with contextlib.suppress(CommandRefused):

@@ -32,6 +32,10 @@ class Slot:
     """How many of them wait for an answer."""
     limits: dict[str, int] = field(default_factory=dict)
     """The limits that it was told last."""
+    apart: bool = False
+    """Whether it is for conversations that are suspected to kill it."""
+    crowd: int = 0
+    """How many may share it then."""
     closing: bool = False
     starting: asyncio.Task[None] | None = None
 
@@ -74,6 +78,9 @@ class Pool:
     @property
     def current(self) -> list[Slot]:
         """The slots that take new conversations, those that are starting included."""
+        return [slot for slot in self._usable() if not slot.apart]
+
+    def _usable(self) -> list[Slot]:
         return [
             slot
             for slot in self.slots.values()
@@ -86,13 +93,16 @@ class Pool:
         for _ in range(wanted - len(self.current)):
             if self._closed or self.failure is not None:
                 return
-            self._number += 1
-            port = None if self._how.port is None else self._how.port(self._number)
-            worker = Worker(python=self._how.python, port=port)
-            slot = Slot(self._number, worker, self.generation)
-            self._listen(slot)
-            self.slots[slot.number] = slot
-            slot.starting = self._spawn(self._start(slot))
+            self._add()
+
+    def _add(self, *, apart: bool = False) -> None:
+        self._number += 1
+        port = None if self._how.port is None else self._how.port(self._number)
+        worker = Worker(python=self._how.python, port=port)
+        slot = Slot(self._number, worker, self.generation, apart=apart)
+        self._listen(slot)
+        self.slots[slot.number] = slot
+        slot.starting = self._spawn(self._start(slot))
 
     def place(self, at_once: int) -> Slot | None:
         """The worker for the next conversation, out of `at_once` that are to run; None for now.
@@ -108,6 +118,25 @@ class Pool:
         slot = min(ready, key=lambda slot: (_load(slot), slot.number))
         share = ceil(at_once / len(current)) if len(ready) < len(current) else at_once
         return slot if _load(slot) < share else None
+
+    def place_apart(self, crowd: int) -> Slot | None:
+        """A worker for a suspect that shares it with fewer than `crowd` others; None for now."""
+        apart = [slot for slot in self._usable() if slot.apart]
+        for slot in apart:
+            most = min(crowd, slot.crowd) if slot.hosted else crowd
+            if slot.ready and len(slot.hosted) < most:
+                slot.crowd = most
+                return slot
+        if len(apart) < max(2, self.size) and not self._closed and self.failure is None:
+            self._add(apart=True)
+        return None
+
+    def close_apart(self) -> None:
+        """Closes the workers of suspects that host none any more."""
+        for slot in list(self.slots.values()):
+            if slot.apart and slot.ready and not slot.hosted and not slot.closing:
+                slot.closing = True
+                self._spawn(self._close(slot))
 
     def renew(self) -> int:
         """Has new conversations hosted by new workers; returns how many run in the old ones."""

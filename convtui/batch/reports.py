@@ -114,7 +114,7 @@ class Reports:
         for hosted in lost:
             running = self._by_link.pop(hosted, None)
             if running is not None:
-                self._aftermath.lost(running, hosted.error or {})
+                self._aftermath.lost(running, hosted.error or {}, together=len(lost))
         self._wake()
 
     def rows(self, changed: list[Hosted]) -> None:

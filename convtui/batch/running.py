@@ -42,10 +42,15 @@ class Running:
     told_to_pause: bool = False
     by_batch: bool = False
     """Whether it ends because the whole batch does; a resume goes on with it."""
+    set_breaks: set[str] = field(default_factory=set)
+    """Breakpoints for all that it has, or is being told of."""
     breaks: dict[str, int] = field(default_factory=dict)
     """Breakpoints that were set while it ran, and their numbers in its engine."""
     turns: int = 0
     """As its last row has it."""
+
+    def __post_init__(self) -> None:
+        self.set_breaks.update(self.spec.breakpoints or ())
 
     @property
     def key(self) -> str:
@@ -144,7 +149,8 @@ class Board:
                 attempt=self.entry(key).attempt,
                 continues=running.work.parent,
             )
-        if running.started and not link.over:
+        # One that has ended by itself was let go before, though nobody may have seen it run on.
+        if running.started and (not link.over or link.state is EngineState.CLOSED):
             self._look_at_hold(running)
         self.touch(key)
 

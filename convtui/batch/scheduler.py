@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from convtui import __version__
 from convtui.batch.aftermath import Aftermath
+from convtui.batch.begin import begun
 from convtui.batch.blocks import Block
-from convtui.batch.cells import Cell, plan_digest
+from convtui.batch.cells import Cell
 from convtui.batch.concurrency import AtOnce, CallLimits
 from convtui.batch.limiter import Limiter
 from convtui.batch.manifest import BatchFile, Entry
@@ -25,7 +24,7 @@ from convtui.batch.reports import Reports
 from convtui.batch.resume import resumed_work
 from convtui.batch.running import Board
 from convtui.batch.spending import Spending, Used
-from convtui.batch.work import HowToRun, Specs, Work, as_recorded, in_order
+from convtui.batch.work import HowToRun, Specs, Work
 from convtui.client.engine_client import EngineHandle
 from convtui.client.link import ConversationLink
 from convtui.log.writer import why_not_written
@@ -59,6 +58,8 @@ class Batch:
         self._writer = writer
         self._cells = cells
         self._queue = deque(work)
+        self._suspects: deque[Work] = deque()
+        """Conversations that were in a worker when it died."""
         self._ended_before = ended
         self._board = Board(writer)
         self._specs = Specs(self.file.folder, how, list(plan.breakpoints))
@@ -118,18 +119,7 @@ class Batch:
 
         Raises `BatchLocked` and `FileError`.
         """
-        writer = ManifestWriter.create(
-            folder,
-            batch_id=uuid.uuid4().hex,
-            name=plan.title,
-            convtui=__version__,
-            plan=record,
-            digest=plan_digest(plan, cells),
-            cells=[as_recorded(cell) for cell in cells],
-            runs=plan.runs,
-        )
-        order = in_order(cells, plan.runs, plan.order)
-        work = [Work(cell.key(run), cell) for cell, run in order]
+        writer, work = begun(plan, cells, folder, record)
         return cls(plan, cells, writer, how or HowToRun(), work)
 
     @classmethod
@@ -306,6 +296,14 @@ class Batch:
 
     def _fill(self) -> None:
         """Begins as many conversations as may run."""
+        while self._suspects and self._may_start() and self._board.active < self._at_once.value:
+            slot = self._pool.place_apart(self._suspects[0].crowd or 1)
+            if slot is None:
+                break
+            work = self._suspects.popleft()
+            self._reports.begin(work, self._specs.of(work), slot)
+        if not self._suspects:
+            self._pool.close_apart()
         while self._queue and self._may_start():
             work = self._queue[0]
             if work.cell.scenario is None:
@@ -333,15 +331,19 @@ class Batch:
         return not self._spending.too_many(self._board.held_by_errors)
 
     def _again(self, work: Work) -> None:
-        # Before what has not begun yet: its run is nearly over.
-        self._queue.appendleft(work)
+        if work.crowd is not None:
+            self._suspects.append(work)
+        else:
+            # Before what has not begun yet: its run is nearly over.
+            self._queue.appendleft(work)
         self._board.entry(work.key)
         self._board.touch(work.key)
 
     def _is_done(self) -> bool:
         if self._board.running or self._aftermath.busy or self._tasks:
             return False
-        return not self._queue or self._stopped is not None or self._pool.failure is not None
+        waiting = self._queue or self._suspects
+        return not waiting or self._stopped is not None or self._pool.failure is not None
 
     def _finish(self) -> None:
         left = ("stopped", "crashed")

@@ -25,6 +25,8 @@ class Work:
     parent: str | None = None
     """The log, in the batch's folder, that it goes on from."""
     attempt: AttemptSpec | None = None
+    crowd: int | None = None
+    """How many may share its worker, all of them suspects; None for one that is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,10 @@ def load_key(paths: Paths, *, make: bool = False) -> bytes | None:
     be used.
     """
     folder = private_folder(paths)
+    before = _looks(folder)
+    known = _keys.get(folder)
+    if known is not None and before is not None and known[0] == before:
+        return known[1]
     if make:
         folder = make_private_folder(paths)
     elif not folder.exists():
@@ -113,7 +117,25 @@ def load_key(paths: Paths, *, make: bool = False) -> bytes | None:
         key = b""
     if len(key) != _BYTES:
         raise FileError(f"{folder / KEY_FILE}: is damaged; delete it, and a new one is made")
+    if before is not None and before == _looks(folder):
+        _keys[folder] = before, key
     return key
+
+
+_keys: dict[Path, tuple[tuple[Any, ...], bytes]] = {}
+"""Keys that this process has read, with what their folder and file looked like before and after."""
+
+
+def _looks(folder: Path) -> tuple[Any, ...] | None:
+    """What would be different if somebody had touched the key, or who may; None without one."""
+    try:
+        infos = folder.lstat(), (folder / KEY_FILE).lstat()
+    except OSError:
+        return None
+    return tuple(
+        (info.st_dev, info.st_ino, info.st_mode, info.st_uid, info.st_size, info.st_ctime_ns)
+        for info in infos
+    )
 
 
 def canonical(data: Any) -> bytes:

@@ -122,6 +122,12 @@ def _newest(back: int, folder: Path) -> Path:
     if back < len(runs):
         return runs[back].path
     if not runs:
+        batches = sorted(path.parent.name for path in folder.glob(f"*/{MANIFEST}"))
+        if batches:
+            raise LogError(
+                f"there are only batches ({folder}): `convtui runs {batches[-1]}` lists the logs of"
+                " the newest"
+            )
         raise LogError(f"there is no saved run yet ({folder}); `convtui demo` makes one")
     raise LogError(f"last~{back}: there is no such log, only {counted(len(runs), 'saved run')}")
 

@@ -6,9 +6,20 @@ from typing import Final
 
 from convtui.log.run_summary import total
 from convtui.protocol import ROW_WORDS, Row, RowState
-from convtui.transcript.fold import COMMITTED, INTERESTING, Transcript, Turn
+from convtui.transcript.corrections import CORRECTABLE
+from convtui.transcript.fold import COMMITTED, Flag, Transcript, Turn
 
-_INTERESTING: Final = int(INTERESTING)
+_FLAGS: Final = sum(int(flag) for flag in CORRECTABLE.values()) | int(
+    Flag.EMPTY
+    | Flag.ERROR
+    | Flag.ERROR_TEXT
+    | Flag.INCOMPLETE
+    | Flag.TOOL_ERROR
+    | Flag.TRUNCATED
+    | Flag.WARNING
+    | Flag.WOULD_END
+)
+"""What is amiss with a turn. Signals and discards are counted apart; an ending is no flaw."""
 
 
 def transcript_row(
@@ -37,7 +48,7 @@ def transcript_row(
         "signals": sum(len(turn.signals) for turn in signalled),
         "last_signal": signalled[-1].signals[-1] if signalled else None,
         "discards": transcript.counts.get("turn.discarded", 0),
-        "flags": sum(1 for turn in turns if turn.flags & _INTERESTING),
+        "flags": sum(1 for turn in turns if turn.flags & _FLAGS),
         "tokens": None if tokens is None else int(tokens),
         "cost": total(side.cost for side in used),
         "hold": transcript.hold,

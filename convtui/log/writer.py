@@ -10,24 +10,22 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
+from weakref import WeakSet
 
 from convtui.errors import FileError, LogError
 from convtui.log.descriptor import open_private, same_file, write_all
+from convtui.log.locking import ProcessLock
 from convtui.log.names import lock_path
+from convtui.log.syncing import SYNCER
 from convtui.records.models import Record, RecordDict, Termination, Trailer, encode
 from convtui.secrets.redactor import Redactor
-
-SYNC_EVERY = 1.0
-"""Minimum seconds between two fsyncs."""
 
 
 class LogWriter:
     """Appends records to a new log file. Thread-safe.
 
     `write()` returns when the operating system has the record, so that it survives a killed
-    process; against power loss a thread calls fsync at most once a second, and once at the end.
+    process; against power loss fsync is called about once a second and at the end (`SYNCER`).
     The file is created with mode 0600 and never overwritten. `<log>.lock` is held while it is
     open. `redactor` masks the secrets in every record.
 
@@ -40,13 +38,12 @@ class LogWriter:
         self.count = 0
         self.size = 0
         self._lock = threading.RLock()
-        self._file_lock = FileLock(str(lock_path(path)), timeout=0, mode=0o600)
+        self._file_lock = ProcessLock(lock_path(path))
         self._broken: OSError | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file_lock.acquire()
-        except Timeout:
-            raise LogError(f"{path}: another process is writing this log") from None
+            if not self._file_lock.acquire():
+                raise LogError(f"{path}: another process is writing this log")
         except OSError as error:
             raise LogError(_cannot_write(path, error)) from error
         try:
@@ -58,15 +55,9 @@ class LogWriter:
         self._identity = os.fstat(self._fd)
         self._started = time.monotonic()
         self.created_at = datetime.now(UTC)
-        self._dirty = threading.Event()
+        self._dirty = False
         self._closed = False
-        self._sync_thread = threading.Thread(
-            target=self._sync_loop, name="convtui-fsync", daemon=True
-        )
-        self._sync_thread.start()
-        if hasattr(os, "register_at_fork"):
-            # A child that provider code forks must not keep the lock after the engine has ended.
-            os.register_at_fork(after_in_child=self._forget_in_child)
+        _OPEN.add(self)
 
     @property
     def closed(self) -> bool:
@@ -113,8 +104,9 @@ class LogWriter:
             self._append(line)
             self.count = seq + 1
             self.size = offset + len(line)
-        if not self._dirty.is_set():
-            self._dirty.set()
+        if not self._dirty:
+            self._dirty = True
+            SYNCER.wrote(self)
         return data, offset, line
 
     def _append(self, line: bytes) -> None:
@@ -171,38 +163,29 @@ class LogWriter:
             if self._closed:
                 return
             self._closed = True
+            _OPEN.discard(self)
             if self._is_log():
-                with contextlib.suppress(OSError):
-                    os.fsync(self._fd)
-                os.close(self._fd)
+                SYNCER.close(self._fd)
             self._release_lock()
-        self._dirty.set()
 
     def _release_lock(self) -> None:
-        with contextlib.suppress(OSError):
-            self._file_lock.release()
+        self._file_lock.release()
         with contextlib.suppress(OSError):
             lock_path(self.path).unlink()
 
-    def _sync_loop(self) -> None:
-        while True:
-            self._dirty.wait()
-            self._dirty.clear()
-            if self._closed:
-                return
-            if self._is_log():
-                with contextlib.suppress(OSError):
-                    os.fsync(self._fd)
-            time.sleep(SYNC_EVERY)
-
-    def _forget_in_child(self) -> None:
-        fds = [getattr(self._file_lock._context, "lock_file_fd", None)]
+    def sync(self) -> None:
+        """Calls fsync, unless the log is closed."""
+        self._dirty = False
         if not self._closed and self._is_log():
-            fds.append(self._fd)
-        for fd in fds:
-            if isinstance(fd, int):
-                with contextlib.suppress(OSError):
-                    os.close(fd)
+            with contextlib.suppress(OSError):
+                os.fsync(self._fd)
+
+    def forget_in_child(self) -> None:
+        """In a forked child: lets go of the log and its lock."""
+        self._file_lock.forget_in_child()
+        if not self._closed and self._is_log():
+            with contextlib.suppress(OSError):
+                os.close(self._fd)
 
 
 def why_not_written(error: OSError) -> str:
@@ -218,6 +201,21 @@ def why_not_written(error: OSError) -> str:
         errno.ENOTDIR: "a part of the path is a file, not a folder",
         errno.ENAMETOOLONG: "the name is too long",
     }.get(error.errno or 0, error.strerror or str(error))
+
+
+_OPEN: WeakSet[LogWriter] = WeakSet()
+"""The logs that this process writes."""
+
+
+def _forget_in_child() -> None:
+    for writer in list(_OPEN):
+        writer.forget_in_child()
+    SYNCER.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    # A child that provider code forks must not keep the lock after the engine has ended.
+    os.register_at_fork(after_in_child=_forget_in_child)
 
 
 def _cannot_write(path: Path, error: OSError) -> str:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, TextIO
 
-from convtui.printing.output import DIM, Output, Piece
+from convtui.printing.output import BOLD, CYAN, DIM, GREEN, Output, Piece
 from convtui.records.codec import RecordDict, address
 from convtui.text.boundary import visible_line
+from convtui.transcript.fold import Turn
 
 _LEAST: Final = 16
+_MARGIN: Final = 16
+"""Columns before the text of a turn: number and speaker."""
 _STAGES: Final[Mapping[str, str]] = {
     "turn.started": "begins",
     "llm.request": "waits for the reply",
@@ -19,6 +23,19 @@ _STAGES: Final[Mapping[str, str]] = {
     "tool.called": "calls a tool",
     "debug.held": "is held",
 }
+
+
+@dataclass(slots=True, frozen=True)
+class SaidTurn:
+    """A turn as it is printed, or an attempt at it that was dropped. Texts are fit to be shown."""
+
+    turn: Turn
+    """As it is at this point of the log."""
+    text: str | None
+    """None where there are only marks."""
+    struck: bool
+    marks: tuple[tuple[str, str], ...]
+    """What stands below the text, a line or more each, with its colour."""
 
 
 class Page:
@@ -32,10 +49,12 @@ class Page:
         width: int | None,
         color: bool,
         progress: bool,
+        plain: bool = False,
     ) -> None:
         self.width = width
         self.progress = progress
         """Whether `err` shows what is going on."""
+        self._plain = plain
         self._out = None if out is None else Output(out, color=color)
         self._err = None if err is None else Output(err, color=color)
 
@@ -53,6 +72,22 @@ class Page:
                 lines += textwrap.wrap(line, room) or [""]
         for number, line in enumerate(lines):
             self._pieces((first, head) if number == 0 else rest, (line, code))
+
+    def turn(self, said: SaidTurn) -> None:
+        """Writes the text of a turn, then a line for each mark."""
+        turn = said.turn
+        speaker = visible_line(turn.speaker, 40)
+        if self._plain or self.width is None:
+            first, rest = f"{turn.address} {speaker}: ", "    "
+        else:
+            first, rest = f"{turn.number:>4} {speaker:<9}  ", " " * _MARGIN
+        head = f"{BOLD};{CYAN if turn.speaker == 'persona' else GREEN}"
+        if said.text is not None:
+            self.block(said.text, first, rest, DIM if said.struck else "", head)
+            first = rest
+        for mark, code in said.marks:
+            self.block(mark, first, rest + "  ", code, head if first != rest else "")
+            first = rest
 
     def _pieces(self, *pieces: Piece) -> None:
         if self._out is not None:

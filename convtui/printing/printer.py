@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TextIO
 
 from convtui.printing.marks import MARKS, Mark, commit_marks, discard_marks, failure_marks
-from convtui.printing.output import BOLD, CYAN, DIM, GREEN, RED, YELLOW
-from convtui.printing.page import Page
+from convtui.printing.output import BOLD, DIM, RED, YELLOW
+from convtui.printing.page import Page, SaidTurn
 from convtui.printing.wording import (
     compressed_words,
     describe,
@@ -38,9 +38,6 @@ from convtui.transcript.fold import Transcript, Turn
 from convtui.transcript.turns import COMMITTED, GONE, Flag
 from convtui.transcript.usage import whole_totals
 
-_MARGIN = 16
-"""Columns before the text: number and speaker."""
-
 
 class Printer:
     """Prints a conversation from its records, in the order of the log.
@@ -48,6 +45,7 @@ class Printer:
     Turns go to `out` (None prints none), progress (if `err` is a terminal) and, with `debug`, one
     line for every hook and call go to `err`. `width` is in columns; None wraps nothing. `plain`
     prints turns without columns, for pipes and screen readers. `live` announces waits on `err`.
+    Without `tools` tool calls leave no marks. `page` takes everything instead of `out` and `err`.
     """
 
     def __init__(
@@ -60,16 +58,19 @@ class Printer:
         debug: bool = False,
         plain: bool = False,
         live: bool = False,
+        tools: bool = True,
+        page: Page | None = None,
         corrections: Callable[[Turn], Correction | None] = lambda turn: None,
     ) -> None:
         self.transcript = Transcript()
         color = color and not plain
         progress = err is not None and not debug and not plain and err.isatty()
         width = None if plain else width
-        self.page = Page(out, err, width=width, color=color, progress=progress)
+        self.page = page or Page(out, err, width=width, color=color, progress=progress, plain=plain)
         self._debug = debug
         self._plain = plain
         self._live = live
+        self._tools = tools
         self._correction = corrections
         self._faulted: tuple[str, set[Fault]] = ("", set())
         """The turn whose faults were printed last, and the faults: a second attempt has its own."""
@@ -101,7 +102,7 @@ class Printer:
             handler = _HANDLERS.get(kind)
             if handler is not None:
                 handler(self, record)
-            if kind in MARKS:
+            if kind in MARKS and (self._tools or not kind.startswith("tool.")):
                 self._add(MARKS[kind](record))
             if self._debug:
                 self.page.stage_line(record)
@@ -133,24 +134,13 @@ class Printer:
         if turn is not None:
             self._faults(turn)
             shown = visible(turn.text if text is None else text)
-            speaker = visible_line(turn.speaker, 40)
-            if self._plain or self.page.width is None:
-                first, rest = f"{turn.address} {speaker}: ", "    "
-            else:
-                first, rest = f"{turn.number:>4} {speaker:<9}  ", " " * _MARGIN
-            color = CYAN if turn.speaker == "persona" else GREEN
-            head = f"{BOLD};{color}"
-            if nothing or not (instead and not shown):
-                if instead:
-                    self._mark(instead)
-                if not shown.strip():
-                    shown = "(nothing)" if not shown else repr(shown)
-                self.page.block(shown, first, rest, DIM if struck else "", head)
-                first = rest
+            said = nothing or not (instead and not shown)
+            if said and instead:
+                self._mark(instead)
+            if not shown.strip():
+                shown = "(nothing)" if not shown else repr(shown)
             # A turn without text (a responder decided to stop) has only its marks.
-            for mark, code in self._marks:
-                self.page.block(mark, first, rest + "  ", code, head if first != rest else "")
-                first = rest
+            self.page.turn(SaidTurn(turn, shown if said else None, struck, tuple(self._marks)))
         self._forget()
 
     def _beside_tools(self, turn: Turn) -> None:

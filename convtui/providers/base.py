@@ -11,7 +11,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from convtui.errors import ThreadExit
 from convtui.models.base import Delta, Message, ModelClients, Reply
@@ -238,6 +238,10 @@ class Provider:
         return False
 
 
+_QUICK: Final = frozenset({Provider.prepare_sessions})
+"""Plain hooks of ours, which need no thread."""
+
+
 async def call(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
     """Calls provider code, `async def` or plain.
 
@@ -246,6 +250,8 @@ async def call(function: Callable[..., Any], /, *arguments: Any, **named: Any) -
     """
     if inspect.iscoroutinefunction(function):
         return await function(*arguments, **named)
+    if getattr(function, "__func__", None) in _QUICK:
+        return function(*arguments, **named)
     result = await in_thread(function, *arguments, **named)
     return await result if inspect.isawaitable(result) else result
 

@@ -44,7 +44,6 @@ class ImportedFiles:
 
     def digest(self, file: Path) -> str | None:
         """SHA-256 of a file as it was when it was first asked for; None for one that is gone."""
-        file = file.resolve()
         known = self._digests.get(file)
         if known is None:
             with contextlib.suppress(OSError):

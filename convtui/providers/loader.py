@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,6 +45,12 @@ _FOREIGN = frozenset({"site-packages", "dist-packages", ".venv", "venv", "__pyca
 
 def modules_beside(file: Path) -> list[Path]:
     """The files imported from the folder of a provider's file, without that file; at most 100."""
+    return _modules_beside(file, len(sys.modules))
+
+
+@lru_cache(maxsize=8)
+def _modules_beside(file: Path, known: int) -> list[Path]:
+    """As `modules_beside()`, looked at again when there are more modules than `known`."""
     home = file.resolve().parent
     inside = f"{home}{os.sep}"
     files: set[Path] = set()
@@ -209,16 +216,15 @@ def import_file(path: Path, *, anew: bool = False) -> ModuleType:
     Its folder and the project's root go on `sys.path`. Modules there that are named like packages
     we need are visible only to its code. Raises `ProviderLoadError`.
     """
+    known = None if anew else FILES.module(path)
+    if known is not None:
+        return known
     if path.is_dir():
         raise ProviderLoadError(f"{path}: this is a folder; write {path}/FILE.py:NAME")
     if not path.is_file():
         raise ProviderLoadError(f"{path}: there is no such file{near_file(path)}")
-    path = path.resolve()
-    known = None if anew else FILES.module(path)
-    if known is not None:
-        return known
     FILES.importing(path)
-    module = _import_new(path)
+    module = _import_new(path.resolve())
     if not anew:
         FILES.imported(path, module)
     return module

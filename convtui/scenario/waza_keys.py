@@ -1,6 +1,8 @@
-"""The keys of waza's task and eval files, which are as strict as waza's own reader.
+"""The keys of waza's task and eval files.
 
-Keys that convtui does nothing with may hold anything; the sets at the end name the others.
+Keys that convtui does nothing with may hold anything; the sets at the end name the others. A key
+that is like none of these is one that waza has added since, and is left out as well; one that is
+like them is misspelt.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
+from convtui.errors import did_you_mean
 from convtui.scenario.parts import StrictModel, at_key
 from convtui.scenario.persona import Persona
 from convtui.scenario.scenario import Scenario
@@ -33,7 +36,23 @@ class ResponderKeys(StrictModel):
     _whole = model_validator(mode="before")(whole_brief)
 
 
-class InputsKeys(StrictModel):
+class OpenModel(StrictModel):
+    """Keys of a file, to which later versions of waza may add others."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_later_keys(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        known = cls.model_fields
+        return {
+            key: value
+            for key, value in data.items()
+            if key in _PLACED or did_you_mean(str(key), known)
+        }
+
+
+class InputsKeys(OpenModel):
     """What a task's user says."""
 
     prompt: str | None = None
@@ -69,7 +88,7 @@ class InputsKeys(StrictModel):
         return self
 
 
-class TaskKeys(StrictModel):
+class TaskKeys(OpenModel):
     """A task file."""
 
     id: Name = None
@@ -90,7 +109,7 @@ class TaskKeys(StrictModel):
     instruction_files: Any = None
 
 
-class ConfigKeys(StrictModel):
+class ConfigKeys(OpenModel):
     """How an eval is run."""
 
     model: str | None = None
@@ -115,7 +134,7 @@ class ConfigKeys(StrictModel):
     mcp_servers: Any = None
 
 
-class EvalKeys(StrictModel):
+class EvalKeys(OpenModel):
     """An eval file."""
 
     name: Name = None
@@ -136,6 +155,13 @@ class EvalKeys(StrictModel):
     metrics: Any = None
     baseline: Any = None
 
+
+_PLACED = {
+    key
+    for model in (TaskKeys, InputsKeys, ResponderKeys, ConfigKeys, EvalKeys)
+    for key in model.model_fields
+}
+"""Keys that have a place: in another one they are misplaced."""
 
 # Keys that are used, or that say something about the file alone.
 TASK_READ = {"id", "name", "description", "inputs", "timeout_seconds", "enabled"}

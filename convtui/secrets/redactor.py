@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from convtui.secrets.forms import SHORTEST, forms_of
@@ -25,6 +26,21 @@ def _shortest_signs() -> tuple[bytes, ...]:
 
 
 _SIGNS: Final = _shortest_signs()
+_PARTS: Final = (
+    *(b"key", b"pass", b"auth", b"secret", b"token", b"cookie", b"credential", b"bearer"),
+    *(b"basic", b"hook", b"pwd", b"//", b"=", b"_"),
+)
+
+
+def _gates() -> tuple[tuple[bytes, tuple[bytes, ...]], ...]:
+    """Parts of signs, with the signs that have them: most lines have none of the parts."""
+    others = [sign for sign in _SIGNS if not any(part in sign for part in _PARTS)]
+    return tuple(
+        (part, tuple(sign for sign in _SIGNS if part in sign)) for part in (*_PARTS, *others)
+    )
+
+
+_GATES: Final = _gates()
 _WITH_MORE: Final = {b"token": b"tokens", b"://": b"@"}
 """Signs that stand in most records: counted where they are not the beginning of the longer one, or
 only where the other stands, too."""
@@ -68,31 +84,18 @@ class Redactor:
         if not fresh:
             return
         self._secrets |= fresh
-        forms = {*self._forms, *(form for secret in fresh for form in forms_of(secret))}
-        self._forms = tuple(sorted(forms, key=lambda form: (-len(form), form)))
-        # What contains another form need not be looked for: the other one is found there.
-        lines: list[bytes] = []
-        in_json = {
-            json.dumps(form, ensure_ascii=ascii_only)[1:-1]
-            for form in forms
-            for ascii_only in (False, True)
-        }
-        for form in sorted(in_json, key=len):
-            data = form.encode("utf-8", "surrogatepass")
-            if not any(shorter in data for shorter in lines):
-                lines.append(data)
-        self._in_lines = tuple(lines)
+        self._forms, self._in_lines = _forms_of_all(frozenset(self._secrets))
 
     def look_again(self) -> None:
         """Adds new variables of the environment; a provider's code may have loaded a file."""
-        if self._watches and len(os.environ) != self._variables:
+        if self._watches and _variables() != self._variables:
             self.look_everywhere()
 
     def look_everywhere(self) -> None:
         """As `look_again()`, also for variables whose value has changed."""
         if self._watches:
-            self._variables = len(os.environ)
-            self.add(*secret_values())
+            self._variables = _variables()
+            self.add(*_of_environment())
 
     @property
     def longest(self) -> int:
@@ -108,9 +111,11 @@ class Redactor:
             if form in line:
                 return True
         lowered = line.lower()
-        for sign in _SIGNS:
-            if sign in lowered and _stands(sign, lowered):
-                return True
+        for gate, signs in _GATES:
+            if gate in lowered:
+                for sign in signs:
+                    if sign in lowered and _stands(sign, lowered):
+                        return True
         return may_hold_token(line)
 
     # --- text
@@ -136,7 +141,7 @@ class Redactor:
                     break
         if may_hold_token(text.encode("utf-8", "replace")):
             spans.extend(match.span() for match in TOKENS.finditer(text))
-        return _merged(spans) if spans else spans
+        return merged(spans) if spans else spans
 
     def text(self, text: str) -> str:
         """`text` without secrets."""
@@ -169,13 +174,22 @@ class Redactor:
         """JSON-like `value` without secrets, the values of telling names included."""
         if isinstance(value, str):
             return self.text(value)
+        try:
+            line = json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        except (TypeError, ValueError, RecursionError):
+            return self._without_secrets(value)  # it is no JSON
+        return self._without_secrets(value) if self.suspects(line) else value
+
+    def _without_secrets(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.text(value)
         if isinstance(value, Mapping):
             return {
                 self.text(key) if isinstance(key, str) else key: self._field(str(key), item)
                 for key, item in value.items()
             }
         if isinstance(value, (list, tuple)):
-            return [self.data(item) for item in value]
+            return [self._without_secrets(item) for item in value]
         return value
 
     def _field(self, name: str, item: Any) -> Any:
@@ -190,7 +204,47 @@ class Redactor:
         if isinstance(item, (list, tuple)) and item and all(isinstance(one, str) for one in item):
             return [REDACTED if one and is_telling_name(name, one) else self.text(one)
                     for one in item]  # fmt: skip
-        return self.data(item)
+        return self._without_secrets(item)
+
+
+@lru_cache(maxsize=64)
+def _forms_of_all(secrets: frozenset[str]) -> tuple[tuple[str, ...], tuple[bytes, ...]]:
+    """The forms of secrets, longest first, and as they stand in a line of JSON.
+
+    Many conversations of one process know the same secrets.
+    """
+    forms = {form for secret in secrets for form in forms_of(secret)}
+    # What contains another form need not be looked for: the other one is found there.
+    lines: list[bytes] = []
+    in_json = {
+        json.dumps(form, ensure_ascii=ascii_only)[1:-1]
+        for form in forms
+        for ascii_only in (False, True)
+    }
+    for form in sorted(in_json, key=len):
+        data = form.encode("utf-8", "surrogatepass")
+        if not any(shorter in data for shorter in lines):
+            lines.append(data)
+    return tuple(sorted(forms, key=lambda form: (-len(form), form))), tuple(lines)
+
+
+def _variables() -> int:
+    """The number of variables of the environment, which is asked for at every text."""
+    return len(getattr(os.environ, "_data", os.environ))
+
+
+_environment: list[tuple[dict[str, str], tuple[str, ...]]] = []
+"""The environment as it was when it was last looked at, and its secrets."""
+
+
+def _of_environment() -> tuple[str, ...]:
+    now = dict(os.environ)
+    for then, secrets in _environment:
+        if then == now:
+            return secrets
+    secrets = secret_values(now)
+    _environment[:] = [(now, secrets)]
+    return secrets
 
 
 class CarefulRedactor(Redactor):
@@ -203,11 +257,15 @@ class CarefulRedactor(Redactor):
         super().__init__()
         self._known = known
 
+    def suspects(self, line: bytes) -> bool:
+        """Always: what else it redacts has no signs of its own."""
+        return True
+
     def spans(self, text: str, *, whole: bool = False) -> list[Span]:
         """Adds every value behind a secret name to the spans of the redactor it extends."""
         spans = self._known.spans(text, whole=whole)
         spans.extend(match.span("secret") for match in CAREFUL.finditer(text))
-        return _merged(spans) if spans else spans
+        return merged(spans) if spans else spans
 
     def _field(self, name: str, item: Any) -> Any:
         if isinstance(item, str) and item and is_secret_name(name):
@@ -252,7 +310,7 @@ def _stands(sign: bytes, lowered: bytes) -> bool:
     return more in lowered
 
 
-def _merged(spans: list[Span]) -> list[Span]:
+def merged(spans: list[Span]) -> list[Span]:
     spans.sort()
     merged = [spans[0]]
     for start, end in spans[1:]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from convtui.text_checks.reading import Noticed, Reading
@@ -97,13 +98,14 @@ class _Look:
             )
         self._bare = re.compile(rf"(?<![\w-]){core}(?![\w-])") if len(words) > 2 else None
 
-    @classmethod
-    def of(cls, sentinel: str) -> _Look | None:
+    @staticmethod
+    @lru_cache(maxsize=64)
+    def of(sentinel: str) -> _Look | None:
         """The variants of a sentinel in lower case; None for one without words."""
         words = re.findall(r"[^\W_]+", sentinel)
         if not words or not any(word.isalpha() and len(word) > 1 for word in words):
             return None
-        return cls(words, sentinel)
+        return _Look(words, sentinel)
 
     def spans(self, small: str, text: str) -> Iterable[tuple[int, int]]:
         """The matches in a text, which is given in lower case and as it is."""

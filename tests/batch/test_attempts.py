@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,20 @@ import pytest
 from convtui.batch import attempts as trying
 from convtui.batch.attempts import attempt_after, best_of, material, next_attempt
 from convtui.batch.cells import cells_of
-from convtui.batch.manifest import Entry
+from convtui.batch.manifest import Entry, read_batch
 from convtui.batch.plan import Plan
 from convtui.batch.plan_parts import Attempts
 from convtui.errors import UsageError
+from convtui.library.families import families
 from convtui.log.reader import open_log
+from convtui.log.run_summary import list_runs
 from convtui.models.base import Reply
 from convtui.protocol import AttemptSpec
 from tests.builders.conversations import Bot, FakeModels, Ran, calls, run, scenario
+from tests.builders.running_batches import Stage
+from tests.fakes.openai_http import Received
+from tests.fakes.openai_script import FakeReply
+from tests.fakes.openai_server import OpenAIServer
 
 
 def look_up(code: str) -> str:
@@ -178,3 +185,42 @@ async def test_a_reply_without_a_text_teaches_nothing_later(tmp_path: Path) -> N
     later = next_attempt(plan, entry_of(second, 2), tmp_path)
     assert later is not None
     assert later.reflections == []
+
+
+class LearningServer(OpenAIServer):
+    """A model that is of no help until it has thought about that."""
+
+    def choose(self, request: Received) -> FakeReply:
+        messages = request.body["messages"]
+        if messages[0]["content"].startswith("You are shown a conversation that you had"):
+            return FakeReply(text="Say yes.")
+        learned = "After attempt 1:\nSay yes." in str(messages[0]["content"])
+        return FakeReply(text="yes" if learned else "sorry, no")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="workers are forked")
+async def test_a_batch_learns_from_its_first_attempts(tmp_path: Path) -> None:
+    async with LearningServer() as server:
+        provider = {
+            "use": "openai/provider-1",
+            "params": {"api_base": server.url, "api_key": "none"},
+            "system_prompt": "You are a desk.",
+        }
+        stage = Stage(tmp_path, scenario={"provider": provider}, script=["Is it there?"])
+        batch = await stage.run(runs=2, attempts={"max": 3, "when": "~said sorry", "reflect": True})
+        asked = [request.body["messages"][0]["content"] for request in server.requests]
+    assert list(batch.entries) == ["Maya.1", "Maya.2", "Maya.1.a2", "Maya.2.a2"]
+    assert sum("You are shown a conversation" in text for text in asked) == 2
+    read = read_batch(stage.out)
+    for run_number in (1, 2):
+        attempts = read.attempts(read.entries[f"Maya.{run_number}"])
+        assert best_of(attempts) is attempts[1]
+        assert attempts[1].totals["usage"]["reflection"]["tokens"] > 0
+        path = read.log_of(attempts[1])
+        assert path is not None
+        with open_log(path) as log:
+            assert [r["text"] for r in log.transcript.reflections] == ["Say yes."]
+            assert [turn.text for turn in log.transcript.turns][1] == "yes"
+    (root, *_) = families(list_runs(stage.out))
+    assert [node.origin() for node in root.children] == ["reflexion"]

@@ -80,6 +80,19 @@ async def test_a_breakpoint_for_all_holds_those_that_run_and_those_that_begin(
     assert batch.file.finished
 
 
+async def test_a_breakpoint_for_all_reaches_one_that_is_about_to_begin(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, WAITS)
+    batch = stage.batch(how=WATCHED)
+    running = asyncio.ensure_future(batch.run())
+    await until(batch, lambda: batch.link("Maya.1") is not None)
+    batch.orders.break_all("~turn = 6")
+    await until(batch, lambda: batch.entries["Maya.1"].state == "running")
+    (tmp_path / "go").touch()
+    await until(batch, lambda: held(batch) == 1)
+    batch.kill()
+    await finished(running)
+
+
 async def test_breakpoints_need_somebody_who_answers(tmp_path: Path) -> None:
     with pytest.raises(CommandRefused, match="nobody watches"):
         Stage(tmp_path).batch().orders.break_all("~end")

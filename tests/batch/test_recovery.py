@@ -86,6 +86,18 @@ async def test_one_that_kills_its_worker_twice_has_failed_with_the_cause(tmp_pat
     assert batch.file.finished
 
 
+async def test_one_that_kills_its_worker_does_not_make_others_fail(tmp_path: Path) -> None:
+    planned = Stage(tmp_path, provider=DEADLY)
+    good = [{"name": f"Good{number}", "script": ["a"] * 5} for number in range(7)]
+    bad = {"name": "Bad", "script": ["a", "die"]}
+    batch = await planned.run(vary={"persona": [*good, bad]}, concurrency=8, workers=1)
+    endings = {key: entry.ending for key, entry in batch.entries.items()}
+    assert endings.pop("Bad.1") == "failed"
+    assert set(endings.values()) == {"completed"}
+    assert "its worker died" in str(batch.entries["Bad.1"].termination)
+    assert batch.file.finished and batch.pids == {}
+
+
 async def test_a_conversation_goes_on_where_its_provider_keeps_no_state(tmp_path: Path) -> None:
     planned = Stage(tmp_path, STATELESS, ["one", "two", "three"], scenario=BOT)
     batch = planned.batch(runs=2, workers=1)

@@ -101,7 +101,10 @@ async def test_a_conversation_that_is_held_does_not_keep_others_from_beginning(
         await running
     assert {entry.ending for entry in batch.entries.values()} == {"completed"}
     text = (stage.out / "batch.jsonl").read_text()
-    assert text.count('"type":"held"') == text.count('"type":"released"') == 4
+    assert text.count('"type":"held"') == 4
+    # One that is over before anybody looks has only its end written down.
+    assert text.count('"type":"released"') <= 4
+    assert all(entry.state == "ended" for entry in batch.entries.values())
 
 
 FAILS_TWICE = """

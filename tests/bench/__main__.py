@@ -15,6 +15,7 @@ from tests.bench import (
     batches,
     costs,
     fleet,
+    hosting,
     library,
     liveness,
     rehooking,
@@ -49,6 +50,7 @@ def _groups(home: Path, *, quick: bool) -> dict[str, Callable[[], list[Row]]]:
         "batches": lambda: batches.rows(
             folder("batches"), 1 if quick else 5, many=400 if quick else 1000
         ),
+        "hosting": lambda: hosting.rows(folder("hosting"), 1 if quick else 5),
         "warm": lambda: [costs.warm_start(folder("warm"), 1 if quick else 5)],
     }
 

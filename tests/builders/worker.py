@@ -110,11 +110,11 @@ class WorkerDriver:
 
 
 @asynccontextmanager
-async def hosting(env_file: str | None = None) -> AsyncIterator[WorkerDriver]:
+async def hosting(env_file: str | None = None, **more: Any) -> AsyncIterator[WorkerDriver]:
     """A worker that is ready; it is gone afterwards."""
     driver = WorkerDriver()
     try:
-        driver.send(Kind.HOST, env_file=env_file)
+        driver.send(Kind.HOST, env_file=env_file, **more)
         await driver.when(lambda: bool(driver.frames))
         yield driver
     finally:

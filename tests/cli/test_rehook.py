@@ -13,6 +13,7 @@ import pytest
 
 from convtui.analysis.rehook.report import Pace
 from convtui.cli.progress import Bar
+from convtui.log.run_summary import short_id
 from convtui.records.models import Record
 from tests.builders.conversations import Bot, Ran, cut_turn
 from tests.builders.conversations import run as run_inside
@@ -226,7 +227,7 @@ def test_a_branch_is_the_whole_conversation(convtui: Run, tmp_path: Path, bot: P
     write(bot.parent, "def post_process_response(self, text): return text + '!'")
     arguments = ("rehook", child.path, "--provider", f"{bot}:Bot")
     result = convtui(*arguments)
-    name = parent.one("header")["id"]
+    name = short_id(parent.one("header")["id"])
     assert (result.code, result.err) == (1, "")
     assert f"{parent.path} (parent of {child.path.name})\n  1:2  text" in result.out
     assert f"2 replies of 1 log, 1 of them from its parent {name}: 2 changed, 1" in result.out

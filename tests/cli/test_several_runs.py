@@ -39,6 +39,7 @@ async def moody(messages):
 
 async def waits(messages):
     (here / "called").touch()
+    await asyncio.sleep(0.02)
     while not (here / "go").exists():
         await asyncio.sleep(0.01)
     return "done"
@@ -150,11 +151,14 @@ def test_ctrl_c_ends_them_after_their_turn_and_the_batch_can_go_on(
         while not (bot.parent / "called").exists() and time.monotonic() < give_up:
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
+        (manifest,) = runs_folder.glob("*/batch.jsonl")
+        while b'"stopped"' not in manifest.read_bytes() and time.monotonic() < give_up:
+            time.sleep(0.01)
         (bot.parent / "go").touch()
 
     pressing = threading.Thread(target=press)
     pressing.start()
-    command = ("run", "--provider", "bot.py:waits", "--persona", "maya", "--max-turns", "4")
+    command = ("run", "--provider", "bot.py:waits", "--persona", "maya", "--max-turns", "40")
     code, out, err = convtui(*command, "--runs", "2", "--budget-tokens", "90000")
     pressing.join()
     (folder,) = runs_folder.iterdir()

@@ -12,6 +12,7 @@ import asyncio
 import json
 import socket
 import struct
+import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -161,3 +162,11 @@ async def _read(reader: asyncio.StreamReader) -> RawRequest:
     method, path, headers = parse_head(head)
     body = await reader.readexactly(int(headers.get("content-length", 0)))
     return RawRequest(method, path, headers, body)
+
+
+def bomb(megabytes: int) -> bytes:
+    """What gzip makes of so many megabytes of spaces; its end, which nobody gets to, is missing."""
+    pack = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
+    block = b" " * (1 << 20)
+    first, again = (pack.compress(block) + pack.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    return first + again * (megabytes - 1)

@@ -112,3 +112,11 @@ def test_samples_ship_with_convtui() -> None:
 def test_an_empty_library_says_what_makes_a_run(tmp_path: Path) -> None:
     with pytest.raises(LogError, match="`convtui demo` makes one"):
         find_log("last", [tmp_path / "none"])
+
+
+def test_where_there_are_only_batches_the_newest_is_named(tmp_path: Path) -> None:
+    for name in ("20260304T100000Z_one", "20260305T100000Z_two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "batch.jsonl").write_text("")
+    with pytest.raises(LogError, match=r"only batches.*convtui runs 20260305T100000Z_two"):
+        find_log("last", [tmp_path])

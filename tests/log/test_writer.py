@@ -110,7 +110,7 @@ def test_a_forked_child_does_not_keep_the_lock(tmp_path: Path) -> None:
         os._exit(0)
     os.read(ready_read, 1)
     # As when the engine is killed: nobody releases the lock, its descriptor is gone.
-    writer._forget_in_child()
+    writer.forget_in_child()
     assert not is_being_written(writer.path)
     os.write(go_write, b"x")
     os.waitpid(child, 0)

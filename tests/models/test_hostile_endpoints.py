@@ -24,6 +24,7 @@ from tests.fakes.raw_http import (
     SAID,
     Answer,
     RawEndpoint,
+    bomb,
     chunk,
     event,
     resets,
@@ -204,7 +205,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> int:
     return 2 << 20
 
 
-BOMB = gzip.compress(b" " * (300 << 20), 9)
+BOMB = bomb(300)
 """300 MB in 300 KB."""
 
 

@@ -394,3 +394,11 @@ def test_the_published_samples() -> None:
     assert scenario.limits.turn_timeout == 300
     assert "skill (line 11)" in notes[0] and "metrics (line 27)" in notes[0]
     assert "inputs.files (line 20)" in notes[1] and "expected (line 23)" in notes[1]
+
+
+def test_keys_that_waza_adds_later_are_left_out_and_named(tmp_path: Path) -> None:
+    """A misspelt one is refused as before."""
+    path = task(tmp_path, "id: x\ninputs: {prompt: p, sandboxed: true}\nrequirements: [python]\n")
+    (one,) = read_waza(path).tasks
+    assert one.left_out is not None
+    assert "inputs.sandboxed (line 2), requirements (line 3)" in one.left_out

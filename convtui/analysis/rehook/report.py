@@ -15,6 +15,7 @@ from convtui.analysis.rehook.sources import Source
 from convtui.analysis.report.diffs import clipped
 from convtui.analysis.report.report import Diff, Listing, Report, Section, Sentence, Tone, Verdict
 from convtui.errors import listed
+from convtui.log.run_summary import short_id
 from convtui.text.counts import counted
 
 _NAMED_PARENTS: Final = 3
@@ -151,7 +152,9 @@ class RehookReport:
         if len(ids) > _NAMED_PARENTS:
             return f"{len(ids):,} parents"
         whose = "its" if self.counts.logs == 1 else "the"
-        return f"{whose} parent{'s' * (len(ids) > 1)} {listed(ids)}"
+        return (
+            f"{whose} parent{'s' * (len(ids) > 1)} {listed([short_id(run) or run for run in ids])}"
+        )
 
     def _not_read(self) -> Iterator[str]:
         """Why replies of the past were left out."""

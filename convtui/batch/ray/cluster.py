@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import logging
 import os
 import sys
 import tempfile
 import threading
 import uuid
+import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,18 +80,7 @@ class Cluster:
         without Ray, `EngineError` where there is no cluster, or the project is too large.
         """
         ray = require_ray()
-        runtime: dict[str, Any] = {"py_modules": [str(Path(convtui.__file__).parent)]}
-        runtime["excludes"] = ["__pycache__", *(excludes or [])]
-        if project is not None:
-            runtime["working_dir"] = str(project)
-        else:
-            # Not the current folder, which is Ray's own choice.
-            runtime["working_dir"] = tempfile.mkdtemp(prefix="convtui-nothing-")
-        options: dict[str, Any] = {
-            "runtime_env": runtime,
-            "log_to_driver": False,
-            "logging_level": logging.CRITICAL,
-        }
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
         if address == LOCAL:
             options |= {
                 "address": "local",
@@ -99,14 +91,22 @@ class Cluster:
         else:
             options["address"] = address
         try:
-            with _quiet():
-                ray.init(**options)
+            # Without a project an empty folder: Ray's own choice is the current one.
+            with _quiet(), tempfile.TemporaryDirectory(prefix="convtui-nothing-") as empty:
+                _enable_faulthandler()
+                ray.init(
+                    **options,
+                    runtime_env={
+                        "py_modules": [str(Path(convtui.__file__).parent)],
+                        "working_dir": str(project or empty),
+                        "excludes": ["__pycache__", *(excludes or [])],
+                    },
+                )
                 _say_nothing()
         except Exception as error:
-            raise EngineError(_cannot_connect(address, error)) from error
-        finally:
-            if project is None:
-                Path(runtime["working_dir"]).rmdir()
+            failure = EngineError(_cannot_connect(address, error))
+            failure.exit_code = 2
+            raise failure from error
         return cls(ray, address, project, environment or {})
 
     def close(self) -> None:
@@ -132,19 +132,17 @@ class Cluster:
         and what the function raised.
         """
         remote = self.ray.remote(function).options(scheduling_strategy="SPREAD", max_retries=2)
-        results = [remote.remote(*arguments) for arguments in tasks]
-        try:
-            for result in results:
-                try:
-                    yield self.ray.get(result)
-                except self.ray.exceptions.RayTaskError as error:
-                    raise error.cause from None
-                except self.ray.exceptions.RayError as error:
-                    raise EngineError(f"a task on the cluster was lost: {reason(error)}") from error
-        finally:
-            for result in results:
-                with contextlib.suppress(Exception):
-                    self.ray.cancel(result, force=True)
+        # Not cancelled where somebody stops early: a task that ends while it is cancelled takes the
+        # whole process with it (Ray 2.60). They end with the connection.
+        results = deque(remote.remote(*arguments) for arguments in tasks)
+        while results:
+            try:
+                # Ray keeps a result as long as something refers to it.
+                yield self.ray.get(results.popleft())
+            except self.ray.exceptions.RayTaskError as error:
+                raise error.cause from None
+            except self.ray.exceptions.RayError as error:
+                raise EngineError(f"a task on the cluster was lost: {reason(error)}") from error
 
 
 @contextlib.contextmanager
@@ -187,9 +185,21 @@ def _quiet() -> Iterator[None]:
     before = logger.disabled
     logger.disabled = True
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logger.disabled = before
+
+
+def _enable_faulthandler() -> None:
+    """Has crashes of native code told on the real standard error.
+
+    Ray does it otherwise, on `sys.stderr`, which is no file while a screen is drawn.
+    """
+    if not faulthandler.is_enabled() and sys.__stderr__ is not None:
+        with contextlib.suppress(OSError, ValueError):
+            faulthandler.enable(sys.__stderr__, all_threads=False)
 
 
 def _say_nothing() -> None:

@@ -35,6 +35,9 @@ class Node:
     """Where a worker runs."""
 
     pid: int | None
+    """Of the worker."""
+    actor: int
+    """The process around it."""
     host: str
     version: str
     """Of convtui."""
@@ -103,6 +106,7 @@ class WorkerHost:
         self._port = port
         return Node(
             pid=port.pid,
+            actor=os.getpid(),
             host=platform.node(),
             version=__version__,
             project=str(Path.cwd()),

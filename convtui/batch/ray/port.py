@@ -24,6 +24,8 @@ START_WITHIN: Final = 180.0
 """Seconds for a node to be found and to get the user's folder."""
 CLOSE_WITHIN: Final = 10.0
 """Seconds for a worker to close its logs, and for those to arrive."""
+_KILL_WITHIN: Final = 5.0
+"""Seconds for a node to kill a worker."""
 _TAKE_FOR: Final = 2.0
 """Seconds that one request for frames waits at most."""
 _HEAD: Final = 5
@@ -53,9 +55,14 @@ class RayPort:
 
     async def open(self) -> None:
         """Starts the actor and its worker. Raises `EngineError`."""
-        await asyncio.to_thread(self._open)
-        in_thread("send", self._send_all)
-        in_thread("take", self._take_all)
+        try:
+            await asyncio.to_thread(self._open)
+        except EngineError:
+            # Nothing refers to the actor any more: Ray ends it.
+            self._actor = None
+            raise
+        sending = in_thread("send", self._send_all)
+        in_thread("take", self._take_all, sending)
 
     def _open(self) -> None:
         ray = self._cluster.ray
@@ -67,7 +74,6 @@ class RayPort:
                 )
                 node: Node = ray.get(started, timeout=START_WITHIN)
         except ray.exceptions.GetTimeoutError as error:
-            self.kill()
             raise EngineError(
                 f"no node had room for a worker within {START_WITHIN:g} s; fewer --workers need"
                 " fewer cores"
@@ -77,8 +83,9 @@ class RayPort:
         except ray.exceptions.RayError as error:
             raise EngineError(f"a node cannot run a worker: {_why_not(error)}") from error
         if node.version != __version__:
-            self.kill()
             raise EngineError(f"{node.host} has convtui {node.version}, this is {__version__}")
+        if self._killed:
+            raise EngineError("the worker was killed before it had started")
         self._node = node
         if self._cluster.local:
             self.pid = node.pid
@@ -103,18 +110,15 @@ class RayPort:
             in_thread("kill", self._kill)
 
     def _kill(self) -> None:
-        ray = self._cluster.ray
-        with contextlib.suppress(Exception):
-            ray.get(self._actor.kill.remote(), timeout=2.0)
-        if not self._over.wait(1.0):
-            with contextlib.suppress(Exception):
-                ray.kill(self._actor)
+        if self._actor is not None:
+            with contextlib.suppress(Exception, SystemExit):
+                self._cluster.ray.get(self._actor.kill.remote(), timeout=_KILL_WITHIN)
 
     # --- to the worker, in a thread
 
     def _send_all(self) -> None:
         # An actor that has died is noticed by the thread that takes.
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception, SystemExit):
             while (frame := self._outbox.get()) is not None:
                 frames = [self._addressed(frame)]
                 last = False
@@ -139,7 +143,7 @@ class RayPort:
             project = self._cluster.project
             moved = [] if project is None else [[str(project), node.project]]
             # Variables come by name, whatever file they stand in here.
-            return pack(kind, json_body(env_file=None, moved=moved))
+            return pack(kind, json_body(env_file=None, moved=moved, expendable=True))
         if kind is Kind.BEGIN and node.logs is not None:
             return pack(kind, self._begin_there(json.loads(frame[_HEAD:]), node.logs))
         return frame
@@ -159,7 +163,7 @@ class RayPort:
 
     # --- from the worker, in a thread
 
-    def _take_all(self) -> None:
+    def _take_all(self, sending: threading.Thread) -> None:
         ray = self._cluster.ray
         status: int | None = None
         try:
@@ -179,13 +183,14 @@ class RayPort:
         except (OSError, ValueError) as error:
             what = error.strerror if isinstance(error, OSError) else None
             self._fail(f"logs cannot be written here: {what or error}")
-        except Exception as error:  # noqa: BLE001 - whatever Ray raises when it is shut down
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - Ray has been shut down
             self._fail(f"the connection to Ray has ended: {reason(error)}")
         self._outbox.put(None)
         self.on_end(status)
         self._over.set()
-        with contextlib.suppress(Exception):
-            ray.kill(self._actor)
+        sending.join()
+        # Nothing refers to the actor any more: Ray ends it.
+        self._actor = None
 
     def _on_frame(self, kind: Kind, body: bytes) -> None:
         """Hands a frame on, with the paths that its files have here."""

@@ -40,7 +40,10 @@ class ActiveCall:
         injector: Injector,
         *,
         redactor: Redactor,
+        seen: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._seen = seen
+        """Whether anybody sees the text as it arrives."""
         self._journal = journal
         self._redactor = redactor
         self.seq = seq
@@ -150,7 +153,7 @@ class ActiveCall:
         if self._publish is not None:
             if delta.reasoning:
                 self._reasoning_out.append(delta.reasoning)
-            if now - self._last_sent >= _DELTA_EVERY:
+            if now - self._last_sent >= _DELTA_EVERY and self._seen():
                 self._send(now)
 
     def _weigh(self, delta: Delta) -> None:
@@ -191,7 +194,9 @@ class ActiveCall:
 
     def start_ticking(self) -> None:
         """Starts sending deltas 20 times a second and logging new text once a second."""
-        self._timer = asyncio.get_running_loop().call_later(_DELTA_EVERY, self._tick)
+        often = self._publish is not None and self._seen()
+        delay = _DELTA_EVERY if often else max(_DELTA_EVERY, self._due - self.elapsed)
+        self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
 
     def stop_ticking(self) -> None:
         """Stops sending and logging."""
@@ -200,7 +205,8 @@ class ActiveCall:
 
     def _tick(self) -> None:
         now = self.elapsed
-        self._send(now)
+        if self._seen():
+            self._send(now)
         if now >= self._due:
             self._due = now + _PARTIAL_EVERY
             self._log(self._public.of(self.fold.text))

@@ -49,6 +49,7 @@ class Caller:
         retry: RetryRules,
         timeout: float,
         publish_delta: DeltaSink | None = None,
+        seen: Callable[[], bool] = lambda: True,
         redactor: Redactor | None = None,
         permits: Permits | None = None,
     ) -> None:
@@ -58,6 +59,7 @@ class Caller:
         self._retry = retry
         self._timeout = timeout
         self._publish = publish_delta
+        self._seen = seen
         self.injector = Injector()
         """Faults for future calls."""
         self._finish = FinishJudge()
@@ -130,7 +132,13 @@ class Caller:
         chain.placed(seq)
         self._journal.current.call = seq
         call = ActiveCall(
-            self._journal, seq, request, self._publish, self.injector, redactor=self._redactor
+            self._journal,
+            seq,
+            request,
+            self._publish,
+            self.injector,
+            redactor=self._redactor,
+            seen=self._seen,
         )
         call.retry = RetryContext(
             attempts=self._retry.attempts,

@@ -103,6 +103,9 @@ class Breakpoints:
         for text in texts:
             self.add(text)
 
+    def __bool__(self) -> bool:
+        return bool(self._all)
+
     def add(self, text: str) -> Breakpoint:
         """Adds a breakpoint. Raises `FilterError`."""
         point = Breakpoint(self._next, parse_breakpoint(text))

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 from convtui.engine.conversation.prepare import load_provider_of
 from convtui.engine.conversation.runner import Conversation
 from convtui.engine.conversation.wiring import Wiring
 from convtui.engine.resume.state import read_seed
-from convtui.errors import FileError
 from convtui.models.base import ModelClients
 from convtui.protocol import StartSpec
 from convtui.providers.loader import Loaded
 from convtui.records.models import Warned
 from convtui.scenario.scenario import Scenario
 from convtui.trust.rules import own_scenario, refuse_unasked
-
-
-def apply_env_file(env_file: str | None) -> None:
-    """Sets the variables of `--env-file` in this process. Raises `FileError` without the file."""
-    if not env_file:
-        return
-    from dotenv import dotenv_values
-
-    path = Path(env_file)
-    if not path.is_file():
-        raise FileError(f"{path}: there is no such file (--env-file)")
-    variables = dotenv_values(path, interpolate=False)
-    os.environ.update({name: value for name, value in variables.items() if value is not None})
 
 
 def describe_provider(spec: StartSpec, models: ModelClients) -> dict[str, Any]:

@@ -42,7 +42,7 @@ from convtui.engine.resume.state import ResumeState
 from convtui.engine.turn.context import TurnContext
 from convtui.engine.turn.holds import Holds
 from convtui.engine.turn.turn import Turns
-from convtui.errors import ConversationError, ConvtuiError, InterruptedRunError
+from convtui.errors import ConversationError, ConvtuiError, InterruptedRunError, LogError
 from convtui.log.names import free_log_path
 from convtui.log.writer import LogWriter
 from convtui.protocol import StartSpec
@@ -105,6 +105,7 @@ class Conversation:
             on_pause=spec.on_pause,
             publish=wiring.publish_gate,
             breaks=lambda point: self.breakpoints.fires(point, self.journal.transcript),
+            may_break=lambda: bool(self.breakpoints),
             # A conversation that was held when another engine had it stays held.
             paused=spec.paused or (spec.continue_from is not None and spec.continue_from.held),
             paused_because=_held_after(spec),
@@ -117,6 +118,7 @@ class Conversation:
             retry=RetryRules(retry.attempts, retry.base_delay, retry.max_delay, retry.max_wait),
             timeout=scenario.limits.turn_timeout,
             publish_delta=wiring.publish_delta,
+            seen=wiring.seen,
             redactor=self.redactor,
             permits=wiring.permits,
         )
@@ -188,7 +190,14 @@ class Conversation:
         return self._spec.hold_endings
 
     def _open_log(self) -> LogWriter:
-        folder = writable_dir(Path(self._spec.out_dir))
+        folder = Path(self._spec.out_dir)
+        try:
+            return self._new_log(folder)
+        except LogError:
+            writable_dir(folder)  # says more of what is wrong with a folder
+            raise
+
+    def _new_log(self, folder: Path) -> LogWriter:
         if self._spec.log_name is not None:
             return LogWriter(free_log_path(folder, self._spec.log_name), self.redactor)
         workflow = self._scenario.provider.options.get("workflow")

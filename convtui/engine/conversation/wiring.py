@@ -33,6 +33,8 @@ class Wiring:
     models: ModelClients
     publish_gate: Callable[[GateState, RecordDict | None], None] = lambda state, hold: None
     publish_delta: Callable[[dict[str, Any]], None] | None = None
+    seen: Callable[[], bool] = lambda: True
+    """Whether anybody sees what is published as it arrives."""
     redactor: Redactor = field(default_factory=Redactor.of_process)
     permits: Permits = field(default_factory=Permits)
     """How many calls of a model may run at once, over all conversations that share it."""

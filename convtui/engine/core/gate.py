@@ -101,7 +101,8 @@ class Gate:
 
     `watched` says whether somebody is there to answer; without one `policy` decides. `publish` is
     called with the state and the hold's record whenever either changes. `breaks` is asked at each
-    stage for a breakpoint that fires there and answers with its text, or None. `paused` holds at
+    stage for a breakpoint that fires there and answers with its text, or None; `may_break` says
+    whether there are any. `paused` holds at
     the first stage, or at the first from stage `not_before` on; `paused_because` is said there.
     """
 
@@ -113,6 +114,7 @@ class Gate:
         on_pause: str = "end",
         publish: Callable[[GateState, RecordDict | None], None] = lambda state, hold: None,
         breaks: Callable[[Point], str | None] = lambda point: None,
+        may_break: Callable[[], bool] = lambda: True,
         paused: bool = False,
         paused_because: str = "",
         not_before: str | None = None,
@@ -126,12 +128,18 @@ class Gate:
         self.on_pause = on_pause
         self._publish = publish
         self._breaks = breaks
+        self._may_break = may_break
         self._mode: RunMode = "pause" if paused else "run"
         self._paused_because = paused_because
         self._stepped_from: tuple[int | None, int | None, int | None] | None = None
         self._holds = 0
         self.hold: Hold | None = None
         self.state: GateState = "running"
+
+    @property
+    def may_hold(self) -> bool:
+        """Whether a hold may come at all: somebody watches, or there are breakpoints."""
+        return self.watched or self._may_break()
 
     # --- the engine's side
 

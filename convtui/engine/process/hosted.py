@@ -167,6 +167,7 @@ class Hosted:
                 models=models,
                 publish_gate=self._publish_gate,
                 publish_delta=self.channel.delta,
+                seen=lambda: self.channel.watched,
                 redactor=self.redactor,
                 permits=self._permits,
                 explain_failure=self._explain_failure,

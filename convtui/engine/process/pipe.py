@@ -64,9 +64,10 @@ class FrameSender:
         self.put(pack(kind, public_body(fields, self._redactor)))
 
     def heartbeat(self, busy: float | None, wait: dict[str, Any] | None = None) -> None:
-        """Sends a heartbeat, unless other frames are queued."""
+        """Sends a heartbeat, unless the screen does not keep up: what goes on is to be seen there
+        as it is seen here, or a command is sent to a loop that is taken to be alive."""
         with self._condition:
-            if self._queue:
+            if self._size > QUEUE_LIMIT // 2:
                 return
         self.put(pack(Kind.HEARTBEAT, json_body(busy=busy, wait=wait)))
 

@@ -25,6 +25,7 @@ from convtui.engine.process.shutdown import EXIT_WITHIN
 from convtui.engine.process.watchdog import start_watchdog
 from convtui.engine.process.worker import WorkerProcess
 from convtui.errors import ConvtuiError
+from convtui.log.syncing import SYNCER
 from convtui.protocol import Kind, StartSpec, describe_error, read_frame
 from convtui.records.models import exit_code
 from convtui.text.relocation import relocate
@@ -66,7 +67,8 @@ class Engine:
         self._parts.sender.heartbeat(**self._hosted.in_flight)
 
     async def _converse(self, spec: StartSpec) -> int:
-        from convtui.engine.conversation.build import apply_env_file, describe_provider
+        from convtui.engine.conversation.build import describe_provider
+        from convtui.engine.conversation.environment import apply_env_file
         from convtui.engine.conversation.wiring import EngineModels
         from convtui.scenario.scenario import Scenario
 
@@ -162,18 +164,31 @@ def main() -> None:
     finally:
         parts.capture.flush()
         parts.sender.close()
+        SYNCER.flush()
         # Threads that provider code or libraries left behind must not keep the process alive.
         leave(status)
+
+
+def _die() -> None:
+    """Ends this process and what it has started, as if it had been killed: others go on with its
+    logs, and must not find them changed."""
+    if hasattr(os, "killpg"):
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(1)
 
 
 async def _run(parts: ProcessParts, commands: BinaryIO, kind: Kind, body: bytes) -> int:
     """Runs what the first frame asks for; returns the exit status."""
     runs: Engine | WorkerProcess = WorkerProcess(parts) if kind is Kind.HOST else Engine(parts)
-    reader = CommandReader(
-        commands, runs.receive, lambda: parts.shutdown.end("the screen was closed")
-    )
-    threading.Thread(target=reader.listen, name="convtui-commands", daemon=True).start()
     asked: dict[str, Any] = json.loads(body)
+
+    def on_end_of_file() -> None:
+        if asked.get("expendable") and isinstance(runs, WorkerProcess) and runs.begun:
+            _die()
+        parts.shutdown.end("the screen was closed")
+
+    reader = CommandReader(commands, runs.receive, on_end_of_file)
+    threading.Thread(target=reader.listen, name="convtui-commands", daemon=True).start()
     if isinstance(runs, WorkerProcess):
         relocate((home, here) for home, here in asked.get("moved") or ())
         return await runs.run(asked.get("env_file"))

@@ -16,6 +16,7 @@ from convtui.engine.process.originals import Originals
 from convtui.engine.process.pipe import FrameSender
 from convtui.engine.process.pulse import Pulse
 from convtui.errors import ConvtuiError
+from convtui.log.syncing import SYNCER
 from convtui.protocol import Kind
 
 EXIT_WITHIN: Final = 2.0
@@ -97,6 +98,7 @@ class Shutdown:
         if self.running is not None:
             # The loop is blocked in provider code.
             self.running.force_close(f"{self.reason} while provider code blocked the engine")
+        SYNCER.flush()
         self._leave(0)
 
     def _interrupt(self, reason: str) -> None:
@@ -113,6 +115,7 @@ class Shutdown:
         self.reason = self.reason or reason
         self._force_failed(reason)
         self._sender.close()
+        SYNCER.flush()
         self._leave(0)
 
     def report_failure(self, error: BaseException) -> None:

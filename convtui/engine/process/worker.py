@@ -29,6 +29,8 @@ from convtui.protocol import Kind, Row, StartSpec, describe_error, json_body, pa
 from convtui.records.models import RecordDict, exit_code
 from convtui.secrets.redactor import Redactor
 
+_COLLECT_AFTER: Final = (20_000, 20, 50)
+"""Thresholds of the garbage collector."""
 _OVER: Final = "the conversation is over"
 
 
@@ -120,7 +122,7 @@ class WorkerProcess:
 
     async def run(self, env_file: str | None) -> int:
         """Hosts conversations until the process is told to end; returns the exit status."""
-        from convtui.engine.conversation.build import apply_env_file
+        from convtui.engine.conversation.environment import apply_env_file
         from convtui.providers.imported import FILES
 
         FILES.keep()
@@ -237,9 +239,11 @@ class WorkerProcess:
             models = EngineModels(hosted.redactor)
             conversation = hosted.begin(spec, models)
             if not self._frozen:
-                # Loaded modules stay; the garbage collector need not visit them again.
+                # Loaded modules stay; the garbage collector need not visit them again. What many
+                # conversations allocate is mostly freed without it.
                 self._frozen = True
                 gc.freeze()
+                gc.set_threshold(*_COLLECT_AFTER)
             await hosted.run(conversation, models)
         except ConvtuiError as error:
             status = error.exit_code

@@ -33,6 +33,11 @@ class Holds:
         return self._gate.watched
 
     @property
+    def may_hold(self) -> bool:
+        """Whether a hold may come at all."""
+        return self._gate.may_hold
+
+    @property
     def holds_endings(self) -> bool:
         """Whether every ending holds, so that it can be overridden."""
         return self._gate.watched and self._gate.holds_endings

@@ -188,7 +188,7 @@ class StageHolds:
             turn.flags |= Flag.ERROR_TEXT
         if result.stage == "discard":
             turn.flags = (turn.flags & ~Flag.DISCARDED) | (Flag.DISCARDED * bool(result.discard))
-        elif result.stage == "commit":
+        elif result.stage == "commit" and self._context.holds.may_hold:
             noticed = self._checks.notice(
                 turn.session, turn.speaker, result.said, self._utterance.interim, remember=False
             )

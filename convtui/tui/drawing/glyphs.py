@@ -1,9 +1,4 @@
-"""The glyphs of the screens: one set, each a single cell wide, with an ASCII stand-in for each.
-
-Nothing else draws a status by a character of its own. All are narrow or neutral by Unicode's East
-Asian Width, except for box drawing, blocks, the ellipsis and the middle dot: their width is
-ambiguous by the book, and one cell in every terminal that draws frames at all.
-"""
+"""The glyphs of the screens, with an ASCII stand-in for each."""
 
 from __future__ import annotations
 
@@ -15,36 +10,60 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
-NOTHING: Final = "∙"
-"""A turn with nothing special about it."""
-HELD: Final = "▸"
-DISCARDED: Final = "✗"
-ERROR: Final = "!"
-SKIPPED: Final = "⊘"
-"""Skipped or cancelled."""
-INACTIVE: Final = "◌"
-SIGNAL: Final = "◊"
-NOTICED: Final = "∆"
-"""Something about the turn wants a look."""
-BY_HAND: Final = "✎"
-WORKING: Final = "⋯"
-DONE: Final = "✓"
-REPLY: Final = "+"
-STOP: Final = "∎"
-ABSTAIN: Final = "?"
-BREAK: Final = "◉"
-"""A breakpoint."""
-BREAK_OFF: Final = "⊚"
-BREAK_HIT: Final = "◍"
-"""A breakpoint has stopped the conversation here."""
-MARK: Final = "⚑"
-NOTE: Final = "⁋"
-HERE: Final = "◂"
-"""What is shown now, in a list."""
-FOLDED: Final = "▸"
-UNFOLDED: Final = "▾"
-BAR: Final = "▌"
-"""Beside the selected row, and where text is arriving."""
+from convtui.text.glyphs import (
+    ABSTAIN,
+    BAR,
+    BREAK,
+    BREAK_HIT,
+    BREAK_OFF,
+    BY_HAND,
+    DISCARDED,
+    DONE,
+    ERROR,
+    FOLDED,
+    HELD,
+    HERE,
+    INACTIVE,
+    MARK,
+    NOTE,
+    NOTHING,
+    NOTICED,
+    REPLY,
+    SIGNAL,
+    SKIPPED,
+    STOP,
+    UNFOLDED,
+    WORKING,
+)
+
+__all__ = [
+    "ABSTAIN",
+    "BAR",
+    "BREAK",
+    "BREAK_HIT",
+    "BREAK_OFF",
+    "BY_HAND",
+    "DISCARDED",
+    "DONE",
+    "ERROR",
+    "FOLDED",
+    "HELD",
+    "HERE",
+    "INACTIVE",
+    "MARK",
+    "NOTE",
+    "NOTHING",
+    "NOTICED",
+    "REPLY",
+    "SIGNAL",
+    "SKIPPED",
+    "STATUS",
+    "STOP",
+    "UNFOLDED",
+    "WORKING",
+    "AsciiGlyphs",
+    "wants_ascii",
+]
 
 STATUS: Final[Mapping[str, str]] = {
     NOTHING: ".",

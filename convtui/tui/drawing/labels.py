@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convtui.text.boundary import visible_line
 from convtui.transcript.ending_words import ending_phrase
-from convtui.tui.drawing import glyphs
 
 if TYPE_CHECKING:
     from convtui.records.codec import RecordDict
@@ -26,17 +25,6 @@ HOLD_REASONS: Final = {
     "ending": "the session is about to end",
     "cannot_restore": "the provider cannot be brought back to this point",
 }
-_DECISIONS: Final = {
-    "reply": (glyphs.REPLY, "ok"),
-    "stop": (glyphs.STOP, "accent"),
-    "abstain": (glyphs.ABSTAIN, "warning"),
-    "error": (glyphs.ERROR, "error"),
-}
-
-
-def decision_sign(kind: str) -> tuple[str, str]:
-    """A decision's glyph and colour role."""
-    return _DECISIONS.get(kind, (glyphs.ERROR, "error"))
 
 
 def decision_text(record: RecordDict) -> str:

@@ -10,10 +10,10 @@ from textual.content import Content
 from textual.widgets import Static
 
 from convtui.log.tool_uses import ToolUse, waiting_uses
+from convtui.printing.turn_sign import decision_sign
 from convtui.records.codec import RecordDict
 from convtui.text.boundary import visible_line
 from convtui.tui.drawing.labels import (
-    decision_sign,
     decision_text,
     error_lines,
     hold_location,

@@ -12,6 +12,7 @@ from convtui.analysis.rehook.rehook_process import Rehooked
 from convtui.analysis.rehook.report import RehookReport
 from convtui.analysis.rehook.sources import Source, carry_over, sources_of
 from convtui.engine.rehook.replayed_hooks import Rehook
+from convtui.log.run_summary import short_id
 from convtui.protocol import REHOOK_CURSOR, RehookSpec
 from convtui.providers.base import Provider
 from convtui.tui.screens.rehook.rehook_list import items_of
@@ -57,7 +58,7 @@ async def test_a_branch_is_followed_to_where_it_continues_its_parents(tmp_path: 
         child.path.name: [6],
         grandchild.path.name: [8],
     }
-    ids = [ran.one("header")["id"] for ran in (parent, child)]
+    ids = [short_id(ran.one("header")["id"]) for ran in (parent, child)]
     assert report.summary() == (
         f"4 replies of 1 log, 3 of them from its parents {ids[0]} and {ids[1]}: nothing changed"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,7 +25,11 @@ from tests.builders.waiting import when
 if TYPE_CHECKING:
     from convtui.batch.ray.cluster import Cluster
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_engines]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.real_engines,
+    pytest.mark.skipif(sys.platform == "win32", reason="process groups and signals"),
+]
 WITHIN = 120.0
 """Seconds: a busy machine starts processes slowly."""
 
@@ -148,28 +153,19 @@ async def test_what_is_excluded_is_not_on_the_nodes(cluster: Cluster) -> None:
     assert files == ["desk/__init__.py", "desk/bot.py", "desk/words.py", "pyproject.toml"]
 
 
-async def test_a_worker_that_is_killed_ends_its_conversations_alone(
+async def test_a_worker_that_is_killed_leaves_what_it_had_said(
     apart: Cluster, project: Path, tmp_path: Path
 ) -> None:
-    async with working(apart, tmp_path) as killed, working(apart, tmp_path) as orphan:
-        lost = [
-            worker.begin(spec(tmp_path, project, "Slow", log_name=name))
-            for worker, name in ((killed, "killed"), (orphan, "orphan"))
-        ]
+    async with working(apart, tmp_path) as worker:
+        lost = worker.begin(spec(tmp_path, project, "Slow", log_name="lost"))
         async with asyncio.timeout(WITHIN):
-            await started(killed, lost[0])
-            await started(orphan, lost[1])
-            assert killed.pid is not None
-            os.kill(killed.pid, signal.SIGKILL)
-            await killed.wait()
-            assert [one.state for one in lost] == [EngineState.DEAD, EngineState.RUNNING]
-            # The node itself is lost with what it had not sent.
-            apart.ray.kill(orphan._port._actor)  # type: ignore[attr-defined]
-            await orphan.wait()
-    assert lost[1].state is EngineState.DEAD
-    assert orphan.error is not None
-    assert "the worker's node lost it" in orphan.error["message"]
-    for name in ("killed", "orphan"):
-        with open_log(tmp_path / f"{name}.jsonl") as log:
-            assert [turn.text for turn in log.transcript.turns if turn.text] == ["one"]
-            assert log.transcript.trailer is None
+            await started(worker, lost)
+            assert worker.pid is not None
+            os.kill(worker.pid, signal.SIGKILL)
+            await worker.wait()
+    assert lost.state is EngineState.DEAD
+    assert worker.error is not None
+    assert "SIGKILL" in worker.error["message"]
+    with open_log(tmp_path / "lost.jsonl") as log:
+        assert [turn.text for turn in log.transcript.turns if turn.text] == ["one"]
+        assert log.transcript.trailer is None

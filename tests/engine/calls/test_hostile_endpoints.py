@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gzip
 import itertools
 import json
 import re
@@ -37,6 +36,7 @@ from tests.fakes.raw_http import (
     RawEndpoint,
     RawRequest,
     again_and_again,
+    bomb,
     event,
     says,
     then_silence,
@@ -88,7 +88,7 @@ CASES = [
          again_and_again(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100), LATE),
     Case("says nothing after its headers", then_silence(EVENTS), LATE),
     Case("says nothing at all", then_silence(b""), LATE),
-    Case("sends a bomb", packed(gzip.compress(b" " * (600 << 20), 9)), "larger than 64 MB"),
+    Case("sends a bomb", packed(bomb(600)), "larger than 64 MB"),
     Case("asks to wait a day", rate_limited("99999"), "more than retry.max_wait"),
     Case("asks to wait until 2099", rate_limited("Thu, 01 Jan 2099 00:00:00 GMT"),
          "more than retry.max_wait"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import httpx
 import pytest
 
 from convtui.engine.conversation.converse import converse
+from convtui.errors import UsageError
 from convtui.log.names import wire_path
 from convtui.log.reader import open_log
 from convtui.log.wire import read_wire
@@ -130,3 +132,31 @@ async def test_one_that_is_left_ends_and_the_others_go_on(tmp_path: Path) -> Non
     with open_log(log) as opened:
         assert opened.findings == []
         assert (opened.transcript.termination or {})["reason"] == "the caller left"
+
+
+async def test_an_environment_that_says_otherwise_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OF_A_FILE", "before")
+    variables = {value: tmp_path / f"{value}.env" for value in ("first", "second")}
+    for value, path in variables.items():
+        path.write_text(f"OF_A_FILE={value}\n")
+
+    def with_file(name: str, value: str) -> tuple[Scenario, StartSpec]:
+        scenario, how = spec(tmp_path, "http://127.0.0.1:9", name)
+        how.env_file = str(variables[value])
+        return scenario, how
+
+    scenario, how = with_file("alpha", "first")
+    records = converse(scenario, spec=how)
+    await anext(records)
+    assert os.environ["OF_A_FILE"] == "first"
+    with pytest.raises(UsageError, match=r"second\.env: OF_A_FILE has another value in .*first"):
+        await run(*with_file("bravo", "second"))
+    await run(*with_file("charlie", "first"))
+    assert os.environ["OF_A_FILE"] == "first"
+    await records.aclose()  # type: ignore[attr-defined]
+    assert os.environ["OF_A_FILE"] == "before"
+    scenario, how = with_file("bravo", "second")
+    seen = [os.environ["OF_A_FILE"] async for _ in converse(scenario, spec=how)]
+    assert set(seen) == {"second"} and os.environ["OF_A_FILE"] == "before"

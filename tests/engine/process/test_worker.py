@@ -279,3 +279,80 @@ async def test_whoever_ends_the_worker_leaves_whole_logs(tmp_path: Path, how: st
             assert log.findings == []
             termination = log.transcript.termination
         assert termination is not None and termination["kind"] == "interrupted"
+
+
+SLOW = """
+async def bot(messages):
+    await asyncio.sleep(60)
+"""
+
+
+async def test_one_that_is_expendable_leaves_its_logs_as_they_are(tmp_path: Path) -> None:
+    """What it has begun is run again elsewhere, from these logs."""
+    async with hosting(expendable=True) as worker:
+        worker.begin(bot_spec(tmp_path, SLOW, script=["one"]))
+        await worker.when(lambda: worker.rows.get(1, {}).get("turns") == 1)
+        (ready,) = worker.found(Kind.READY, 1)
+        worker.hang_up()
+        await worker.when(lambda: worker.closed)
+        assert worker.process.wait() == -signal.SIGKILL
+    with open_log(ready["log"]) as log:
+        assert [turn.text for turn in log.transcript.turns if turn.text] == ["one"]
+        assert log.transcript.termination is None
+
+
+async def test_files_that_stand_elsewhere_are_named_as_at_home(tmp_path: Path) -> None:
+    home, here = tmp_path / "home-of-it", tmp_path / "copy"
+    home.mkdir()
+    spec = bot_spec(home, "async def bot(messages):\n    raise ValueError('no')", script=["one"])
+    home.rename(here)
+    spec.out_dir = str(tmp_path / "out")
+    async with hosting(moved=[[str(home), str(here)]]) as worker:
+        worker.begin(spec)
+        await worker.all_ended(1)
+        ended = worker.ended[1]
+    named = str(home / "bot_under_test.py")
+    assert ended["termination"]["detail"]["frames"][0].startswith(f"{named}:")
+    with open_log(ended["log"]) as log:
+        assert log.transcript.header["provider"]["file"] == named
+    assert str(here) not in Path(ended["log"]).read_text()
+
+
+async def test_a_file_is_imported_once_and_an_object_in_it_belongs_to_one_conversation(
+    tmp_path: Path,
+) -> None:
+    body = """
+        from convtui import Provider
+        print("this module runs")
+        class Counting(Provider):
+            def __init__(self):
+                self.calls = 0
+            async def generate_response(self, messages):
+                self.calls += 1
+                await asyncio.sleep(0)
+                return f"call {self.calls}"
+        Bot = Counting
+        bot = Counting()
+        """
+    classes = [bot_spec(tmp_path, body, script=["a", "b"]) for _ in range(3)]
+    for spec in classes:
+        spec.scenario["provider"]["use"] = spec.scenario["provider"]["use"].replace(":bot", ":Bot")
+    async with hosting() as worker:
+        worker.begin(*classes)
+        await worker.all_ended(3)
+        # What is on the disk by now is not what runs.
+        (tmp_path / "bot_under_test.py").write_text("no = python")
+        worker.begin(*classes, first=4)
+        await worker.all_ended(6)
+        logs = [Path(worker.ended[number]["log"]).read_text() for number in range(1, 7)]
+    assert sum(log.count("this module runs") for log in logs) == 1
+    assert all(log.count('"text":"call 2"') and "call 3" not in log for log in logs)
+    headers = [json.loads(log.splitlines()[0]) for log in logs]
+    assert len({header["provider"]["sha256"] for header in headers}) == 1
+    (tmp_path / "bot_under_test.py").unlink()
+    made = [bot_spec(tmp_path, body, script=["a", "b"]) for _ in range(3)]
+    async with hosting() as worker:
+        worker.begin(*made)
+        await worker.all_ended(3)
+        logs = [Path(worker.ended[number]["log"]).read_text() for number in (1, 2, 3)]
+    assert all(log.count('"text":"call 2"') and "call 3" not in log for log in logs)

@@ -499,9 +499,9 @@ def test_several_runs_in_one_file(write: Write, tmp_path: Path) -> None:
 
 
 def test_long_files_are_not_held_in_memory(write: Write, tmp_path: Path) -> None:
-    text = "x" * 20_000
+    text = "x" * 100_000
     body: list[Line] = []
-    for n in range(400):
+    for n in range(80):
         body += [started(n), response(text), finished(n), says(text)]
     path = write(events([*BEGIN, *body, over()]))
     assert path.stat().st_size > 12_000_000

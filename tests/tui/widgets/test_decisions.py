@@ -10,6 +10,7 @@ import pytest
 from convtui.actions.registry import Keymap
 from convtui.log.detail import TurnDetail
 from convtui.log.reader import digest_until
+from convtui.printing.turn_sign import turn_sign
 from convtui.transcript.fold import Flag, Transcript, Turn
 from convtui.tui.drawing.palette import Palette, plain
 from convtui.tui.screens.debugger.hold_bar_feed import choice_items
@@ -19,7 +20,7 @@ from convtui.tui.widgets.holdbar import HoldBar
 from convtui.tui.widgets.inspector.inspector import Inspector
 from convtui.tui.widgets.inspector.tabs import DECIDING, Context, build, has_content
 from convtui.tui.widgets.statusline import Figures, figures_text
-from convtui.tui.widgets.transcript.marks import badges, extras_of, glyph, own_row_count, own_rows
+from convtui.tui.widgets.transcript.marks import badges, extras_of, own_row_count, own_rows
 from convtui.tui.widgets.transcript.session_rows import Frame
 from convtui.tui.widgets.transcript.transcript_view import TranscriptView
 from convtui.tui.widgets.transcript.turn_lines import Geometry, TurnLines
@@ -349,8 +350,8 @@ def test_what_is_wrong_with_a_last_decision_is_told_once() -> None:
 
 
 def test_a_turn_that_ended_by_a_decision_has_its_sign() -> None:
-    assert glyph(ended("abstain")[0]) == ("?", "warning")
-    assert glyph(ended("stop")[0]) == ("∎", "accent")
+    assert turn_sign(ended("abstain")[0]) == ("?", "warning")
+    assert turn_sign(ended("stop")[0]) == ("∎", "accent")
 
 
 def test_badges_of_decisions_and_drafts() -> None:

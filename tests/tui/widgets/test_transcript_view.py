@@ -13,6 +13,7 @@ from textual.geometry import Offset
 from textual.pilot import Pilot
 from textual.selection import Selection
 
+from convtui.printing.turn_sign import turn_sign
 from convtui.transcript.fold import Flag, Session, Transcript
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, plain
@@ -22,11 +23,10 @@ from convtui.tui.widgets.transcript.marks import (
     TurnExtras,
     badges,
     extras_of,
-    glyph,
     own_row_count,
     own_rows,
 )
-from convtui.tui.widgets.transcript.session_rows import Frame, session_head
+from convtui.tui.widgets.transcript.session_rows import Frame, head_rows, session_head
 from convtui.tui.widgets.transcript.transcript_view import TranscriptView
 from convtui.tui.widgets.transcript.turn_lines import Geometry, TurnLines, measure_turn
 from tests.builders.waiting import WITHIN
@@ -146,7 +146,7 @@ def test_own_rows_are_counted() -> None:
 
 def test_signs() -> None:
     turn = ferry().transcript.turns[0]
-    assert glyph(turn)[0] == "∙"
+    assert turn_sign(turn)[0] == "∙"
     for flag, sign in (
         (Flag.DISCARDED, "✗"),
         (Flag.HELD | Flag.DISCARDED, "▸"),
@@ -156,7 +156,7 @@ def test_signs() -> None:
         (Flag.SIGNAL, "◊"),
     ):
         turn.flags = flag
-        assert glyph(turn)[0] == sign
+        assert turn_sign(turn)[0] == sign
 
 
 def test_badges_cover_every_flag() -> None:
@@ -518,6 +518,16 @@ async def test_what_earlier_attempts_taught_stands_below_the_first_head() -> Non
         style = app.view.row_style(0, 5), app.view.row_style(0, 6)
         assert style[0] is None
         assert style[1] is not None
+
+
+def test_a_long_reflection_is_cut() -> None:
+    session = Session(1, "work")
+    session.reflections = ((1, "\n".join(map(str, range(30)))),)
+    rows = [plain(row) for row in head_rows(session, 60)]
+    assert rows[1:3] == ["   after attempt 1, to do otherwise:", "     0"]
+    assert rows[-1] == "     … 20 more lines in the provider's request"
+    assert len(rows) == 13
+    assert plain(call_spans({"type": "reflection.added", "of": 1})) == "+ reflection"
 
 
 async def test_a_long_reason_of_an_ending_folds() -> None:

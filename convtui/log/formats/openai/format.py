@@ -10,6 +10,7 @@ are `tools`. Files say neither when it was nor how it ended.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,10 +21,10 @@ from convtui.log.formats.chat.readers import ChatFiles
 from convtui.log.formats.findings import Finding
 from convtui.log.formats.json_files import Item, items
 from convtui.log.formats.json_objects import kind_of
+from convtui.log.formats.openai.export import NAME, write
 from convtui.records.times import parse_time, zone_of
 from convtui.records.values import as_text
 
-NAME: Final = "openai"
 _ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _SAID: Final = ("content", "tool_calls", "function_call", "refusal")
 _TIMES: Final = ("created_at", "timestamp", "created", "date")
@@ -127,9 +128,12 @@ def _modern(value: Any) -> Any:
     return fields
 
 
-FORMAT = ChatFiles("chat messages", _is_value, _chats).format(
-    NAME,
-    "chat messages as OpenAI and Anthropic have them: a list, {messages}, or JSONL",
-    ("messages", "role", "content"),
-    generic=True,
+FORMAT = replace(
+    ChatFiles("chat messages", _is_value, _chats).format(
+        NAME,
+        "chat messages as OpenAI and Anthropic have them: a list, {messages}, or JSONL",
+        ("messages", "role", "content"),
+        generic=True,
+    ),
+    write=write,
 )

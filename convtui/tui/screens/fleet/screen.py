@@ -377,4 +377,4 @@ class FleetScreen(ActionScreen):
     def restyle(self) -> None:
         """Draws with the colours of another theme."""
         self._summary.refresh()
-        self.listed.restyle()
+        self._header.refresh()

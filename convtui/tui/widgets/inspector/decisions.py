@@ -10,11 +10,12 @@ from typing import Any, Final
 from rich.cells import cell_len
 
 from convtui.log.detail import Call, TurnDetail
+from convtui.printing.turn_sign import decision_sign
 from convtui.records.codec import RecordDict
 from convtui.text.boundary import visible
 from convtui.transcript.fold import Turn
 from convtui.tui.drawing import glyphs
-from convtui.tui.drawing.labels import decision_sign, decision_text
+from convtui.tui.drawing.labels import decision_text
 from convtui.tui.drawing.palette import Span
 from convtui.tui.drawing.word_diff import diff_spans, legend_spans
 from convtui.tui.drawing.wrap import Wrapped

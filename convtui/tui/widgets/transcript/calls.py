@@ -50,10 +50,11 @@ def call_spans(record: dict[str, Any]) -> list[Span]:
         count = len(record.get("messages") or ())
         # Short, because the heading of each session has it in full.
         return [("+ ", "accent bold"), (f"warm {name}", "text"), (f" ({count})", "muted")]
+    if kind == "reflection.added":
+        # Its text stands below the heading of the first session.
+        return [("+ ", "accent bold"), ("reflection", "text")]
     if kind == "context.compressed":
         spans.append((f" to turn {record.get('upto', 0)}", "muted"))
-    elif kind == "reflection.added":
-        spans.append((f" on attempt {record.get('of')}", "muted"))
     elif kind == "budget.raised" and isinstance(record.get("limit"), (int, float)):
         spans.append((f" {record['limit']:,g}", "muted"))
     elif kind == "provider.restored" and record.get("mode") == "replayed":

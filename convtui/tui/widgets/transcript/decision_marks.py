@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from convtui.printing.turn_sign import decision_sign, ended_by_decision
 from convtui.records.codec import RecordDict
 from convtui.text.boundary import visible_line
-from convtui.transcript.fold import Flag, Turn
-from convtui.tui.drawing.labels import decision_sign
+from convtui.transcript.fold import Turn
 from convtui.tui.drawing.palette import Span
 from convtui.tui.drawing.wrap import Wrapped
 
-DECIDED: Final = ("reply", "stop", "abstain", "error")
-"""The kinds of decisions that a turn's note can name."""
 _OUTCOMES: Final = {
     "stop": "stopped",
     "abstain": "abstained",
@@ -83,11 +81,6 @@ def decision_badge(decided: Sequence[RecordDict], *, short: bool = False) -> str
 def _signed(record: RecordDict) -> str:
     kind = str(record.get("kind", ""))
     return f"{decision_sign(kind)[0]} {kind}"
-
-
-def ended_by_decision(turn: Turn) -> bool:
-    """Whether a responder's decision ended the session in this turn."""
-    return turn.status == "ended" and bool(turn.flags & Flag.DECISION) and turn.note in DECIDED
 
 
 def says_error(turn: Turn) -> bool:

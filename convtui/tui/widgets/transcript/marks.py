@@ -11,17 +11,15 @@ from rich.cells import cell_len
 from convtui.log.detail import TurnDetail
 from convtui.log.notes import TurnNote
 from convtui.log.tool_uses import ToolUse, tool_uses
+from convtui.printing.turn_sign import DECIDED, decision_sign, ended_by_decision
 from convtui.text.boundary import visible_line
 from convtui.transcript.corrections import CORRECTABLE, FLAG_WORDS, Correction
-from convtui.transcript.fold import FAILED, OPEN, Flag, Turn
-from convtui.tui.drawing import glyphs
-from convtui.tui.drawing.labels import decision_sign, decision_text
+from convtui.transcript.fold import OPEN, Flag, Turn
+from convtui.tui.drawing.labels import decision_text
 from convtui.tui.drawing.palette import Span
 from convtui.tui.sources.break_marks import BreakMark
 from convtui.tui.widgets.transcript.decision_marks import (
-    DECIDED,
     decision_badge,
-    ended_by_decision,
     ended_row_count,
     ended_rows,
     says_error,
@@ -30,16 +28,6 @@ from convtui.tui.widgets.transcript.decision_marks import (
 SEPARATOR: Final = " · "
 
 _NOTICED: Final = sum(int(flag) for flag in CORRECTABLE.values())
-_CALLED: Final = _NOTICED | int(
-    Flag.SIGNAL
-    | Flag.EMPTY
-    | Flag.TOOL_ERROR
-    | Flag.WARNING
-    | Flag.TRUNCATED
-    | Flag.WOULD_END
-    | Flag.INCOMPLETE
-    | Flag.ERROR_TEXT
-)
 BADGES: Final = _NOTICED | int(
     Flag.SIGNAL
     | Flag.CHANGED
@@ -121,45 +109,6 @@ def extras_of(detail: TurnDetail) -> TurnExtras:
         extra.decision_text = decision_text(decided[-1])
         extra.for_record = bool(decided[-1].get("for_record"))
     return extra
-
-
-_SIGNS: Final = (
-    # Plain integers: IntFlag's operators are slow, and this runs for every turn.
-    (int(Flag.HELD), (glyphs.HELD, "held")),
-    (int(Flag.DISCARDED), (glyphs.DISCARDED, "discard")),
-    (int(Flag.ERROR), (glyphs.ERROR, "error")),
-    (int(Flag.SKIPPED | Flag.CANCELLED), (glyphs.SKIPPED, "muted")),
-    # Before what was noticed: an inactive turn needs no attention.
-    (int(Flag.INACTIVE), (glyphs.INACTIVE, "muted")),
-    (int(Flag.SIGNAL), (glyphs.SIGNAL, "signal")),
-    (_CALLED, (glyphs.NOTICED, "warning")),
-    (int(Flag.EDITED | Flag.HUMAN), (glyphs.BY_HAND, "human")),
-)
-_SIGNED: Final = _CALLED | int(
-    Flag.HELD
-    | Flag.DISCARDED
-    | Flag.ERROR
-    | Flag.SKIPPED
-    | Flag.CANCELLED
-    | Flag.INACTIVE
-    | Flag.EDITED
-    | Flag.HUMAN
-)
-
-
-def glyph(turn: Turn) -> Span:
-    """The glyph beside a turn and its role."""
-    flags = int(turn.flags)
-    if flags & _SIGNED:
-        for bits, sign in _SIGNS:
-            if flags & bits:
-                return sign
-    status = turn.status
-    if status == OPEN:
-        return glyphs.WORKING, "accent"
-    if ended_by_decision(turn):
-        return decision_sign(turn.note)
-    return (glyphs.ERROR, "error") if status == FAILED else (glyphs.NOTHING, "muted")
 
 
 def badges(turn: Turn, extra: TurnExtras | None = None, *, short: bool = False) -> list[Span]:

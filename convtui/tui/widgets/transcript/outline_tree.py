@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from rich.cells import cell_len
 
+from convtui.printing.turn_sign import turn_sign
 from convtui.text.boundary import visible_line
 from convtui.transcript.fold import Session, Transcript, Turn
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Span, plain
 from convtui.tui.sources.branches import Branch
 from convtui.tui.widgets.transcript.calls import call_spans, is_noteworthy
-from convtui.tui.widgets.transcript.marks import glyph
 from convtui.tui.widgets.transcript.outline_rows import SessionRows
 from convtui.tui.widgets.transcript.session_state import session_state
 
@@ -41,7 +41,7 @@ class OutlineTree:
         self.width = 0
         self.limit: int | None = None
         self.limit_turn: Turn | None = None
-        self.signs = array("L", [ord(glyph(turn)[0]) for turn in transcript.turns])
+        self.signs = array("L", [ord(turn_sign(turn)[0]) for turn in transcript.turns])
         self.seen = set(map(chr, set(self.signs)))
         """The glyphs that turns have, or had."""
         self._origin: list[Span] = []
@@ -83,11 +83,11 @@ class OutlineTree:
         touched = self._update_calls()
         for index in changed:
             if 0 <= index < len(self.signs):
-                self.signs[index] = ord(glyph(turns[index])[0])
+                self.signs[index] = ord(turn_sign(turns[index])[0])
                 self.seen.add(chr(self.signs[index]))
         if len(turns) > len(self.signs):
             added = turns[len(self.signs) :]
-            self.signs.extend(ord(glyph(turn)[0]) for turn in added)
+            self.signs.extend(ord(turn_sign(turn)[0]) for turn in added)
             self.seen.update(map(chr, self.signs[-len(added) :]))
             touched |= {turn.session for turn in added}
         last = len(self.transcript.sessions)
@@ -225,7 +225,7 @@ class OutlineTree:
         spans: list[Span] = [(" " * INDENT, "muted")]
         for index in session.turns[first : min(self.turns_of(session), first + per_row)]:
             turn = self._turn(index)
-            sign, role = glyph(turn)
+            sign, role = turn_sign(turn)
             text = f"{sign} {turn.number:>{width - 3}}"
             number = "text" if sign != glyphs.NOTHING else "muted"
             if index == cursor:

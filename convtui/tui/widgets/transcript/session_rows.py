@@ -22,6 +22,8 @@ _MIN_PART = 16
 _RULE_ENDS = 5
 """Cells of a rule before and after its parts."""
 _REASON_CHARS = 400
+_REFLECTION_LINES = 10
+"""Lines of a reflection that are shown; all of it stands in the system prompt of each request."""
 _DECIDED = ("stopped", "abstained", "cap_exhausted")
 """Kinds of endings that a responder decides."""
 
@@ -90,7 +92,10 @@ def head_rows(session: Session, width: int) -> list[list[Span]]:
     for of, text in session.reflections:
         lines = Wrapped(visible(text), max(8, width - 5)).lines()
         rows.append([("   ", "text"), (f"after attempt {of}, to do otherwise:", "accent")])
-        rows += [[("     ", "text"), (line, "text")] for line in lines]
+        rows += [[("     ", "text"), (line, "text")] for line in lines[:_REFLECTION_LINES]]
+        if len(lines) > _REFLECTION_LINES:
+            more = counted(len(lines) - _REFLECTION_LINES, "more line")
+            rows.append([("     ", "text"), (f"… {more} in the provider's request", "muted")])
     return rows
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from textual.strip import Strip
 
 from convtui.log.notes import TurnNote
+from convtui.printing.turn_sign import turn_sign
 from convtui.text.counts import counted
 from convtui.transcript.fold import OPEN, Flag, Turn
 from convtui.tui.drawing import glyphs
@@ -22,7 +23,6 @@ from convtui.tui.widgets.transcript.marks import (
     TurnExtras,
     badges,
     fit,
-    glyph,
     own_row_count,
     own_rows,
     pack,
@@ -252,7 +252,7 @@ class TurnLines:
         return self._after[row] if row < len(self._after) else []
 
     def _header(self, turn: Turn) -> list[Span]:
-        sign, role = glyph(turn)
+        sign, role = turn_sign(turn)
         if sign == glyphs.NOTHING:
             sign, role = note_sign(self._noted) or (sign, role)
         number = str(turn.number).rjust(self.geometry.digits)

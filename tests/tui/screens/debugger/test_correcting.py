@@ -10,11 +10,12 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList
 
 from convtui.log.notes import Notes, TurnNote
+from convtui.printing.turn_sign import turn_sign
 from convtui.transcript.corrections import CORRECTABLE, FLAG_WORDS
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.questions import Choose
-from convtui.tui.widgets.transcript.marks import TurnExtras, badges, glyph
+from convtui.tui.widgets.transcript.marks import TurnExtras, badges
 from tests.builders.logs import conversation, fold, session, turn, write_log
 from tests.tui.harness.sample import until
 
@@ -64,7 +65,7 @@ async def choose(pilot: Pilot[Any], app: ConvtuiApp, answer: str) -> None:
 
 def test_badges_say_in_words_what_was_noticed_and_corrected() -> None:
     flagged = fold(RECORDS).turns[1]
-    assert glyph(flagged) == ("∆", "warning")
+    assert turn_sign(flagged) == ("∆", "warning")
     assert badges(flagged) == [("role inversion", "warning")]
     away = TurnExtras(correction=TurnNote(flags={"role": False}))
     assert badges(flagged, away) == [("no role inversion", "human")]
@@ -86,7 +87,7 @@ def test_every_flag_of_the_heuristics_has_a_glyph_and_a_word() -> None:
         records = turn(1, "persona", "Hello", flags=[{"flag": name, "rule": "r"}])
         flagged = fold(conversation(session(1, "a", [records]))).turns[0]
         assert int(flagged.flags) == int(flag)
-        assert glyph(flagged) == ("∆", "warning")
+        assert turn_sign(flagged) == ("∆", "warning")
         assert badges(flagged) == [(FLAG_WORDS[name], "warning")]
         away = TurnExtras(correction=TurnNote(flags={name: False}))
         assert badges(flagged, away) == [(f"no {FLAG_WORDS[name]}", "human")]

@@ -72,6 +72,11 @@ def left(app: ConvtuiApp) -> bool:
     return isinstance(app.screen, Below)
 
 
+def told(app: ConvtuiApp, words: str) -> bool:
+    """Whether a notice has said so, however long ago."""
+    return any(words in notice.text for notice in app.board.notices.log)
+
+
 async def opened(pilot: Pilot[Any], app: ConvtuiApp, *turns: str) -> DebuggerScreen:
     """The debugger, once it shows these turns."""
     await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
@@ -144,8 +149,7 @@ async def test_one_that_was_over_goes_on_as_a_run_of_its_own(tmp_path: Path) -> 
         await pilot.press("w", "w")
         await until(pilot, lambda: app.runs.current is screen.run is not None)
         await until(pilot, lambda: app.screen is screen and not screen.conversation.busy_with)
-        notices = [notice.message for notice in app._notifications]
-        assert any("run of its own" in notice for notice in notices)
+        assert told(app, "run of its own")
         # It is left as any other: nobody else would end it.
         await pilot.press("escape")
         assert not left(app)
@@ -184,3 +188,5 @@ async def test_whoever_kills_a_worker_is_asked(tmp_path: Path, answer: str, kill
         assert "4 other conversations" in str(app.screen.query_one(DialogBox).border_title)
         await pilot.press(answer)
         assert handle.killed is killed
+        await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
+        assert told(app, "runs it again: q goes back") is killed

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from convtui.filters.filter import parse
+from convtui.printing.turn_sign import turn_sign
 from convtui.transcript.fold import INACTIVE, Flag, Turn
 from convtui.tui.drawing.palette import Palette
 from convtui.tui.widgets.inspector.tabs import Context, build
-from convtui.tui.widgets.transcript.marks import extras_of, glyph, own_row_count, own_rows
+from convtui.tui.widgets.transcript.marks import extras_of, own_row_count, own_rows
 from convtui.tui.widgets.transcript.session_rows import Frame
 from convtui.tui.widgets.transcript.turn_lines import Geometry, TurnLines, measure_turn
 from tests.tui.harness.sources import Story
@@ -29,7 +30,7 @@ def test_an_inactive_turn_has_a_sign_and_a_word() -> None:
     builder, turn = story()
     assert (turn.status, turn.text) == (INACTIVE, "It is gone.")
     assert not turn.flags & (Flag.DISCARDED | Flag.ERROR)
-    assert glyph(turn) == ("◌", "muted")
+    assert turn_sign(turn) == ("◌", "muted")
     assert own_rows(turn) == [[("inactive (rewound)", "muted bold")]]
     answers = {
         name: parse(name).on_turn(turn, builder.transcript) for name in ("~inactive", "~discard")
