@@ -10,6 +10,12 @@ const address = new URL(`ws/${session}`, location.href);
 address.protocol = "ws:";
 terminal.dataset.sessionWebsocketUrl = address.href.split("?")[0];
 
+// textual.js also tells of focus and size while it is connecting, and after the end.
+const send = WebSocket.prototype.send;
+WebSocket.prototype.send = function (data) {
+  if (this.readyState === WebSocket.OPEN) send.call(this, data);
+};
+
 function focusTerminal() {
   const input = terminal.querySelector("textarea");
   if (input) input.focus();

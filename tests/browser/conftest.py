@@ -1,14 +1,13 @@
-"""One headless browser for all tests: the Chromium that is installed, driven by Playwright."""
+"""One headless browser for all tests of this folder."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+from tests.browser import chromium
 
 
 @pytest.fixture(scope="package")
@@ -18,17 +17,8 @@ def browser() -> Iterator[Browser]:
     It has an event loop of its own in this thread, beside which coroutines cannot be tested: it
     ends with the tests of this folder.
     """
-    program = next((path for name in _NAMES if (path := shutil.which(name))), None)
-    if program is None:
-        pytest.skip(f"no browser: none of {', '.join(_NAMES)} is installed")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
-            executable_path=program,
-            # The sandbox does not work for root, as whom tests may run in containers.
-            args=["--no-sandbox", "--disable-gpu"],
-        )
-        yield launched
-        launched.close()
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture
