@@ -210,7 +210,8 @@ async def test_a_batch_learns_from_its_first_attempts(tmp_path: Path) -> None:
         stage = Stage(tmp_path, scenario={"provider": provider}, script=["Is it there?"])
         batch = await stage.run(runs=2, attempts={"max": 3, "when": "~said sorry", "reflect": True})
         asked = [request.body["messages"][0]["content"] for request in server.requests]
-    assert list(batch.entries) == ["Maya.1", "Maya.2", "Maya.1.a2", "Maya.2.a2"]
+    assert list(batch.entries)[:2] == ["Maya.1", "Maya.2"]
+    assert set(batch.entries) == {"Maya.1", "Maya.2", "Maya.1.a2", "Maya.2.a2"}
     assert sum("You are shown a conversation" in text for text in asked) == 2
     read = read_batch(stage.out)
     for run_number in (1, 2):
