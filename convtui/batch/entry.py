@@ -51,8 +51,6 @@ class Entry:
 
     Never changed in place: another one takes its place.
     """
-    reflection: dict[str, Any] | None = None
-    """`{log, usage}` of the reflection that came before this attempt."""
 
     @property
     def over(self) -> bool:
@@ -154,11 +152,6 @@ def _rerun(entry: Entry, record: RecordDict, _: datetime | None) -> None:
     entry.state, entry.hold, entry.row = "waiting", None, {}
 
 
-def _reflected(entry: Entry, record: RecordDict, _: datetime | None) -> None:
-    usage = as_object(record.get("usage"))
-    entry.reflection = {"log": _file_name(record.get("log")), "usage": usage}
-
-
 CHANGES: Final = {
     "started": _started,
     "adopted": _adopted,
@@ -166,7 +159,6 @@ CHANGES: Final = {
     "released": _released,
     "ended": _ended,
     "rerun": _rerun,
-    "reflected": _reflected,
 }
 """What a line of a type changes of its conversation: functions of the entry, the line, its time."""
 

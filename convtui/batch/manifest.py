@@ -12,7 +12,6 @@ digest, cells, runs, name}`; each later one has `type` and `at`:
 | held, released | key; reason, hold |
 | ended | key, log, status, termination, totals: both as in the log's trailer; row: its last one |
 | rerun | key, because, log: what it had said until its worker died |
-| reflected | key, log, usage |
 | adopted | key, log, pid: it goes on in this log, in an engine of its own |
 | blocked | key, worker, seconds, where: its code blocked all others there; delayed: their keys |
 | stopped | why: no conversation is started any more |

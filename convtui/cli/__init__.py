@@ -28,6 +28,7 @@ _COMMANDS: Final[dict[str, str]] = {
     "run": "Run a scenario without a screen.",
     "batch": "Run many conversations at once, resume them, compare them.",
     "replay": "Replay a saved run, or follow one that is being written.",
+    "serve": "Use the program in a browser on this machine.",
     "show": "Print a log for people, pipes or programs.",
     "runs": "List and search saved runs.",
     "compare": "Compare two runs or branches, or many runs with --ab.",

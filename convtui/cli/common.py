@@ -107,7 +107,9 @@ def table(rows: Sequence[Sequence[str]], *, limit: int = 60) -> None:
 
 
 def has_screen() -> bool:
-    """Whether there is a terminal that the TUI can use."""
+    """Whether there is a terminal, or a page of `convtui serve`, that the TUI can use."""
+    if os.environ.get("TEXTUAL_DRIVER"):
+        return True
     if os.environ.get("TERM", "") in ("dumb", "unknown"):
         return False
     return bool(sys.stdin and sys.stdout and sys.stdin.isatty() and sys.stdout.isatty())

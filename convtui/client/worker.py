@@ -121,6 +121,11 @@ class Worker:
             raise
         self._opened = True
         self._inbox.open()
+        if self._closing:
+            # It was closed before there was a process to close.
+            await port.close()
+            await self._ended.wait()
+            raise failure_of(self.error)
         port.send(pack_json(Kind.HOST, env_file=env_file))
         await self._started.wait()
         if self.error is not None or self.over:

@@ -90,13 +90,11 @@ def test_attempts_are_entries_of_their_own(tmp_path: Path) -> None:
     writer.add("started", key="anna.1", log="anna.1.jsonl", worker=1, attempt=1)
     writer.add("ended", key="anna.1", log="anna.1.jsonl", termination=DONE, totals=TOTALS)
     writer.add("started", key="anna.1.a2", log="anna.1.a2.jsonl", worker=1, attempt=2)
-    writer.add("reflected", key="anna.1.a2", log="anna.1.a2.jsonl", usage={"tokens": 9})
     writer.close()
     batch = read_batch(tmp_path)
     attempts = batch.attempts(batch.entries["anna.1"])
     assert [entry.key for entry in attempts] == ["anna.1", "anna.1.a2"]
     assert batch.attempts(attempts[1]) == attempts
-    assert attempts[1].reflection == {"log": "anna.1.a2.jsonl", "usage": {"tokens": 9}}
     assert attempts[1].state == "crashed"  # nobody runs the batch any more
 
 

@@ -357,3 +357,13 @@ async def test_one_goes_on_in_an_engine_of_its_own(tmp_path: Path) -> None:
         finally:
             await fresh.close()
         assert other.state is EngineState.HELD
+
+
+async def test_one_that_is_closed_while_it_starts_leaves_no_process() -> None:
+    worker = Worker()
+    starting = asyncio.ensure_future(worker.start())
+    await asyncio.sleep(0)
+    await worker.close()
+    with pytest.raises(EngineError):
+        await starting
+    assert worker.over

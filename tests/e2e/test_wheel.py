@@ -73,6 +73,7 @@ def test_the_wheel_holds_what_is_needed_and_no_tests(wheel: Path) -> None:
     assert "convtui/_data/sample_runs/clean.jsonl" in names
     assert "convtui/personas/maya.yaml" in names
     assert "convtui/py.typed" in names
+    assert {"convtui/serve/page.html", "convtui/serve/page.js"} <= names
     assert {f"convtui/manual/{topic}.md" for topic in TOPICS} <= names
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"convtui"}

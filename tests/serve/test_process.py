@@ -1,0 +1,61 @@
+"""The server as a process: how it begins and what it leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from convtui.log.reader import open_log
+from tests.browser.serving import logs_of, serving
+from tests.builders.waiting import WITHIN
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.real_engines,
+    pytest.mark.skipif(sys.platform != "linux", reason="reads the processes from /proc"),
+]
+
+
+def descendants(pid: int) -> set[int]:
+    """The processes that a process started, and those that they started."""
+    children: set[int] = set()
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, file.read_text().split()):
+            children |= {child} | descendants(child)
+    return children
+
+
+def lives(pid: int) -> bool:
+    """Whether a process runs; one that nobody waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+async def test_no_process_is_left(tmp_path: Path, number: signal.Signals) -> None:
+    with serving(tmp_path, "demo") as (server, address):
+        async with asyncio.timeout(WITHIN), aiohttp.ClientSession() as client:
+            socket = await client.ws_connect(
+                f"{address}ws/{'0' * 32}?width=100&height=30", origin=address.rsplit("/", 2)[0]
+            )
+            # Until the engine runs: then there is a log.
+            while not logs_of(tmp_path):
+                await socket.receive()
+            started = descendants(server.pid)
+            assert len(started) >= 2
+            os.kill(server.pid, number)
+            while any(map(lives, started)):
+                await asyncio.sleep(0.02)
+            await socket.close()
+        assert server.wait(WITHIN) == (0 if number == signal.SIGINT else -number)
+    [log] = logs_of(tmp_path)
+    with open_log(log) as run:
+        assert run.transcript.trailer is not None, "the run was ended in order"
