@@ -22,7 +22,7 @@ from convtui.share.turn_range import TurnRanges
 
 KINDS: Final[Mapping[str, str]] = {
     "md": "Markdown for an issue",
-    "html": "one page for a browser, with search and stages",
+    "html": "one page for a browser, with search",
     "openai": "chat messages, a line for each session",
     "bundle": "a zip that `convtui replay` opens",
 }
