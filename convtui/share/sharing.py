@@ -96,7 +96,7 @@ def share(log: Path, out: Path, sharing: Sharing, *, number: bool = False) -> Sh
 
     def write(opened: Log, folder: Path) -> tuple[Sequence[Path], Sequence[str]]:
         ranges = TurnRanges.parse(sharing.turns, opened.transcript)
-        target = folder / f"{log.stem}{_ENDINGS[sharing.kind]}"
+        target = folder / f"{opened.path.stem}{_ENDINGS[sharing.kind]}"
         if number:
             target = _free(target)
         if sharing.kind == "bundle":
