@@ -14,6 +14,7 @@ from convtui.log.formats.registry import by_name
 from convtui.log.formats.store import store
 from convtui.log.notes import Notes
 from convtui.log.reader import open_log
+from convtui.log.writer import LogWriter
 from convtui.records.codec import encode
 from convtui.records.models import LlmResponse, ToolCalled, ToolReturned
 from convtui.secrets.patterns import pattern_spans
@@ -192,6 +193,20 @@ def test_what_cannot_be_shared(sharing: Sharing, says: str, log: Path, tmp_path:
 def test_a_pattern_that_takes_forever_is_ended() -> None:
     with pytest.raises(UsageError, match=r"was still searching after 0\.2 s"):
         pattern_spans("(a+)+$", ["a" * 60 + "b"], limit=0.2)
+
+
+def test_a_live_log_is_shared_as_far_as_it_goes(tmp_path: Path) -> None:
+    writer = LogWriter(tmp_path / "run.jsonl")
+    try:
+        for record in conversation(session(1, "a", [turn(1, "persona", "Hello")])):
+            writer.write(record)
+        done = share(tmp_path / "run.jsonl", tmp_path / "out", Sharing("md"))
+    finally:
+        writer.abandon()
+    assert done.findings == ()
+    assert done.notes == ("the log is still being written: this is what there is of it so far",)
+    text = done.files[0].read_text(encoding="utf-8")
+    assert "> Hello" in text and "**conversation: still running**" in text
 
 
 # --- ranges, Markdown, messages
