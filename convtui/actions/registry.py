@@ -588,6 +588,15 @@ def _actions() -> Iterator[Action]:
         DEBUGGER,
     )
 
+    yield Action(
+        "share.export",
+        ("ctrl+e",),
+        "share",
+        "Write the conversation as Markdown, a web page, chat messages or a bundle.",
+        group,
+        DEBUGGER,
+    )
+
     group = "Start"
     yield Action("picker.start", ("enter",), "start", "Start the conversation.", group, PICKER)
     yield Action("picker.next_field", ("tab",), "next", "Go to the next field.", group, PICKER)

@@ -68,7 +68,7 @@ class Paths:
 
     @property
     def exports_dir(self) -> Path:
-        """Pictures of the screen."""
+        """Pictures of the screen, and what is shared of a conversation."""
         return self.data_dir / "exports"
 
     @property

@@ -21,6 +21,10 @@ class Collector(Redactor):
         super().__init__()
         self.texts: dict[str, None] = {}
 
+    def suspects(self, line: bytes) -> bool:
+        """Always: every text is to be noted."""
+        return True
+
     def spans(self, text: str, *, whole: bool = False) -> list[Span]:
         """No spans; the text is noted."""
         self.texts[text] = None
@@ -45,6 +49,10 @@ class SharingRedactor(Redactor):
         """Looks for the patterns in all texts that will be masked. Raises `UsageError`."""
         for pattern in self.patterns:
             self._matches[pattern] = pattern_spans(pattern, texts, limit=limit)
+
+    def suspects(self, line: bytes) -> bool:
+        """Whether a line of JSON may hold a secret, or what a pattern matches."""
+        return bool(self.patterns) or self._known.suspects(line)
 
     def spans(self, text: str, *, whole: bool = False) -> list[Span]:
         """The spans of secrets and of the patterns' matches, merged."""

@@ -265,6 +265,28 @@ def test_a_row_of_rath_that_is_none_is_named(convtui: Run, tmp_path: Path) -> No
     assert "Traceback" not in err
 
 
+def test_a_log_is_shared_and_a_bundle_opened(convtui: Run, log: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ("export", log, "--out", out, "--redact-text", "nowhere at all")
+    done = convtui(*arguments, "--to", "md", "--turns", "1")
+    assert (done.code, done.out) == (0, f"wrote {out / log.stem}.md\n")
+    assert "no match of 'nowhere at all'" in done.err
+    again = convtui(*arguments, "--to", "md")
+    assert again.code == 2
+    assert "nothing is overwritten" in again.err
+    data = json.loads(convtui(*arguments, "--to", "bundle", "--json").out)
+    assert data["masked"] == ["no secret to mask", "no match of 'nowhere at all'"]
+    shown = convtui("replay", data["files"][0])
+    assert shown.code == 0
+    assert "unpacked: " in shown.err
+    assert shown.out == convtui("show", log).out
+    assert "there already: " in convtui("replay", data["files"][0]).err
+    (tmp_path / "none.zip").write_bytes(b"PK\x03\x04")
+    broken = convtui("replay", tmp_path / "none.zip")
+    assert (broken.code, "a damaged zip" in broken.err) == (2, True)
+    assert convtui("export", log, "--to", "html", "--redact-text", "(").code == 2
+
+
 def test_help_has_examples(convtui: Run) -> None:
     for name in ("import", "export"):
         done = convtui(name, "--help")

@@ -30,6 +30,7 @@ from convtui.manual.pages import TOPIC_OF_CONTEXT, TOPICS, page, page_file, repl
 from convtui.records.codec import STAGES
 from convtui.scenario.provider_hooks import HOOKS
 from convtui.scenario.scenario import Persona, Scenario
+from convtui.share.sharing import KINDS
 from tests.make_manual import BLOCKS, made
 from tests.places import ROOT
 
@@ -274,7 +275,11 @@ def test_every_stage_is_documented_in_order() -> None:
 
 
 def test_every_format_is_documented() -> None:
-    assert tuple(re.findall(r"^\| `([a-z-]+)` \|", page("formats"), re.MULTILINE)) == NAMES
+    formats, share = page("formats").split("\n## Share\n")
+    row = re.compile(r"^\| `([a-z-]+)` \|", re.MULTILINE)
+    assert tuple(row.findall(formats)) == NAMES
+    # The first row is the head of the table.
+    assert row.findall(share) == ["--to", *KINDS]
 
 
 # --- layout

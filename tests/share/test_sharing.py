@@ -14,14 +14,17 @@ from convtui.log.formats.registry import by_name
 from convtui.log.formats.store import store
 from convtui.log.notes import Notes
 from convtui.log.reader import open_log
+from convtui.records.codec import encode
 from convtui.records.models import LlmResponse, ToolCalled, ToolReturned
 from convtui.secrets.patterns import pattern_spans
 from convtui.secrets.redactor import Redactor
 from convtui.secrets.sharing import SharingRedactor
+from convtui.share.bundle import unpack
 from convtui.share.conversation import conversation_of
-from convtui.share.sharing import Sharing, masked_log, share
+from convtui.share.sharing import KINDS, Sharing, masked_log, share
 from convtui.share.turn_range import TurnRanges
 from tests.builders.logs import USAGE, conversation, ending, sample, session, turn, write_log
+from tests.builders.rich_log import rich_records
 from tests.places import RUNS
 
 DISCARDED = RUNS / "discarded.jsonl"
@@ -81,6 +84,23 @@ def test_secrets_are_masked_and_counted(tmp_path: Path) -> None:
     assert keep == "masked 2 matches of 'keep'"
     assert nowhere == "no match of 'nowhere'"
     assert KEY in log.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_key_of_the_environment_is_masked(
+    kind: str, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It looks like nothing: only the name of the variable tells.
+    monkeypatch.setenv("DESK_API_KEY", "plain words here")
+    said = log.read_bytes().replace(b"I want my money back.", b"so: plain words here, see")
+    log.write_bytes(said)
+    done = share(log, tmp_path / "out", Sharing(kind))
+    data = done.files[0].read_bytes()
+    if kind == "bundle":
+        data = unpack(done.files[0], tmp_path / "runs").log.read_bytes()
+    assert b"plain words" not in data
+    assert data.count(b"redacted")
+    assert done.masked == ("masked 2 secrets",)
 
 
 def test_a_masked_log_is_sound_and_its_spans_move(tmp_path: Path) -> None:
@@ -262,3 +282,10 @@ def test_every_sample_is_shared_in_the_words_of_the_printer(
             assert mark.split("\n")[0] in printed
     for line in [*(one.head for one in conversation_.sections), *conversation_.closing]:
         assert line in printed
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_record_can_be_shared(kind: str, tmp_path: Path) -> None:
+    log = tmp_path / "run.jsonl"
+    log.write_bytes(b"".join(map(encode, rich_records())))
+    assert share(log, tmp_path / "out", Sharing(kind, patterns=("o",))).files[0].stat().st_size

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from textual.widgets import Input, TextArea
 
+from convtui.config.paths import Paths
 from convtui.errors import EngineError, UsageError
 from convtui.tui.screens.debugger.ask_again_with import AskAgainWith
 from convtui.tui.screens.debugger.branches import Branches
@@ -40,6 +41,7 @@ from convtui.tui.screens.debugger.outline_keys import OutlineKeys
 from convtui.tui.screens.debugger.provider_reload import ProviderReload
 from convtui.tui.screens.debugger.run_control import RunControl
 from convtui.tui.screens.debugger.search import Search
+from convtui.tui.screens.debugger.sharing import LogSharing
 from convtui.tui.screens.debugger.status_feed import StatusFeed, damage_notes
 from convtui.tui.screens.debugger.take_over import TakeOver
 from convtui.tui.screens.debugger.tool_approval import ToolApproval
@@ -206,6 +208,7 @@ class DebuggerParts:
             self.movement,
             self.search,
             Copying(context, view, inspector, screen.app.copy_to_clipboard),
+            LogSharing(context, folder=lambda: _exports_folder(screen)),
             Notes(context, self.notes, jump),
             Corrections(context, self.notes),
             LogEvaluation(
@@ -265,6 +268,11 @@ class DebuggerParts:
     def handlers(self) -> Iterator[Handler]:
         for controller in self._controllers:
             yield from controller.handlers()
+
+
+def _exports_folder(screen: DebuggerScreen) -> Path:
+    config = screen.capp.config
+    return (config.paths if config is not None else Paths.find()).exports_dir
 
 
 async def _open_rehook(screen: DebuggerScreen, log: Path) -> None:
