@@ -150,6 +150,15 @@ def test_notes_and_long_results_are_masked_too(log: Path) -> None:
         assert Notes(opened.path).on(2, 4).note == "ask [redacted] about it"
 
 
+def test_the_name_of_a_log_is_masked_too(log: Path, tmp_path: Path) -> None:
+    named = log.rename(tmp_path / "20260304_Maya_desk.jsonl")
+    done = share(named, tmp_path / "out", Sharing("bundle", patterns=("Maya",)))
+    (file,) = done.files
+    assert file.name == "20260304_redacted_desk.zip"
+    assert b"Maya" not in file.read_bytes()
+    assert unpack(file, tmp_path / "runs").log.name == "20260304_redacted_desk.jsonl"
+
+
 def test_a_damaged_line_is_not_given_away(log: Path) -> None:
     lines = log.read_bytes().splitlines(keepends=True)
     log.write_bytes(b"".join([*lines[:5], b'{"text": "Ada \n', *lines[5:]]))
