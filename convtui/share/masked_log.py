@@ -17,6 +17,7 @@ from convtui.records.codec import RecordDict, decode, encode
 from convtui.secrets.redactor import Redactor
 from convtui.secrets.sharing import Collector, SharingRedactor
 from convtui.share.masked_records import MaskedRecords
+from convtui.text.boundary import safe_name
 
 _DAMAGED: Final = b"(a damaged line, not shared)\n"
 """Stands for a line that is no record: nobody can tell what is in it."""
@@ -36,16 +37,18 @@ def copy_masked(log: Path, folder: Path, redactor: SharingRedactor, *, wire: boo
         texts = Collector()
         for _ in _copies(log, texts, streamed, patterns=True):
             pass
-        redactor.search(list(texts.texts))
-    copy = folder / log.name
+        redactor.search([*texts.texts, log.stem])
+    # Names of logs are made from those of personas.
+    masked = redactor.text(log.stem)
+    stem = masked if masked == log.stem else safe_name(masked, limit=120)
     files: dict[Path, list[bytes]] = {}
     for path, line in _copies(log, redactor, streamed, patterns=bool(redactor.patterns), wire=wire):
         files.setdefault(path, []).append(line)
     for path, lines in files.items():
-        target = folder / path.name
+        target = folder / (stem + path.name.removeprefix(log.stem))
         target.write_bytes(b"".join(lines))
         target.chmod(0o600)
-    return copy
+    return folder / f"{stem}{log.suffix}"
 
 
 def _copies(

@@ -22,7 +22,7 @@ from convtui.share.turn_range import TurnRanges
 
 KINDS: Final[Mapping[str, str]] = {
     "md": "Markdown for an issue",
-    "html": "one page for a browser, with search and stages",
+    "html": "one page for a browser, with search",
     "openai": "chat messages, a line for each session",
     "bundle": "a zip that `convtui replay` opens",
 }
@@ -96,7 +96,7 @@ def share(log: Path, out: Path, sharing: Sharing, *, number: bool = False) -> Sh
 
     def write(opened: Log, folder: Path) -> tuple[Sequence[Path], Sequence[str]]:
         ranges = TurnRanges.parse(sharing.turns, opened.transcript)
-        target = folder / f"{log.stem}{_ENDINGS[sharing.kind]}"
+        target = folder / f"{opened.path.stem}{_ENDINGS[sharing.kind]}"
         if number:
             target = _free(target)
         if sharing.kind == "bundle":

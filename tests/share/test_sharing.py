@@ -14,6 +14,7 @@ from convtui.log.formats.registry import by_name
 from convtui.log.formats.store import store
 from convtui.log.notes import Notes
 from convtui.log.reader import open_log
+from convtui.log.writer import LogWriter
 from convtui.records.codec import encode
 from convtui.records.models import LlmResponse, ToolCalled, ToolReturned
 from convtui.secrets.patterns import pattern_spans
@@ -150,6 +151,15 @@ def test_notes_and_long_results_are_masked_too(log: Path) -> None:
         assert Notes(opened.path).on(2, 4).note == "ask [redacted] about it"
 
 
+def test_the_name_of_a_log_is_masked_too(log: Path, tmp_path: Path) -> None:
+    named = log.rename(tmp_path / "20260304_Maya_desk.jsonl")
+    done = share(named, tmp_path / "out", Sharing("bundle", patterns=("Maya",)))
+    (file,) = done.files
+    assert file.name == "20260304_redacted_desk.zip"
+    assert b"Maya" not in file.read_bytes()
+    assert unpack(file, tmp_path / "runs").log.name == "20260304_redacted_desk.jsonl"
+
+
 def test_a_damaged_line_is_not_given_away(log: Path) -> None:
     lines = log.read_bytes().splitlines(keepends=True)
     log.write_bytes(b"".join([*lines[:5], b'{"text": "Ada \n', *lines[5:]]))
@@ -183,6 +193,20 @@ def test_what_cannot_be_shared(sharing: Sharing, says: str, log: Path, tmp_path:
 def test_a_pattern_that_takes_forever_is_ended() -> None:
     with pytest.raises(UsageError, match=r"was still searching after 0\.2 s"):
         pattern_spans("(a+)+$", ["a" * 60 + "b"], limit=0.2)
+
+
+def test_a_live_log_is_shared_as_far_as_it_goes(tmp_path: Path) -> None:
+    writer = LogWriter(tmp_path / "run.jsonl")
+    try:
+        for record in conversation(session(1, "a", [turn(1, "persona", "Hello")])):
+            writer.write(record)
+        done = share(tmp_path / "run.jsonl", tmp_path / "out", Sharing("md"))
+    finally:
+        writer.abandon()
+    assert done.findings == ()
+    assert done.notes == ("the log is still being written: this is what there is of it so far",)
+    text = done.files[0].read_text(encoding="utf-8")
+    assert "> Hello" in text and "**conversation: still running**" in text
 
 
 # --- ranges, Markdown, messages
