@@ -1,4 +1,8 @@
-"""A plan as the manifest of its batch keeps it: what it asks for, and how to read it again."""
+"""A plan as the manifest of its batch keeps it: what it asks for, and how to read it again.
+
+How to read it again names code, as a log's header does, and follows the same rule: what this user's
+own program wrote, and nobody changed since, is run again without asking (`convtui.config.seal`).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,9 @@ from typing import Any
 
 from convtui.batch.flags import are_whole, public_flags
 from convtui.batch.plan import Plan
+from convtui.config.paths import Paths
+from convtui.config.seal import is_sealed, load_key, seal_of
+from convtui.errors import FileError
 from convtui.records.values import as_object, as_text
 
 
@@ -20,6 +27,8 @@ class PlanSource:
     """A plan or a scenario; None where flags said everything."""
     flags: Mapping[str, Any]
     cwd: Path
+    own: bool = True
+    """Whether this user's own program wrote it, and nobody changed it since."""
 
     @property
     def readable(self) -> bool:
@@ -34,7 +43,8 @@ class PlanSource:
         if not cwd:
             return None
         file = as_text(source.get("file"))
-        return cls(Path(file) if file else None, as_object(source.get("flags")), Path(cwd))
+        flags = as_object(source.get("flags"))
+        return cls(Path(file) if file else None, flags, Path(cwd), _is_own(source))
 
 
 def plan_record(plan: Plan, source: PlanSource) -> dict[str, Any]:
@@ -46,9 +56,33 @@ def plan_record(plan: Plan, source: PlanSource) -> dict[str, Any]:
     return {
         **own,
         "name": plan.title,
-        "source": {
-            "file": None if source.file is None else str(source.file.absolute()),
-            "flags": public_flags(source.flags),
-            "cwd": str(source.cwd.absolute()),
-        },
+        "source": _sealed(
+            {
+                "file": None if source.file is None else str(source.file.absolute()),
+                "flags": public_flags(source.flags),
+                "cwd": str(source.cwd.absolute()),
+            }
+        ),
     }
+
+
+def _sealed(source: dict[str, Any]) -> dict[str, Any]:
+    """The source with its seal; without one where there is no key that can be used."""
+    try:
+        key = load_key(Paths.find(), make=True)
+    except FileError:
+        return source
+    return source if key is None else {**source, "seal": seal_of(key, _part(source))}
+
+
+def _is_own(source: Mapping[str, Any]) -> bool:
+    try:
+        key = load_key(Paths.find())
+    except FileError:
+        return False
+    return key is not None and is_sealed(key, _part(source), source.get("seal"))
+
+
+def _part(source: Mapping[str, Any]) -> dict[str, Any]:
+    """What is sealed: all that can name something."""
+    return {"of": "batch", **{name: source.get(name) for name in ("file", "flags", "cwd")}}

@@ -58,6 +58,12 @@ def _saved(folder: Path, flags: Mapping[str, Any], how: How) -> int:
     source = PlanSource.of(batch.plan)
     if source is None or not source.readable:
         return _without_plan(batch, source, how, flags.get("theme"))
+    if not source.own:
+        named = source.file or "what it ran"
+        raise UsageError(
+            f"{folder.name} was begun under another account, or its manifest was changed since:"
+            f" look at {named}, and name it yourself to go on with it (`convtui batch PLAN`)"
+        )
     own = {name: value for name, value in flags.items() if value not in (None, (), False)}
     for name in own:
         if name not in _MAY_CHANGE:

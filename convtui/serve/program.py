@@ -126,8 +126,11 @@ class Program(AppService):
 
 
 def command_of(arguments: Sequence[str]) -> list[str]:
-    """The command line of convtui with `arguments`, in this Python."""
-    return [sys.executable, "-m", "convtui", *arguments]
+    """The command line of convtui with `arguments`, in this Python.
+
+    A folder `convtui` in the working directory is not the program.
+    """
+    return [sys.executable, "-P", "-m", "convtui", *arguments]
 
 
 async def _keep(stream: asyncio.StreamReader, text: bytearray) -> None:

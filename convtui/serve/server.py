@@ -95,7 +95,7 @@ class Site:
         # Browsers let any page open a socket anywhere, and say which page it was.
         if request.headers.get("Origin") != f"http://{request.host}":
             return web.Response(status=403, text="Not allowed from another page.\n")
-        socket_ = web.WebSocketResponse(heartbeat=15)
+        socket_ = web.WebSocketResponse(heartbeat=15, timeout=2)
         await socket_.prepare(request)
         width, height = (_cells(request.query.get(name)) for name in ("width", "height"))
         session = await self.sessions.open(

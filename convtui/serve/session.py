@@ -20,6 +20,7 @@ ATTACHED: Final = "attached"
 MOST_PROGRAMS: Final = 12
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _RELOAD: Final = 2.0
+_PATIENCE: Final = 1.0
 _PLAIN_SCREEN: Final = (
     "\x1b[0m\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?2004l\x1b[?1049l"
     "\x1b[2J\x1b[H"
@@ -54,12 +55,11 @@ class Session:
         self._page, self._drawn = page, True
         await self.program.start(width, height)
 
-    async def show(self, page: Page, width: int, height: int) -> None:
-        """Shows the running program on another page; the one before is told so and closed."""
+    async def show(self, page: Page, width: int, height: int) -> Page | None:
+        """Shows the running program on another page; the one before, if it was still open."""
         before, self._page, self._drawn = self._page, page, False
-        if before is not None:
-            await _last_words(before, "This is shown in another tab now.")
         await self.program.send_meta({"type": ATTACH, "width": width, "height": height})
+        return before
 
     def leave(self, page: Page) -> None:
         """A page was closed."""
@@ -116,7 +116,10 @@ class Sessions:
         """Shows a session on a page, and starts it if it does not run; None if that cannot be."""
         session = self._sessions.get(identity)
         if session is not None and not session.over:
-            await session.show(page, width, height)
+            before = await session.show(page, width, height)
+            if before is not None:
+                # It may be cut off without knowing: the new page does not wait for it.
+                self._spawn(_last_words(before, "This is shown in another tab now."))
             return session
         if not _ID.fullmatch(identity):
             return None
@@ -170,6 +173,8 @@ class Sessions:
 async def _last_words(page: Page, text: str) -> None:
     """Shows `text` instead of the screen, and closes the page's connection."""
     lines = visible(text).replace("\n", "\r\n")
+    with contextlib.suppress(ConnectionError, RuntimeError, TimeoutError):
+        async with asyncio.timeout(_PATIENCE):
+            await page.send_bytes(f"{_PLAIN_SCREEN}{lines}\r\n".encode("utf-8", "replace"))
     with contextlib.suppress(ConnectionError, RuntimeError):
-        await page.send_bytes(f"{_PLAIN_SCREEN}{lines}\r\n".encode("utf-8", "replace"))
         await page.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ import pyte
 from playwright.sync_api import BrowserContext, Page, WebSocket
 
 from tests.builders.waiting import WITHIN
-from tests.e2e.terminal import UNKNOWN_TO_PYTE, clean_environment
+from tests.e2e.terminal import LEFT_OUT, clean_environment
 
 
 @contextmanager
@@ -33,8 +34,10 @@ def serving(home: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str]
         try:
             yield server, server.stdout.readline().strip()
         finally:
-            server.terminate()
-            server.communicate(timeout=WITHIN)
+            server.send_signal(signal.SIGINT)
+            err = server.communicate(timeout=WITHIN)[1]
+    assert server.returncode in (0, -signal.SIGKILL), err
+    assert "Traceback" not in err
 
 
 class ServedPage:
@@ -70,7 +73,7 @@ class ServedPage:
 
     def _feed(self, frame: bytes | str) -> None:
         if isinstance(frame, bytes):
-            self._stream.feed(UNKNOWN_TO_PYTE.sub(b"", frame))
+            self._stream.feed(LEFT_OUT.sub(b"", frame))
 
     @property
     def text(self) -> str:
@@ -81,7 +84,7 @@ class ServedPage:
         deadline = time.monotonic() + WITHIN
         while not all(text in self.text for text in texts):
             assert time.monotonic() < deadline, f"waiting for {texts}; the screen:\n{self.text}"
-            self.page.wait_for_timeout(20)  # lets Playwright hand over what has come
+            self.page.wait_for_timeout(80)  # lets Playwright hand over what has come
         return self.text
 
     def press(self, *keys: str) -> None:

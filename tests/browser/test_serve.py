@@ -21,7 +21,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_picker_opens_and_a_reload_keeps_what_was_typed(
+def test_the_picker_opens_and_a_reload_keeps_what_is_open(
     window: BrowserContext, home: Path
 ) -> None:
     with serving(home) as (_, address):
@@ -33,6 +33,11 @@ def test_the_picker_opens_and_a_reload_keeps_what_was_typed(
         shown.page.reload()
         shown.until("Start the conversation")
         shown.press("Escape")
+        shown.until("Robin (demo) talks to demo")
+        shown.press("q")
+        shown.page.wait_for_selector("#ended.shown")
+        shown.press("Enter")  # the button has the focus
+        shown.until("Robin (demo) talks to demo")
         assert shown.problems == []
         assert all(url.startswith(address) for url in shown.requests), "nothing leaves the page"
 
@@ -59,9 +64,6 @@ def test_the_demo_runs_to_its_end_across_a_reload(window: BrowserContext, home: 
         with open_log(log) as run:
             assert run.transcript.trailer is not None
             assert run.transcript.trailer["termination"]["by"] == "responder"
-        shown.press("Enter")  # the button has the focus
-        shown.until("HELD")
-        assert len(logs_of(home)) == 2
         assert shown.problems == []
 
 

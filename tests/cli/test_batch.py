@@ -257,6 +257,25 @@ def begun(plan: Path, home: Path, flags: dict[str, object] | None = None) -> Pat
     return folder
 
 
+def test_a_manifest_of_somebody_else_runs_nothing(convtui: Run, plan: Path, home: Path) -> None:
+    """What it names is code; only this user's own program says so in silence."""
+    folder = begun(plan, home)
+    manifest = folder / "batch.jsonl"
+    head, *rest = manifest.read_text().splitlines()
+    record = json.loads(head)
+    evil = plan.parent / "evil.py"
+    evil.write_text("from pathlib import Path\nPath('was_here').touch()\ndef bot(m): return 'x'\n")
+    record["plan"]["source"]["flags"] = {"provider": [f"{evil}:bot"]}
+    manifest.write_text("\n".join([json.dumps(record), *rest]) + "\n")
+    result = convtui("batch", folder, "--no-tui", "--yes")
+    assert result.code == 2
+    assert "was begun under another account, or its manifest was changed since" in result.err
+    assert not (plan.parent / "was_here").exists()
+    record["plan"]["source"].pop("seal")
+    manifest.write_text("\n".join([json.dumps(record), *rest]) + "\n")
+    assert convtui("batch", folder, "--no-tui").code == 2
+
+
 def test_a_changed_plan_is_named_and_asked_about(convtui: Run, plan: Path, home: Path) -> None:
     folder = begun(plan, home)
     (plan.parent / "ben.yaml").write_text("name: Ben\nscript: [other words]\n")

@@ -30,7 +30,7 @@ _BOOT = (
 )
 UNKNOWN_TO_PYTE = re.compile(rb"\x1b\[[<>=][0-9;]*[A-Za-z]")
 # Colours, too: they are most of the bytes, and pyte is slow with them.
-_LEFT_OUT = re.compile(rb"\x1b\[(?:[<>=][0-9;]*[A-Za-z]|[0-9;:]*m)")
+LEFT_OUT = re.compile(rb"\x1b\[(?:[<>=][0-9;]*[A-Za-z]|[0-9;:]*m)")
 _QUERIES = {
     b"\x1b[?2026$p": b"\x1b[?2026;2$y",
     b"\x1b[6n": b"\x1b[1;1R",
@@ -155,7 +155,7 @@ class Terminal:
         with self._changed:
             fresh = b"".join(data for _, data in self.chunks[self._fed :])
             self._fed = len(self.chunks)
-        self._stream.feed(_LEFT_OUT.sub(b"", fresh))
+        self._stream.feed(LEFT_OUT.sub(b"", fresh))
         if self._screen.dirty:
             # One line at a time: to put all of them together costs more than the rest.
             for row in sorted(row for row in self._screen.dirty if row < self.rows):

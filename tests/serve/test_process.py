@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sys
 from pathlib import Path
 
 import aiohttp
+import pyte
 import pytest
 
 from convtui.log.reader import open_log
 from tests.browser.serving import logs_of, serving
 from tests.builders.waiting import WITHIN
+from tests.e2e.terminal import LEFT_OUT
 
 pytestmark = [
     pytest.mark.slow,
@@ -39,8 +39,13 @@ def lives(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-async def test_no_process_is_left(tmp_path: Path, number: signal.Signals) -> None:
+def drawn(chunks: bytes, width: int, height: int) -> str:
+    screen = pyte.Screen(width, height)
+    pyte.ByteStream(screen).feed(LEFT_OUT.sub(b"", chunks))
+    return "\n".join(screen.display)
+
+
+async def test_it_is_drawn_anew_and_a_killed_server_leaves_no_process(tmp_path: Path) -> None:
     with serving(tmp_path, "demo") as (server, address):
         async with asyncio.timeout(WITHIN), aiohttp.ClientSession() as client:
             socket = await client.ws_connect(
@@ -49,13 +54,22 @@ async def test_no_process_is_left(tmp_path: Path, number: signal.Signals) -> Non
             # Until the engine runs: then there is a log.
             while not logs_of(tmp_path):
                 await socket.receive()
+            # A page that comes later is blank, and gets the whole screen.
+            again = await client.ws_connect(
+                f"{address}ws/{'0' * 32}?width=90&height=24", origin=address.rsplit("/", 2)[0]
+            )
+            data = b""
+            while not all(
+                text in drawn(data, 90, 24) for text in ("Robin -> demo", "transcript", "help")
+            ):
+                data += (await again.receive()).data
             started = descendants(server.pid)
             assert len(started) >= 2
-            os.kill(server.pid, number)
+            server.kill()
             while any(map(lives, started)):
                 await asyncio.sleep(0.02)
             await socket.close()
-        assert server.wait(WITHIN) == (0 if number == signal.SIGINT else -number)
+            await again.close()
     [log] = logs_of(tmp_path)
     with open_log(log) as run:
         assert run.transcript.trailer is not None, "the run was ended in order"

@@ -6,12 +6,15 @@ import asyncio
 import json
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.builders.waiting import WITHIN
 from tests.serve.conftest import Start
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="looks for processes by signal 0")
 
 
 def pid_of(drawn: str) -> int:

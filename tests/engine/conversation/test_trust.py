@@ -317,8 +317,11 @@ async def test_a_seal_holds_whatever_was_taken_out_of_the_header(
 
 
 START_SPECS = {
+    "batch/orders.py": "cells of a plan that the user named, or that is sealed: loaded, not run",
+    "batch/work.py": "the same; of a log that is gone on with nothing is taken but what was said",
     "analysis/probe/conversation.py": "the provider that --provider names",
     "analysis/rehook/rehook_process.py": "the provider that --provider, or an answer, names",
+    "cli/batch_run.py": "cells of a plan that the user named, or that is sealed: loaded, not run",
     "cli/check_provider.py": "the SPEC that the command names",
     "cli/demo.py": "the demo",
     "cli/start.py": "what a command names; of a log what flags do not replace is not vouched for",
@@ -326,6 +329,7 @@ START_SPECS = {
     "tui/screens/debugger/brief_editing.py": (
         "a log that is looked at: it goes on from it, so the engine asks"
     ),
+    "tui/sources/hosted_run.py": "what already runs; without it nothing",
     "tui/sources/start.py": "what the picker shows; of a log, once its question was answered",
 }
 """Where an engine is told what to run, and whose word that is."""
