@@ -81,7 +81,7 @@ def test_a_theme_goes_before_or_behind_the_command(
         raise UsageError("no screen is opened here")
 
     monkeypatch.setattr("convtui.cli.replay.has_screen", lambda: True)
-    monkeypatch.setattr("convtui.cli.common.settings", settings)
+    monkeypatch.setattr("convtui.cli.replay.settings", settings)
     convtui(*command.split(), str(log))
     assert asked == [chosen]
 
