@@ -100,18 +100,7 @@ def _seconds(value: Any) -> float | None:
 
 def _of_group(group: _Group, path: Path) -> Iterator[Chat]:
     spans = sorted(group.spans, key=lambda span: span.began or 0.0)
-    exchanges: list[Exchange] = []
-    for span in spans:
-        if span.operation == _TOOL or "gen_ai.tool.call.id" in span.attributes:
-            _add_tool(span, exchanges)
-            continue
-        exchange = exchange_of(span.attributes, as_list(span.data.get("events")), span.ended)
-        if exchange is None:
-            continue
-        if span.began is not None and span.ended is not None and exchange.answer:
-            exchange.answer[-1].duration = max(0.0, span.ended - span.began)
-        exchanges.append(exchange)
-    told = threads(exchanges)
+    told = threads(_exchanges(spans))
     began = next((span.began for span in spans if span.began is not None), None)
     for number, thread in enumerate(told, 1):
         yield Chat(
@@ -128,14 +117,32 @@ def _of_group(group: _Group, path: Path) -> Iterator[Chat]:
         )
 
 
-def _add_tool(span: Span, exchanges: list[Exchange]) -> None:
+def _exchanges(spans: list[Span]) -> Iterator[Exchange]:
+    """The calls of models, each with the tools that ran after it. One at a time: each repeats all
+    that was said before."""
+    last: Exchange | None = None
+    for span in spans:
+        if span.operation == _TOOL or "gen_ai.tool.call.id" in span.attributes:
+            if last is not None and last.answer:
+                _add_tool(span, last.answer)
+            continue
+        exchange = exchange_of(span.attributes, as_list(span.data.get("events")), span.ended)
+        if exchange is None:
+            continue
+        if span.began is not None and span.ended is not None and exchange.answer:
+            exchange.answer[-1].duration = max(0.0, span.ended - span.began)
+        if last is not None:
+            yield last
+        last = exchange
+    if last is not None:
+        yield last
+
+
+def _add_tool(span: Span, answer: list[Message]) -> None:
     """What a tool was called with and returned, after the reply that called it."""
     attributes = span.attributes
     id_ = as_text(attributes.get("gen_ai.tool.call.id")) or as_text(span.data.get("spanId"))
     name = as_text(attributes.get("gen_ai.tool.name"))
-    if not exchanges or not exchanges[-1].answer:
-        return
-    answer = exchanges[-1].answer
     if not any(call.get("id") == id_ for message in answer for call in message.calls):
         function = {"name": name, "arguments": attributes.get("gen_ai.tool.call.arguments")}
         answer[0].calls.append({"id": id_, "type": "function", "function": function})
@@ -148,7 +155,7 @@ def _add_tool(span: Span, exchanges: list[Exchange]) -> None:
         at=span.ended,
         failed=as_object(span.data.get("status")).get("code") == 2,
     )
-    exchanges[-1].answer.append(result)
+    answer.append(result)
 
 
 FORMAT = ChatFiles("traces in OTLP", _is_value, _chats).format(
