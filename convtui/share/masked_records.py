@@ -39,6 +39,8 @@ _DATA: Final = frozenset(
     {"arguments", "result", "metadata", "data", "source", "append", "messages"}
 )
 """Fields with data of tools and programs, in which numbers are content, too."""
+_WRONG_SHAPE: Final = (LookupError, TypeError, ValueError, AttributeError)
+"""What comes of reading a record that is not as its type says."""
 _Place = tuple[Any, Any, Any]
 
 
@@ -67,9 +69,13 @@ class MaskedRecords:
             key: value if key in _STRUCTURE and isinstance(value, str) else self._part(key, value)
             for key, value in record.items()
         }
-        self._move(record, masked)
-        if record.get("type") == "llm.request" and isinstance(masked.get("append"), list):
-            self._digest(record, masked)
+        try:
+            self._move(record, masked)
+            if record.get("type") == "llm.request" and isinstance(masked.get("append"), list):
+                self._digest(record, masked)
+        except _WRONG_SHAPE:
+            # Of a damaged record what it says is masked; where signals stood is not known any more.
+            self._chains.clear()
         if record.get("type") == "header":
             # It vouches for the header as it was.
             masked.pop("seal", None)
