@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from convtui.cli.batch_plan import Planned
 from convtui.cli.batch_progress import BatchProgress
 from convtui.cli.common import say
 from convtui.cli.remote import check_remote
+from convtui.cli.signals import heard_by_loop
 from convtui.client.engine_client import inspect_provider
 from convtui.client.port import WorkerPort
 from convtui.errors import ConvtuiError
@@ -122,22 +122,9 @@ class Interrupts:
         self._note = note
         self._stopping: asyncio.Task[None] | None = None
 
-    @contextlib.contextmanager
-    def heard(self) -> Iterator[None]:
+    def heard(self) -> contextlib.AbstractContextManager[None]:
         """Listens for them until the end of the block."""
-        loop = asyncio.get_running_loop()
-        numbers = [signal.SIGINT, signal.SIGTERM]
-        try:
-            for number in numbers:
-                loop.add_signal_handler(number, self._interrupt)
-        except (NotImplementedError, RuntimeError, ValueError):
-            # Windows, or not the main thread: ctrl+c arrives as KeyboardInterrupt instead.
-            numbers = []
-        try:
-            yield
-        finally:
-            for number in numbers:
-                loop.remove_signal_handler(number)
+        return heard_by_loop(self._interrupt)
 
     def _interrupt(self) -> None:
         self.count += 1

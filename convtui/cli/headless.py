@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import convtui.errors
 from convtui.cli.common import say, says_yes
+from convtui.cli.signals import heard_by_loop
 from convtui.client.engine_client import EngineHandle, EngineState
 from convtui.errors import CommandRefused, ConvtuiError, EngineError, UsageError
 from convtui.printing.printer import Printer
@@ -50,7 +49,7 @@ class Conductor:
     async def run(self) -> None:
         """Runs the conversation to its end. Raises `EngineError` when it cannot start."""
         self.handle.on_record(self._print)
-        with self._signals():
+        with heard_by_loop(self._interrupt):
             watch = asyncio.create_task(self._watch())
             try:
                 await self.handle.start(self._spec)
@@ -110,22 +109,6 @@ class Conductor:
             # must not go on.
             self._error = error
             self._stop("its output is not read any more")
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        numbers = [signal.SIGINT, signal.SIGTERM]
-        try:
-            for number in numbers:
-                loop.add_signal_handler(number, self._interrupt)
-        except (NotImplementedError, RuntimeError, ValueError):
-            # Windows, or not the main thread: ctrl+c arrives as KeyboardInterrupt instead.
-            numbers = []
-        try:
-            yield
-        finally:
-            for number in numbers:
-                loop.remove_signal_handler(number)
 
     def _interrupt(self) -> None:
         self._interrupts += 1

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
@@ -23,3 +24,21 @@ def ended_by_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def heard_by_loop(interrupted: Callable[[], None]) -> Iterator[None]:
+    """Calls back on the running event loop for every ctrl+c and SIGTERM until the block ends."""
+    loop = asyncio.get_running_loop()
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    try:
+        for number in numbers:
+            loop.add_signal_handler(number, interrupted)
+    except (NotImplementedError, RuntimeError, ValueError):
+        # Windows, or not the main thread: ctrl+c arrives as KeyboardInterrupt instead.
+        numbers = []
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)

@@ -12,7 +12,8 @@ import pytest
 
 from convtui.batch.blocks import Block
 from convtui.batch.manifest import read_batch
-from tests.builders.running_batches import Stage, until
+from tests.builders.running_batches import Stage
+from tests.builders.waiting import when
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="workers are forked")
 
@@ -34,7 +35,7 @@ async def test_those_that_wait_for_a_blocked_worker_are_told_by_whom(tmp_path: P
     ]}  # fmt: skip
     batch = stage.batch(vary=vary, workers=1)
     running = asyncio.ensure_future(batch.run())
-    await until(batch, lambda: bool(batch.blocked()))
+    await when(batch, lambda: bool(batch.blocked()))
     (block,) = batch.blocked()
     assert isinstance(block, Block)
     assert (block.key, block.delayed) == ("Bad.1", ["Good.1"])
@@ -81,7 +82,7 @@ async def test_a_worker_that_says_nothing_any_more_is_replaced(
     stage = Stage(tmp_path, body, scenario=limits)
     batch = stage.batch(runs=2, workers=1)
     running = asyncio.ensure_future(batch.run())
-    await until(batch, lambda: batch.used.turns >= 2)
+    await when(batch, lambda: batch.used.turns >= 2)
     os.kill(batch.pids[1], signal.SIGSTOP)
     (tmp_path / "go").touch()
     async with asyncio.timeout(60):

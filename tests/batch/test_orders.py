@@ -15,7 +15,8 @@ from convtui.client.handover import continue_live
 from convtui.errors import CommandRefused, EngineError, FilterError
 from convtui.log.reader import open_log
 from convtui.protocol import ContinueFrom
-from tests.builders.running_batches import Stage, until
+from tests.builders.running_batches import Stage
+from tests.builders.waiting import when
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="workers are forked")
 
@@ -48,10 +49,10 @@ async def test_all_are_paused_and_let_go_again(tmp_path: Path) -> None:
     stage = Stage(tmp_path, WAITS)
     batch = stage.batch(runs=6, concurrency=3, how=WATCHED)
     running = asyncio.ensure_future(batch.run())
-    await until(batch, lambda: counts(batch.entries.values())["running"] == 3)
+    await when(batch, lambda: counts(batch.entries.values())["running"] == 3)
     batch.orders.pause_all()
     (tmp_path / "go").touch()
-    await until(batch, lambda: held(batch) == 3)
+    await when(batch, lambda: held(batch) == 3)
     assert counts(batch.entries.values())["waiting"] == 3
     batch.orders.resume_all()
     await finished(running)
@@ -66,11 +67,11 @@ async def test_a_breakpoint_for_all_holds_those_that_run_and_those_that_begin(
     with pytest.raises(FilterError):
         batch.orders.break_all("~nonsense")
     running = asyncio.ensure_future(batch.run())
-    await until(batch, lambda: batch.entries["Maya.1"].state == "running")
+    await when(batch, lambda: batch.entries["Maya.1"].state == "running")
     batch.orders.break_all("~turn = 6")
     (tmp_path / "go").touch()
     assert batch.orders.breaks == ["~turn = 6"]
-    await until(batch, lambda: held(batch) == 4)
+    await when(batch, lambda: held(batch) == 4)
     batch.orders.clear_break("~turn = 6")
     for key in batch.entries:
         link = batch.link(key)
@@ -84,11 +85,11 @@ async def test_a_breakpoint_for_all_reaches_one_that_is_about_to_begin(tmp_path:
     stage = Stage(tmp_path, WAITS)
     batch = stage.batch(how=WATCHED)
     running = asyncio.ensure_future(batch.run())
-    await until(batch, lambda: batch.link("Maya.1") is not None)
+    await when(batch, lambda: batch.link("Maya.1") is not None)
     batch.orders.break_all("~turn = 6")
-    await until(batch, lambda: batch.entries["Maya.1"].state == "running")
+    await when(batch, lambda: batch.entries["Maya.1"].state == "running")
     (tmp_path / "go").touch()
-    await until(batch, lambda: held(batch) == 1)
+    await when(batch, lambda: held(batch) == 1)
     batch.kill()
     await finished(running)
 
@@ -102,9 +103,9 @@ async def test_one_is_ended_and_a_resume_leaves_it_alone(tmp_path: Path) -> None
     stage = Stage(tmp_path, WAITS)
     batch = stage.batch(runs=2)
     running = asyncio.ensure_future(batch.run())
-    await until(batch, lambda: batch.entries["Maya.1"].state == "running")
+    await when(batch, lambda: batch.entries["Maya.1"].state == "running")
     batch.orders.end("Maya.1")
-    await until(batch, lambda: batch.entries["Maya.1"].over)
+    await when(batch, lambda: batch.entries["Maya.1"].over)
     (tmp_path / "go").touch()
     await finished(running)
     first, second = batch.entries.values()
@@ -118,7 +119,7 @@ async def test_new_code_is_run_by_those_that_begin_after_a_reload(tmp_path: Path
     stage = Stage(tmp_path, SLOW)
     batch = stage.batch(runs=2, concurrency=1, breakpoints=["~turn = 5"], how=WATCHED)
     running = asyncio.ensure_future(batch.run())
-    await until(batch, lambda: held(batch) == 2)
+    await when(batch, lambda: held(batch) == 2)
     stage.write_provider("def bot(messages):\n    return (\n")
     with pytest.raises(EngineError, match=r"bot\.py"):
         await batch.reload()
@@ -141,7 +142,7 @@ async def test_conversations_that_begin_after_a_reload_have_a_worker_of_their_ow
     stage = Stage(tmp_path, SLOW)
     batch = stage.batch(runs=3, concurrency=1, workers=1, breakpoints=["~turn = 1"], how=WATCHED)
     running = asyncio.ensure_future(batch.run())
-    await until(batch, lambda: held(batch) == 3)
+    await when(batch, lambda: held(batch) == 3)
     first = batch.link("Maya.1")
     assert first is not None
     batch.orders.pause_all()
@@ -163,7 +164,7 @@ async def test_one_that_goes_on_in_an_engine_of_its_own_is_followed(tmp_path: Pa
     stage = Stage(tmp_path, SLOW)
     batch = stage.batch(runs=2, breakpoints=["~turn = 3"], how=WATCHED)
     running = asyncio.ensure_future(batch.run())
-    await until(batch, lambda: held(batch) == 2)
+    await when(batch, lambda: held(batch) == 2)
     link = batch.link("Maya.1")
     assert link is not None and link.log_path is not None and link.spec is not None
     stage.write_provider("def bot(messages):\n    return 'mended'\n")
@@ -171,12 +172,12 @@ async def test_one_that_goes_on_in_an_engine_of_its_own_is_followed(tmp_path: Pa
     handle = await continue_live(link, link.spec, parent)
     assert batch.adopt("Maya.1", handle)
     assert not batch.adopt("Maya.1", handle), "it was not given away again"
-    await until(batch, lambda: batch.entries["Maya.1"].state == "held")
+    await when(batch, lambda: batch.entries["Maya.1"].state == "held")
     assert batch.link("Maya.1") is handle
     assert batch.entries["Maya.1"].row["turns"] == 2
     before = (batch.entries["Maya.1"].hold or {})["hold"]
     await handle.command("step_stage")
-    await until(batch, lambda: (batch.entries["Maya.1"].hold or {}).get("hold", before) != before)
+    await when(batch, lambda: (batch.entries["Maya.1"].hold or {}).get("hold", before) != before)
     assert batch.entries["Maya.1"].state == "held"
     for key in batch.entries:
         other = batch.link(key)
@@ -197,7 +198,7 @@ async def test_conversations_held_by_errors_count_as_failed_until_they_are_mende
     stage = Stage(tmp_path, "async def bot(messages):\n    raise ValueError('no')\n")
     batch = stage.batch(how=WATCHED, runs=6, concurrency=1, stop_after={"failed": 2})
     running = asyncio.ensure_future(batch.run())
-    await until(batch, lambda: held(batch) == 2)
+    await when(batch, lambda: held(batch) == 2)
     assert counts(batch.entries.values())["waiting"] == 4
     assert read_batch(stage.out).stopped is None
     for key in batch.entries:
@@ -238,8 +239,8 @@ async def test_rows_say_whether_a_filter_matches(tmp_path: Path) -> None:
         batch.orders.filter("~nonsense")
     batch.orders.filter("~said apple")
     running = asyncio.ensure_future(batch.run())
-    await until(batch, lambda: held(batch) == 2)
-    await until(batch, lambda: batch.entries["A.1"].row.get("match") is True)
+    await when(batch, lambda: held(batch) == 2)
+    await when(batch, lambda: batch.entries["A.1"].row.get("match") is True)
     assert batch.entries["B.1"].row.get("match") is False
     batch.kill()
     await finished(running)

@@ -16,7 +16,8 @@ from convtui.batch.manifest import counts, read_batch
 from convtui.batch.scheduler import Batch
 from convtui.log.reader import open_log
 from tests.builders.killed_driver import SCRIPT, run_until_killed, stage
-from tests.builders.running_batches import Stage, until
+from tests.builders.running_batches import Stage
+from tests.builders.waiting import when
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="workers are forked")
 
@@ -59,7 +60,7 @@ async def test_a_worker_that_is_killed_takes_only_its_own_down(tmp_path: Path) -
     planned = Stage(tmp_path, SLOW, ["one", "two", "three"], scenario=BOT)
     batch = planned.batch(runs=8, concurrency=8)
     running = asyncio.ensure_future(batch.run())
-    await until(batch, lambda: counts(batch.entries.values())["running"] == 8)
+    await when(batch, lambda: counts(batch.entries.values())["running"] == 8)
     victim = batch.entries["Maya.1"].worker
     lost = {key for key, entry in batch.entries.items() if entry.worker == victim}
     os.killpg(batch.pids[victim or 0], signal.SIGKILL)
@@ -102,7 +103,7 @@ async def test_a_conversation_goes_on_where_its_provider_keeps_no_state(tmp_path
     planned = Stage(tmp_path, STATELESS, ["one", "two", "three"], scenario=BOT)
     batch = planned.batch(runs=2, workers=1)
     running = asyncio.ensure_future(batch.run())
-    await until(batch, lambda: all(e.row.get("turns", 0) >= 2 for e in batch.entries.values()))
+    await when(batch, lambda: all(e.row.get("turns", 0) >= 2 for e in batch.entries.values()))
     os.killpg(batch.pids[1], signal.SIGKILL)
     (tmp_path / "go").touch()
     async with asyncio.timeout(60):
@@ -123,9 +124,9 @@ async def test_stopping_ends_conversations_after_their_turn_and_a_resume_goes_on
     plan: dict[str, Any] = {"runs": 6, "concurrency": 3}
     batch = planned.batch(**plan)
     running = asyncio.ensure_future(batch.run())
-    await until(batch, lambda: counts(batch.entries.values())["running"] == 3)
+    await when(batch, lambda: counts(batch.entries.values())["running"] == 3)
     stopping = asyncio.ensure_future(batch.stop())
-    await until(batch, lambda: batch.stopped is not None)
+    await when(batch, lambda: batch.stopped is not None)
     (tmp_path / "go").touch()
     async with asyncio.timeout(60):
         await stopping
@@ -156,7 +157,7 @@ async def test_a_second_interrupt_ends_everything_at_once(tmp_path: Path) -> Non
     planned = Stage(tmp_path, provider="async def bot(messages):\n    await asyncio.sleep(600)\n")
     batch = planned.batch(runs=4, concurrency=4)
     running = asyncio.ensure_future(batch.run())
-    await until(batch, lambda: batch.used.turns >= 4)
+    await when(batch, lambda: batch.used.turns >= 4)
     stopping = asyncio.ensure_future(batch.stop())
     await asyncio.sleep(0)
     batch.kill()
@@ -216,7 +217,7 @@ async def test_a_manifest_that_cannot_be_written_stops_the_batch_and_loses_nothi
     planned = Stage(tmp_path, STATELESS, ["one", "two", "three"], scenario=BOT)
     batch = planned.batch(runs=6, concurrency=2)
     running = asyncio.ensure_future(batch.run())
-    await until(batch, lambda: counts(batch.entries.values())["running"] == 2)
+    await when(batch, lambda: counts(batch.entries.values())["running"] == 2)
 
     def full(fd: int, data: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

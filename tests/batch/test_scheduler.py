@@ -10,7 +10,8 @@ import pytest
 
 from convtui.batch.manifest import counts, read_batch
 from convtui.log.reader import open_log
-from tests.builders.running_batches import Stage, until
+from tests.builders.running_batches import Stage
+from tests.builders.waiting import when
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="workers are forked")
 
@@ -89,7 +90,7 @@ async def test_a_conversation_that_is_held_does_not_keep_others_from_beginning(
         runs=4, concurrency=1, breakpoints=["~turn = 3"], how=HowToRun(watched=True, wire="off")
     )
     running = asyncio.ensure_future(batch.run())
-    await until(batch, lambda: counts(batch.entries.values())["held"] == 4)
+    await when(batch, lambda: counts(batch.entries.values())["held"] == 4)
     entry = batch.entries["Maya.2"]
     assert entry.hold is not None and entry.hold["reason"] == "breakpoint"
     batch.orders.clear_break("~turn = 3")

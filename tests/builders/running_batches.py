@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import dedent
@@ -65,16 +64,3 @@ class Stage:
         async with asyncio.timeout(WITHIN):
             await batch.run()
         return batch
-
-
-async def until(batch: Batch, condition: Callable[[], bool]) -> None:
-    """Waits until something about a batch is so; looks after each of its changes."""
-    changed = asyncio.Event()
-    forget = batch.subscribe(changed.set)
-    try:
-        async with asyncio.timeout(WITHIN):
-            while not condition():
-                changed.clear()
-                await changed.wait()
-    finally:
-        forget()
