@@ -38,7 +38,7 @@ _COMMANDS: Final[dict[str, str]] = {
     "import": "Import the transcripts of other tools as logs.",
     "compress": "Summarise the history of a saved conversation.",
     "compress-check": "Check whether tools work as well after a compression.",
-    "export": "Export a log in the format of another tool.",
+    "export": "Share a log: as a page, Markdown, a bundle, or for other tools.",
     "check": "Check scenarios, personas, themes, settings and logs.",
     "probe": "Test a provider under difficult conditions.",
     "init": "Write a starter provider, persona and scenario.",
