@@ -13,6 +13,7 @@ from textual.app import App
 from textual.message_pump import MessagePump
 from textual.screen import Screen
 
+from convtui.tui.screens.debugger.repaints import FRAME
 from tests.tui.harness.hands import Hands
 
 P = ParamSpec("P")
@@ -87,10 +88,20 @@ def settling(monkeypatch: pytest.MonkeyPatch) -> None:
 def _busy(app: App[Any]) -> bool:
     """Whether a message waits to be handled, or something to be laid out, drawn or called."""
     pumps: list[MessagePump] = [app, *app._registry]
-    if any(pump.message_queue_size or pump._next_callbacks for pump in pumps):
+    if any(
+        pump.message_queue_size or pump._next_callbacks or _repaints_soon(pump) for pump in pumps
+    ):
         return True
     screen = app.screen_stack[-1] if app._running and app.screen_stack else None
     return screen is not None and _undrawn(screen)
+
+
+def _repaints_soon(pump: MessagePump) -> bool:
+    """Whether something is about to be painted or measured by a timer that fires once."""
+    return any(
+        timer._repeat == 0 and timer._interval <= FRAME and timer._task and not timer._task.done()
+        for timer in list(pump._timers)
+    )
 
 
 def _undrawn(screen: Screen[Any]) -> bool:

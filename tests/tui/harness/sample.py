@@ -16,11 +16,12 @@ Record = dict[str, Any]
 
 
 async def until(pilot: Pilot[Any], predicate: Callable[[], object]) -> None:
-    """Lets the app run until `predicate` holds."""
+    """Lets the app run until `predicate` holds, and what follows from it is on the screen."""
     give_up = time.monotonic() + WITHIN
     while not predicate():
         assert time.monotonic() < give_up, "what was waited for did not happen"
         await pilot.pause(0.005)
+    await pilot.pause()
 
 
 def header(**more: Any) -> Record:
