@@ -19,6 +19,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -176,7 +177,7 @@ class Index:
         that was read, `stop` before.
         """
         with uncollected():
-            seen, logs, notes = scan(self.folder)
+            locks, logs, notes = scan(self.folder)
             rows, gone, wanted = self._compare(logs, notes, turns)
         if gone or wanted:
             with failing():
@@ -185,7 +186,7 @@ class Index:
                 self._read(wanted, progress, stop)
                 rows = self._db.execute(_LIST).fetchall()
         with uncollected():
-            return self._summaries(rows, seen)
+            return self._summaries(rows, locks)
 
     def _compare(
         self, logs: dict[str, Stat], notes: dict[str, Stat], turns: bool
@@ -211,15 +212,17 @@ class Index:
         wanted += [(name, turns) for name in logs]
         return rows, gone, wanted
 
-    def _summaries(self, rows: Sequence[Sequence[Any]], seen: set[str]) -> list[RunSummary]:
+    def _summaries(self, rows: Sequence[Sequence[Any]], locks: set[str]) -> list[RunSummary]:
         folder = self._file
 
         def running(file: str) -> bool:
             lock = file + LOCK
-            return lock[len(folder) :] in seen and is_being_written(Path(file))
+            return lock[len(folder) :] in locks and is_being_written(Path(file))
 
         summaries = [from_row(folder + loaded(row[0]), row[1], row[6:], running) for row in rows]
-        summaries.sort(key=lambda run: (-run.modified, run.file))
+        # Twice is faster than once by both: neither makes a tuple for every run.
+        summaries.sort(key=attrgetter("file"))
+        summaries.sort(key=attrgetter("modified"), reverse=True)
         return summaries
 
     def _read(

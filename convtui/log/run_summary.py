@@ -18,7 +18,7 @@ from convtui.log.names import MANIFEST, NOTES, TOOLS, WIRE
 from convtui.log.notes import Notes
 from convtui.log.reader import is_being_written
 from convtui.records.codec import FORMAT, RecordDict
-from convtui.records.times import has_offset, parse_time
+from convtui.records.times import parse_zoned_time
 from convtui.records.values import as_list, as_object, as_text
 
 _HEAD = 1 << 16
@@ -346,7 +346,7 @@ def _records(trailer: RecordDict | None, tail: list[RecordDict]) -> int | None:
 
 
 def _time(text: Any) -> datetime | None:
-    return parse_time(text) if isinstance(text, str) and has_offset(text) else None
+    return parse_zoned_time(text) if isinstance(text, str) else None
 
 
 def _address(session: Any, turn: Any) -> tuple[int, int] | None:
