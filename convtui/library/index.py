@@ -53,7 +53,7 @@ from convtui.log.names import LOCK
 from convtui.log.reader import is_being_written
 from convtui.log.run_summary import RunSummary
 
-VERSION: Final = 5
+VERSION: Final = 6
 """Raised with every change of what is kept: an index of another version is made again."""
 _BUSY = 15.0
 """Seconds that another process may hold the database."""

@@ -40,6 +40,7 @@ _KEPT = frozenset(
     {
         "turn.started",
         "llm.response",
+        "human.wrote",
         "user.decided",
         "debug.edited",
         "tool.called",

@@ -33,6 +33,7 @@ from convtui.records.codec import encode
 from convtui.records.models import (
     DebugEdited,
     DebugInjected,
+    HumanWrote,
     LlmRetry,
     ProviderOutput,
     Record,
@@ -57,7 +58,7 @@ TEXTS = (
 PATTERNS = (
     "hello", "SAT", "day", "did you say", "kelvin", "istanbul", "zur\u00dcck", "ckgeben", "b.tte",
     "^$", "h|z", "tab\there", "nul", "half", '"no"', "100%", r"\[\[error", "e", "x{50}", "<think>",
-    "none of them",
+    "written by", "none of them",
 )  # fmt: skip
 
 
@@ -72,6 +73,7 @@ def _happened(dice: random.Random) -> list[Record]:
         UserDecided(kind="abstain", reason="too vague"),
         DebugEdited(field="raw", before="a", after="an edited raw reply"),
         DebugInjected(fault="429"),
+        HumanWrote(text="written by hand, [[ERROR]] and all"),
     ]
     return dice.sample(everything, dice.choice([0, 0, 0, 1, 2]))
 
@@ -260,6 +262,16 @@ def test_a_raw_reply_from_before_a_branch_is_found_in_its_parent(library: Librar
     found = names(library, '~raw "<think>hm</think>Of course"')
     assert found == ["child", "parent"]  # the orphan's parent is another than it names
     assert names(library, '~raw "upstream failed" & ~persona maya') == ["parent"]
+
+
+def test_what_a_human_wrote_is_the_raw_reply(tmp_path: Path) -> None:
+    wrote = HumanWrote(text="<b>Hello</b>")
+    records = conversation(session(1, "intake", [turn(1, "persona", "Hello", more=[wrote])]))
+    path = write_log(tmp_path / "a.jsonl", records)
+    library = Library(tmp_path)
+    assert matches_log(summarise(path), parse("~raw <b>"))
+    assert names(library, "~raw <b>") == ["a"]
+    assert names(library, "~raw <i>") == []
 
 
 def test_tags_given_and_taken_by_hand_are_found(tmp_path: Path) -> None:
