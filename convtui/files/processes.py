@@ -11,7 +11,7 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from itertools import islice
@@ -32,7 +32,7 @@ def cores() -> int:
 
 def shared_out(
     work: Callable[[Part], Result], parts: Sequence[Part], *, processes: int
-) -> Iterator[tuple[int, Result]]:
+) -> Generator[tuple[int, Result], None, None]:
     """The index of each part and what `work` makes of it, in the order in which they are done.
 
     With `processes` below 2 all is done here, one part after the other, as it is asked for. `work`,
