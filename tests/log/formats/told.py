@@ -22,6 +22,12 @@ class Told:
     header: Row
     records: list[Row]
     turns: list[tuple[str, str]]
+    """Who said what, also what is inactive."""
+
+    @property
+    def said(self) -> list[tuple[str, str]]:
+        """Who said what that stands."""
+        return [(one["speaker"], one["text"]) for one in self.all("turn.committed")]
 
     def all(self, kind: str) -> list[Row]:
         """Its records of a type."""
