@@ -116,7 +116,9 @@ def test_messages_that_come_again_without_their_figures_keep_them(tmp_path: Path
 
 def test_a_result_among_those_of_other_calls_is_found(tmp_path: Path) -> None:
     both = [{"functionResponse": {"id": id, "response": {"output": id}}} for id in ("c1", "c2")]
-    calls = [{"id": id, "name": "look", "args": {}, "result": both} for id in ("c1", "c2")]
+    calls: list[dict[str, Any]] = [
+        {"id": id, "name": "look", "args": {}, "result": both} for id in ("c1", "c2")
+    ]
     path = recorded(
         tmp_path / "session-1.jsonl", said("u1", "a"), said("g1", "", toolCalls=calls),
         said("g2", "done"),
