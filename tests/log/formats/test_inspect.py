@@ -207,6 +207,20 @@ def test_an_archive_of_a_release_has_a_log_for_each_epoch(tmp_path: Path) -> Non
         assert scores["includes"]["value"] == "C"
 
 
+def test_an_archive_from_before_zstandard_says_the_same(tmp_path: Path) -> None:
+    old, findings = imported(SAMPLES / "notes-0.3.58.eval", tmp_path / "old", "inspect")
+    new, _ = imported(SAMPLES / "notes-0.3.285.eval", tmp_path / "new", "inspect")
+    assert findings == []
+    assert [one.said for one in old] == [one.said for one in new]
+    assert [one.prompts() for one in old] == [one.prompts() for one in new]
+    assert [one.results() for one in old] == [one.results() for one in new]
+    ending = old[0].records[-1]["termination"]
+    assert (ending["kind"], ending["reason"]) == (
+        "max_turns",
+        "the limit of the sample was reached: message 10",
+    )
+
+
 def test_what_a_tool_failed_with_is_its_result(tmp_path: Path) -> None:
     (one, _), _ = imported(SAMPLES / "notes-0.3.285.eval", tmp_path, "inspect")
     assert one.all("tool.returned")[1]["result"] == "no such file"
