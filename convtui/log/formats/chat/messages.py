@@ -108,7 +108,10 @@ def message_of(data: Any, address: str, line: int | None = None) -> Message:
     fields = {str(key): plain(value) for key, value in data.items() if value is not None}
     message = Message(as_text(fields.get("role")), "", address, line, id=fields.get("id"))
     if not message.role and "role" in fields:
-        message.problems.append(f"{address}: role must be text, not {kind_of(fields['role'])}")
+        what = (
+            "is empty" if fields["role"] == "" else f"must be text, not {kind_of(fields['role'])}"
+        )
+        message.problems.append(f"{address}: role {what}")
         message.more["role"] = fields["role"]
     content = _content(fields.get("content"))
     if isinstance(content, str):
