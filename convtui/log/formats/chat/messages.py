@@ -50,6 +50,8 @@ class Message:
     content: Any = None
     """What stands in the place of `text`, where that is not all: parts, an object."""
     calls: list[dict[str, Any]] = field(default_factory=list)
+    settled: bool = False
+    """Whether files of its kind need not say what its calls have returned."""
     call_id: str = ""
     name: str = ""
     """The tool's."""

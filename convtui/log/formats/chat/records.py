@@ -160,7 +160,7 @@ class MessageReader:
             self._close()
         if self._last is None:
             builder.start_turn("provider")
-        elif builder.unanswered:
+        elif builder.unanswered and not self._last.settled:
             names = ", ".join(repr(name[:40]) for name in list(builder.unanswered.values())[:5])
             self._warn("no_result", f"{message.address}: calls without a result: {names}")
         self._last = message
