@@ -34,6 +34,10 @@ _READ: Final = frozenset(
         "finish_reason", "reasoning", "active", "compacted", "session_id", "id",
     }
 )  # fmt: skip
+_SPELLED: Final = {
+    "toolCalls": "tool_calls", "toolCallId": "tool_call_id", "toolName": "tool_name",
+}  # fmt: skip
+"""Keys as JavaScript has them, and ours."""
 _DECODED: Final = ("reasoning_details", "codex_reasoning_items", "codex_message_items")
 _MAX_TIME: Final = 1e11
 
@@ -107,7 +111,11 @@ def message_of(data: Any, address: str, line: int | None = None) -> Message:
         message = Message("", "", address, line, content=plain(data))
         message.problems.append(f"{address}: is no message, but {kind_of(data)}")
         return message
-    fields = {str(key): plain(value) for key, value in data.items() if value is not None}
+    fields = {
+        _SPELLED.get(str(key), str(key)): plain(value)
+        for key, value in data.items()
+        if value is not None
+    }
     message = Message(as_text(fields.get("role")), "", address, line, id=fields.get("id"))
     if not message.role and "role" in fields:
         what = (
