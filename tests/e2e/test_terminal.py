@@ -59,6 +59,7 @@ def hues(raw: bytes) -> set[bytes]:
     return found
 
 
+@pytest.mark.real_processes
 @pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 16)])
 def test_starts_in_every_size(home: Path, size: tuple[int, int]) -> None:
     with start(home, "replay", SAMPLE, size=size) as terminal:
@@ -151,6 +152,7 @@ def engine_of(terminal: Terminal) -> int:
     return children(terminal.process.pid)[0]
 
 
+@pytest.mark.real_processes
 def test_a_killed_engine_is_told_and_one_key_goes_on(home: Path) -> None:
     with demo(home) as terminal:
         terminal.until("cancelled?")
@@ -165,6 +167,7 @@ def test_a_killed_engine_is_told_and_one_key_goes_on(home: Path) -> None:
     until(lambda: not alive(fresh), "the engine has gone, too")
 
 
+@pytest.mark.real_processes
 def test_a_killed_screen_leaves_a_closed_log_and_no_process(home: Path) -> None:
     with demo(home) as terminal:
         terminal.until("cancelled?")

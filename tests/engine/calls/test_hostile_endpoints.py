@@ -44,7 +44,7 @@ from tests.fakes.raw_http import (
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.real_engines,
+    pytest.mark.real_processes,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc"),
 ]
 KEY = "sk-planted-0123456789abcdef"

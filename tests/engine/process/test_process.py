@@ -23,7 +23,7 @@ from tests.builders.waiting import WITHIN, when
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.real_engines,
+    pytest.mark.real_processes,
     pytest.mark.skipif(sys.platform == "win32", reason="process groups and signals"),
 ]
 

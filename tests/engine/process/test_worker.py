@@ -18,7 +18,7 @@ from tests.builders.worker import WorkerDriver, bot_spec, hosting
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.real_engines,
+    pytest.mark.real_processes,
     pytest.mark.skipif(sys.platform == "win32", reason="process groups and signals"),
 ]
 
