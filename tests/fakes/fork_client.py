@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -131,6 +132,11 @@ class ForkedProcess:
             raise subprocess.TimeoutExpired("fork", timeout or 0)
         return self.returncode
 
-    def kill(self) -> None:
+    def send_signal(self, number: int) -> None:
+        """Does nothing to a process that has ended, of which its server may know already."""
         if self.poll() is None:
-            os.kill(self.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)

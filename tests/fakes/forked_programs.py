@@ -42,6 +42,4 @@ class ForkedPrograms(ForkClient):
         fds = [os.dup(terminal), os.dup(terminal), os.dup(terminal), self._engines.another()]
         arguments = [_CALLED, *words[len(_COMMAND) :]]
         folder = Path.cwd() if cwd is None else cwd
-        return ForkedProcess(
-            *self.fork(fds, env, folder, arguments=arguments, asks_models=False)
-        )
+        return ForkedProcess(*self.fork(fds, env, folder, arguments=arguments, asks_models=False))
