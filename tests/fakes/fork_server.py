@@ -32,7 +32,7 @@ class ForkServer:
     """Forks a process for each request until all that could send one have closed their sockets."""
 
     def __init__(self, requests: socket.socket, become: Callable[[Any, list[int]], None]) -> None:
-        """`become` is called in the fork, with the request and the descriptors that came with it."""
+        """`become` is called in the fork, with the request and the process's descriptors."""
         self._clients = [requests]
         self._become = become
         self._running: dict[int, int] = {}
@@ -167,8 +167,8 @@ def _become_program(request: dict[str, Any], fds: list[int]) -> None:
 
     become_process(request, fds)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8")
-    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", errors="surrogateescape")
-    sys.stderr = sys.__stderr__ = open(2, "w", encoding="utf-8", errors="backslashreplace")
+    sys.stdin = sys.__stdin__ = os.fdopen(0, encoding="utf-8")
+    sys.stdout = sys.__stdout__ = os.fdopen(1, "w", encoding="utf-8", errors="surrogateescape")
+    sys.stderr = sys.__stderr__ = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace")
     sys.argv = request["arguments"]
     spawn.spawn_engine = ForkedEngines(socket.socket(fileno=_FIRST_OWN)).spawn

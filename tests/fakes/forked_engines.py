@@ -17,6 +17,7 @@ from convtui.client import spawn
 from convtui.protocol import ENGINE_MARK
 from tests.fakes.fork_client import ForkClient, ForkedProcess
 from tests.fakes.openai_server import OpenAIServer
+from tests.fakes.raw_http import RawEndpoint
 
 _start_process = spawn.spawn_engine
 
@@ -38,7 +39,10 @@ class ForkedEngines(ForkClient):
         from_engine, stdout = os.pipe()
         errors, stderr = os.pipe()
         pid, status = self.fork(
-            [stdin, stdout, stderr], own, Path.cwd(), asks_models=OpenAIServer.running > 0
+            [stdin, stdout, stderr],
+            own,
+            Path.cwd(),
+            asks_models=OpenAIServer.running + RawEndpoint.running > 0,
         )
         return ForkedEngine(pid, status, (to_engine, from_engine, errors))
 
