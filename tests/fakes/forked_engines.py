@@ -38,12 +38,8 @@ class ForkedEngines(ForkClient):
         stdin, to_engine = os.pipe()
         from_engine, stdout = os.pipe()
         errors, stderr = os.pipe()
-        pid, status = self.fork(
-            [stdin, stdout, stderr],
-            own,
-            Path.cwd(),
-            asks_models=OpenAIServer.running + RawEndpoint.running > 0,
-        )
+        asks_models = OpenAIServer.running + RawEndpoint.running > 0
+        pid, status = self.fork([stdin, stdout, stderr], own, Path.cwd(), asks_models=asks_models)
         return ForkedEngine(pid, status, (to_engine, from_engine, errors))
 
 
