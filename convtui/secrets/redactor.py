@@ -44,7 +44,7 @@ _GATES: Final = _gates()
 
 
 def _shape_gates() -> tuple[tuple[str, tuple[tuple[str, frozenset[int]], ...]], ...]:
-    """Parts of signs, with the signs that have them and the shapes of each, by place in `SHAPES`."""
+    """Parts of signs, with the signs that have them and the places of their shapes."""
     shapes_of: dict[str, set[int]] = {}
     for place, shape in enumerate(SHAPES):
         for sign in shape.signs:

@@ -46,12 +46,13 @@ class ForkServer:
         signal.set_wakeup_fd(ended_written)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         while self._clients:
-            ready, _, _ = select.select([ended, *self._clients], [], [])
+            sources = {client.fileno(): client for client in self._clients}
+            ready, _, _ = select.select([ended, *sources], [], [])
             for source in ready:
-                if source is ended:
+                if source == ended:
                     os.read(ended, 1 << 12)
                     self._report_ended()
-                elif self._answer(source):
+                elif self._answer(sources[source]):
                     return True
         return False
 
@@ -167,8 +168,12 @@ def _become_program(request: dict[str, Any], fds: list[int]) -> None:
 
     become_process(request, fds)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    sys.stdin = sys.__stdin__ = os.fdopen(0, encoding="utf-8")
-    sys.stdout = sys.__stdout__ = os.fdopen(1, "w", encoding="utf-8", errors="surrogateescape")
-    sys.stderr = sys.__stderr__ = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace")
+    stdin = os.fdopen(0, encoding="utf-8")
+    stdout = os.fdopen(1, "w", encoding="utf-8", errors="surrogateescape")
+    stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace")
+    for name, stream in (("stdin", stdin), ("stdout", stdout), ("stderr", stderr)):
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
     sys.argv = request["arguments"]
-    spawn.spawn_engine = ForkedEngines(socket.socket(fileno=_FIRST_OWN)).spawn
+    engines = ForkedEngines(socket.socket(fileno=_FIRST_OWN))
+    spawn.spawn_engine = engines.spawn  # type: ignore[assignment]
