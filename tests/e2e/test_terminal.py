@@ -201,6 +201,7 @@ def behind_a_leader(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-c", f"{leader}; subprocess.call(sys.argv[1:])", *convtui(*arguments)]
 
 
+@pytest.mark.real_processes
 @pytest.mark.parametrize("behind", [False, True])
 def test_without_its_terminal_it_ends_in_order(behind: bool, home: Path) -> None:
     arguments = ("demo", "--out", home / "runs", "--speed", "6")
