@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from convtui.batch.folders import batch_folders, begun_with, new_folder
 from convtui.batch.manifest import BatchFile, read_batch
+from convtui.batch.manifest_writer import locked_by_other
 from convtui.batch.plan_changes import PlanChanges, plan_changes
 from convtui.batch.record import PlanSource
 from convtui.cli.batch_dry_run import dry_run
@@ -119,6 +120,8 @@ def _unfinished(made: Planned) -> Path | None:
 
 def _resume(folder: Path, made: Planned, how: How) -> int:
     batch = read_batch(folder)
+    if batch.running:
+        raise locked_by_other(batch)
     over = sum(entry.settled for entry in batch.entries.values())
     many = len(batch.entries)
     say(f"convtui: going on with {folder.name}: {over} of {many} conversations have ended")

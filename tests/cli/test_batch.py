@@ -287,6 +287,23 @@ def test_a_changed_plan_is_named_and_asked_about(convtui: Run, plan: Path, home:
         assert "--yes goes on with the plan as it is now, --new begins another" in result.err
 
 
+def test_a_batch_that_runs_is_refused_before_anything_is_said_of_going_on(
+    convtui: Run, plan: Path, home: Path
+) -> None:
+    folder = begun(plan, home)
+    (plan.parent / "ben.yaml").write_text("name: Ben\nscript: [other words]\n")
+    writer = ManifestWriter.reopen(folder)
+    try:
+        result = convtui("batch", plan, "--no-tui", "--yes")
+    finally:
+        writer.close()
+    assert result.code == 2
+    assert result.err == (
+        f"convtui: {folder}: process {os.getpid()} runs this batch; wait for it or end it, or begin"
+        " another one with --new\n"
+    )
+
+
 def test_a_provider_that_was_changed_since_is_named(convtui: Run, plan: Path, home: Path) -> None:
     bot = plan.parent / "bot.py"
     bot.write_text("def reply(messages): ...\n")
