@@ -267,7 +267,9 @@ def _own_helper() -> Bot:
     "bot",
     [
         pytest.param(lambda: Bot(RateLimited("slow down", retry_after=LONG)), id="retry-after"),
-        pytest.param(lambda: Bot(["half ", StreamDropped("gone", retry_after=LONG)]), id="stream"),
+        pytest.param(
+            lambda: Bot([Delta(text="half "), StreamDropped("gone", retry_after=LONG)]), id="stream"
+        ),
         pytest.param(_own_helper, id="retries-itself"),
     ],
 )
@@ -306,7 +308,7 @@ async def test_a_call_that_waits_for_its_endpoint_is_no_turn_that_is_sat_out(
 
 async def test_a_hold_that_comes_in_the_turn_is_not_sat_out(tmp_path: Path) -> None:
     """Nobody answers what comes after the batch was ended."""
-    conversation, driver, _ = prepare(scenario(Bot(ValueError("no"))), tmp_path, plan=[None])
+    conversation, _, _ = prepare(scenario(Bot(ValueError("no"))), tmp_path, plan=[None])
     begun = conversation.provider.calls  # type: ignore[attr-defined]
 
     task = asyncio.create_task(conversation.run())
