@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import gc
 import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -33,6 +30,7 @@ from convtui.tui.photograph import photograph
 from convtui.tui.saved_state import SavedState
 from convtui.tui.screens.action_screen import ActionScreen, action_screen_of
 from convtui.tui.screens.handlers import Handler
+from convtui.tui.terminal_end import leave_when_ended
 from convtui.tui.textual_compat import can_suspend, read_alt_enter, write_to_terminal
 from convtui.tui.theme_drawing import draw_theme
 from convtui.tui.themes import Themes
@@ -143,11 +141,7 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         return self._first(self)
 
     def on_mount(self) -> None:
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-            # Killed from outside, it leaves in order: the terminal is restored, the log is closed.
-            asyncio.get_running_loop().add_signal_handler(
-                signal.SIGTERM, self.exit, 128 + signal.SIGTERM
-            )
+        leave_when_ended(self)
         self.call_after_refresh(self._after_first_frame)
 
     def _after_first_frame(self) -> None:
