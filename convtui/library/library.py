@@ -17,7 +17,7 @@ from convtui.filters.filter import Filter, decide
 from convtui.library.families import families, walk
 from convtui.library.index import Index, Progress
 from convtui.library.index_file import Stat, remove_index
-from convtui.library.index_rows import IndexedRun, header_of
+from convtui.library.indexed_run import IndexedRun, header_of
 from convtui.library.prefilter import prefilter
 from convtui.library.run_order import NEWEST, sort_runs
 from convtui.log.filter_lookup import LogLookup, log_matches
