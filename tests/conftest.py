@@ -49,8 +49,8 @@ def forked_engines(
     fork_server: ForkedEngines,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Engines start at once, but for tests of the process itself: those are `real_engines`."""
-    if request.node.get_closest_marker("real_engines") is not None:
+    """Engines start at once, but for tests of the process itself: those are `real_processes`."""
+    if request.node.get_closest_marker("real_processes") is not None:
         return
     if request.node.get_closest_marker("slow") is not None:
         # Here, where no clock runs: it takes seconds.

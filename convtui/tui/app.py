@@ -31,7 +31,12 @@ from convtui.tui.saved_state import SavedState
 from convtui.tui.screens.action_screen import ActionScreen, action_screen_of
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.terminal_end import leave_when_ended
-from convtui.tui.textual_compat import can_suspend, read_alt_enter, write_to_terminal
+from convtui.tui.textual_compat import (
+    can_suspend,
+    draw_promptly,
+    read_alt_enter,
+    write_to_terminal,
+)
 from convtui.tui.theme_drawing import draw_theme
 from convtui.tui.themes import Themes
 from convtui.tui.too_small import TooSmall, too_small
@@ -40,6 +45,8 @@ if TYPE_CHECKING:
     from convtui.config.settings import Config
 
 First = Callable[["ConvtuiApp"], Screen[Any]]
+_PROMPT = (events.Key, events.Paste, events.MouseDown, events.MouseScrollDown, events.MouseScrollUp)
+"""What a person does and expects to see the effect of at once."""
 
 
 class ConvtuiApp(NoticeApp, inherit_bindings=False):
@@ -146,8 +153,10 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
 
     def _after_first_frame(self) -> None:
         if not gc.isenabled():
-            # Exclude what exists now from garbage collection: it stays.
+            # Exclude what exists now from garbage collection: it stays. A full collection stops
+            # everything for a frame or two, and what streams in would cause one every other second.
             gc.freeze()
+            gc.set_threshold(700, 10, 300)
             gc.enable()
         self._warn(self.themes.problems, "Theme not loaded")
         if self.keymap_problem:
@@ -211,6 +220,8 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
 
     async def on_event(self, event: events.Event) -> None:
         """Passes keys and pastes through `TypedKeys` first."""
+        if isinstance(event, _PROMPT) and not event.is_forwarded:
+            draw_promptly(self.screen)
         if isinstance(event, events.Key) and not event.is_forwarded:
             # A key proves that the terminal has the focus; restore that of the input.
             self.app_focus = True

@@ -26,7 +26,7 @@ from tests.soak import soak
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.real_engines,
+    pytest.mark.real_processes,
     pytest.mark.skipif(sys.platform == "win32", reason="process groups and signals"),
 ]
 SCRIPT = [f"line {number}" for number in range(30)]

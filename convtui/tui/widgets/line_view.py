@@ -22,7 +22,8 @@ from textual.widget import Widget
 
 from convtui.tui.drawing.clusters import anchored, separated
 from convtui.tui.drawing.palette import Palette, palette_of
-from convtui.tui.drawing.strips import restyled
+from convtui.tui.drawing.strips import PlacedStrips, placed, restyled
+from convtui.tui.textual_compat import KeptLines
 from convtui.tui.timers import call_once
 from convtui.tui.widgets.copy_rows import CopyRow, copied
 from convtui.tui.widgets.heights import Heights, row_to_show
@@ -58,8 +59,12 @@ class LineView(ScrollView, can_focus=True):
         classes: str | None = None,
     ) -> None:
         super().__init__(name=name, id=id, classes=classes)
+        self._styles_cache = KeptLines()
         self._palette = palette
         self._base: Style | None = None
+        self._strips = PlacedStrips()
+        self._columns: int | None = None
+        """The width of the lines while they are drawn: asking for it costs as much as a line."""
         self.heights = Heights()
         self._width = 0
         self._placing = False
@@ -92,7 +97,7 @@ class LineView(ScrollView, can_focus=True):
         return [self.measure(item) for item in range(first, last)]
 
     def row(self, item: int, row: int) -> Strip:
-        """One line, without background."""
+        """One line, without background; cheapest if it is the same strip while nothing changes."""
         raise NotImplementedError
 
     def row_style(self, item: int, row: int) -> Style | None:
@@ -386,7 +391,9 @@ class LineView(ScrollView, can_focus=True):
         base = self._base
         if base is None:
             base = self._base = self.rich_style
-        width = self.scrollable_content_region.width
+        width = self._columns
+        if width is None:
+            width = self.scrollable_content_region.width
         if not self._width:
             return Strip.blank(width, base)  # drawn before it was told its size
         line = round(self.scroll_y) + y
@@ -394,18 +401,23 @@ class LineView(ScrollView, can_focus=True):
             strip = self.empty_row(y)
             return strip.apply_style(base).crop_extend(0, width, base)
         item, row = self.heights.find(line)
-        strip = separated(self.row(item, row))
-        selection = self.text_selection
-        if selection is not None and (span := selection.get_span(line)) is not None:
-            strip = restyled(strip, *span, self.palette.style("mark:accent"))
+        strip = self.row(item, row)
         under = self.row_style(item, row)
         if under is not None:
             base += under
-        return strip.apply_style(base).crop_extend(0, width, base).apply_offsets(0, line)
+        selection = self.text_selection
+        if selection is not None and (span := selection.get_span(line)) is not None:
+            marked = restyled(separated(strip), *span, self.palette.style("mark:accent"))
+            return placed(marked, base, width, line)
+        return self._strips.get(strip, base, width, line)
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Called by Textual; anchors emoji after its filters, which would break them."""
-        return [anchored(strip) for strip in super().render_lines(crop)]
+        self._columns = self.scrollable_content_region.width
+        try:
+            return [anchored(strip) for strip in super().render_lines(crop)]
+        finally:
+            self._columns = None
 
     # --- selecting text
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 from collections.abc import Callable
 from itertools import product
 
 import pytest
+from rich.segment import Segment
 from textual.app import App, ComposeResult
 from textual.geometry import Offset
 from textual.pilot import Pilot
@@ -17,7 +19,9 @@ from convtui.printing.turn_sign import turn_sign
 from convtui.transcript.fold import Flag, Session, Transcript
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, plain
+from convtui.tui.drawing.strips import PlacedStrips
 from convtui.tui.sources.break_marks import BreakMark
+from convtui.tui.textual_compat import KeptLines
 from convtui.tui.widgets.transcript.calls import call_spans
 from convtui.tui.widgets.transcript.marks import (
     TurnExtras,
@@ -35,6 +39,8 @@ from tests.tui.harness.sources import Story, ferry, many, match
 
 class Stage(App[None]):
     """An app with a transcript and nothing else."""
+
+    CSS = "TranscriptView.-framed { border: round red; } .-framed:focus { border: round blue; }"
 
     def __init__(self, transcript: Transcript | None = None, empty: str = "") -> None:
         super().__init__()
@@ -419,6 +425,78 @@ async def test_streaming_draws_the_tail() -> None:
         consistent(view)
 
 
+def drawn(view: TranscriptView) -> list[list[Segment]]:
+    return [list(strip) for strip in view.render_lines(view.outer_size.region)]
+
+
+def drawn_anew(view: TranscriptView) -> list[list[Segment]]:
+    """What is drawn where nothing was kept of earlier frames."""
+    kept = (view._cache, view._strips, view._styles_cache)
+    view._cache, view._strips, view._styles_cache = {}, PlacedStrips(), KeptLines()
+    lines = drawn(view)
+    view._cache, view._strips, view._styles_cache = kept
+    return lines
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_what_is_kept_of_earlier_frames_is_what_would_be_drawn_anew(seed: int) -> None:
+    chance = random.Random(seed)
+    story = Story()
+    story.begin()
+    story.open()
+    app = Stage(story.transcript)
+    noted: set[int] = set()
+
+    def stream() -> None:
+        text = chance.choice(["word " * chance.randint(1, 40), "a\nb\n", "é👍🏽 ", "line\n\nnext "])
+        story.transcript.stream(story.session, story.number, text)
+        changed.add(len(story.transcript.turns) - 1)
+
+    def finish() -> None:
+        story.finish("as it was said in the end", commit=chance.random() < 0.7)
+        changed.add(len(story.transcript.turns) - 1)
+        story.open(chance.choice(["persona", "provider"]))
+
+    def note() -> None:
+        noted.symmetric_difference_update({chance.randrange(len(story.transcript.turns))})
+        app.view.set_noted(frozenset(noted))
+
+    changes: list[Callable[[], object]] = [
+        *(stream, stream, stream, finish, finish, note),
+        lambda: app.view.move(chance.choice([-1, 1])),
+        lambda: setattr(app.view, "follow", not app.view.follow),
+        lambda: app.view.page(chance.choice([-1, 1])),
+        lambda: app.view.search(chance.choice(["word", "next", None])),
+        lambda: app.view.toggle_class("-framed"),
+        lambda: app.view.blur() if app.view.has_focus else app.view.focus(),
+    ]
+    async with app.run_test(size=(60, 24)) as pilot:
+        view = app.view
+        await settled(pilot, view)
+        for _ in range(60):
+            changed: set[int] = set()
+            for _ in range(chance.randint(1, 4)):
+                chance.choice(changes)()
+            view.refresh_turns(changed)
+            if chance.random() < 0.5:
+                await pilot.pause()
+            assert drawn(view) == drawn_anew(view)
+
+
+def test_only_the_last_lines_of_a_long_text_are_kept_as_drawn() -> None:
+    story = Story()
+    story.begin()
+    story.open()
+    lines = TurnLines(Geometry(60, 2, 1), Palette())
+    turn = story.transcript.turns[0]
+    for number in range(1000):
+        story.transcript.stream(1, 1, f"line {number}\n")
+        lines.update(turn, Frame(), None, None, None)
+        assert f"line {number}" in lines.strip(number).text
+    assert len(lines._strips) <= 200
+    assert "line 0" in lines.strip(0).text
+
+
 def test_the_signs_of_a_turn_that_streams_change_with_its_state() -> None:
     story = Story()
     story.begin()
@@ -429,7 +507,7 @@ def test_the_signs_of_a_turn_that_streams_change_with_its_state() -> None:
 
     def head(extra: TurnExtras | None = None) -> str:
         lines.update(turn, Frame(), extra, None, None)
-        return lines.strip(0).text[:2]
+        return lines.strip(0).text[1:3]
 
     assert head() == f"{glyphs.WORKING} "
     turn.flags |= Flag.HELD
