@@ -249,7 +249,7 @@ def _message(item: Any, address: str) -> Iterator[Message]:
 
 
 def _add_raw(message: Message, raw: Mapping[str, Any]) -> None:
-    """What the answer of the model's provider says beside the text: it differs with the provider."""
+    """What the answer of the provider says beside the text, which differs with the provider."""
     said = as_object(raw.get("message"))
     blocks = as_list(raw.get("thinking_blocks")) or as_list(said.get("thinking_blocks"))
     thoughts = [as_text(as_object(block).get("thinking")) for block in blocks]
