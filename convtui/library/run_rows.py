@@ -117,6 +117,8 @@ def _of_notes(notes: Notes) -> tuple[str, bool, bool]:
 class _Collector(LogReader):
     """Reads a log and keeps what the fold does not: by turn, what the atoms look up."""
 
+    every_record = True
+
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.kept: dict[tuple[int, int], list[RecordDict]] = {}

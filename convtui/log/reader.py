@@ -9,19 +9,21 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 from convtui.errors import LogError
+from convtui.files.collecting import uncollected
 from convtui.files.near import near_file
 from convtui.log.names import lock_path
 from convtui.log.recordfile import RecordFile
 from convtui.records.codec import FORMAT, MAJOR, RecordDict, decode, fast_decoder
 from convtui.records.fields import MAX_FAULTS, FieldChecker, FieldFault
+from convtui.records.views import View
 from convtui.secrets.redactor import Redactor
-from convtui.transcript.fold import Transcript
+from convtui.transcript.fold import Transcript, Turn
 
 _CHUNK = 1 << 16
 """Bytes read at once: a few milliseconds of work, and small enough for the processor's cache."""
@@ -74,6 +76,9 @@ class LogReader:
     log. With `redactor` secrets are masked in everything that is read.
     """
 
+    every_record: ClassVar[bool] = False
+    """Whether `add_record()` has to see all records: those of a long log are folded without it."""
+
     def __init__(self, path: Path | str, redactor: Redactor | None = None) -> None:
         self.path = Path(path)
         self.transcript = Transcript()
@@ -99,6 +104,11 @@ class LogReader:
         self._skipping = False
         self.size = os.fstat(self._file.fileno()).st_size
         self._decode = decode if self.size < _LONG else fast_decoder()
+        self._typed: Callable[[bytes], View] | None = None
+        if self.size >= _LONG and redactor is None and not self.every_record:
+            from convtui.records.typed import typed_decoder
+
+            self._typed = typed_decoder()
 
     def __enter__(self) -> LogReader:
         return self
@@ -116,7 +126,12 @@ class LogReader:
 
     def advance(self, seconds: float | None = None) -> bool:
         """Reads what the file holds, for about `seconds` at most; whether there is more."""
-        deadline = None if seconds is None else time.perf_counter() + seconds
+        if seconds is None:
+            with uncollected():
+                return self._advance(None)
+        return self._advance(time.perf_counter() + seconds)
+
+    def _advance(self, deadline: float | None) -> bool:
         while True:
             self._file.seek(self._position)
             chunk = self._file.read(_CHUNK)
@@ -143,11 +158,35 @@ class LogReader:
             self._skipping = False
         else:
             self._add_line(first, begin)
-        start = end + 1
+        self._add_lines(chunk, end + 1)
+
+    def _add_lines(self, chunk: bytes, start: int) -> None:
+        """Adds the lines of a chunk from `start` on, and keeps the beginning of the last."""
         base = self._position - len(chunk)
-        while (end := chunk.find(b"\n", start)) >= 0:
-            self._add_line(chunk[start:end], base + start)
+        find, take = chunk.find, self.transcript.take
+        typed = self._typed if self._body else None
+        number, seq = self._line, self._next_seq
+        last: Turn | None = None
+        while (end := find(b"\n", start)) >= 0:
+            line = chunk[start:end]
+            try:
+                record = typed(line) if typed is not None else None
+            except (ValueError, RecursionError):
+                record = None
+            if record is None or record.seq != seq:
+                self._line, self._next_seq = number, seq
+                self._add_line(line, base + start)
+                number, seq = self._line, self._next_seq
+                typed = self._typed if self._body else None
+            else:
+                number += 1
+                seq += 1
+                turn = take(record.record_type, record, base + start)
+                if turn is not last and turn is not None:
+                    last = turn
+                    self.changed.add(turn.index)
             start = end + 1
+        self._line, self._next_seq = number, seq
         if start < len(chunk):
             self._keep(chunk[start:])
 

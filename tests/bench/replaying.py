@@ -138,6 +138,7 @@ def rows(home: Path, times: int) -> list[Row]:
             fold_time(log, max(1, times // 3)),
             reference=bare_read(log),
             reference_is="reading lines",
+            bar=2.0,
             note="in process, no screen",
         )
     ]
