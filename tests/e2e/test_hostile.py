@@ -229,7 +229,7 @@ def test_run_with_a_hostile_persona_and_provider(home: Path) -> None:
     for more in ([], ["--debug"]):
         command = convtui("run", scenario, "--out", home / "runs", *more)
         with Terminal(command, env=environment, cwd=home) as terminal:
-            assert terminal.wait(30) == 3, terminal.text
+            assert terminal.wait() == 3, terminal.text
             assert reached(terminal.raw) == []
             assert b"m-click" in terminal.raw
             assert b"Traceback" not in terminal.raw
