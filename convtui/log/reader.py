@@ -5,7 +5,6 @@ Damage is reported as findings with line numbers; the rest of the log stays read
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import time
@@ -17,7 +16,7 @@ from typing import Any, BinaryIO, ClassVar
 from convtui.errors import LogError
 from convtui.files.collecting import uncollected
 from convtui.files.near import near_file
-from convtui.log.names import lock_path
+from convtui.log.lock import is_being_written
 from convtui.log.recordfile import RecordFile
 from convtui.records.codec import FORMAT, MAJOR, RecordDict, decode, fast_decoder
 from convtui.records.fields import MAX_FAULTS, FieldChecker, FieldFault
@@ -45,27 +44,6 @@ class Finding:
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.message} ({self.code})"
-
-
-def is_being_written(path: Path) -> bool:
-    """Whether a live process holds the log's lock; a stale lock file is removed."""
-    lock = lock_path(path)
-    if not lock.exists():
-        return False
-    from filelock import FileLock, Timeout
-
-    probe = FileLock(str(lock), timeout=0, mode=0o600)
-    try:
-        probe.acquire()
-    except Timeout:
-        return True
-    except OSError:
-        return False
-    # Removed while held: another process waiting for it sees that, and creates a new file.
-    with contextlib.suppress(OSError):
-        lock.unlink()
-    probe.release()
-    return False
 
 
 class LogReader:
