@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO
 
 from convtui.errors import LogError
 from convtui.files.collecting import uncollected
@@ -51,15 +51,20 @@ class LogReader:
 
     `advance()` reads what has been written, up to a time limit, and can be called again for more.
     The constructor raises `LogError` for a file that is missing, a folder, unreadable, empty or no
-    log. With `redactor` secrets are masked in everything that is read.
+    log. With `redactor` secrets are masked in everything that is read. `transcript` is an empty one
+    to fold into. Of `many` logs each is read as a long one is, whatever its size.
     """
 
-    every_record: ClassVar[bool] = False
-    """Whether `add_record()` has to see all records: those of a long log are folded without it."""
-
-    def __init__(self, path: Path | str, redactor: Redactor | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        redactor: Redactor | None = None,
+        *,
+        transcript: Transcript | None = None,
+        many: bool = False,
+    ) -> None:
         self.path = Path(path)
-        self.transcript = Transcript()
+        self.transcript = Transcript() if transcript is None else transcript
         self.findings: list[Finding] = []
         self.changed: set[int] = set()
         """Indexes of turns that changed since the caller last cleared the set."""
@@ -83,7 +88,7 @@ class LogReader:
         self.size = os.fstat(self._file.fileno()).st_size
         self._decode = decode if self.size < _LONG else fast_decoder()
         self._typed: Callable[[bytes], View] | None = None
-        if self.size >= _LONG and redactor is None and not self.every_record:
+        if (many or self.size >= _LONG) and redactor is None:
             from convtui.records.typed import typed_decoder
 
             self._typed = typed_decoder()
