@@ -63,9 +63,13 @@ _MODELS = {"warmed", "litellm_clients", "models"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that ask models come first: so one worker loads litellm for all of them, not each."""
+    """Slow tests come first, then files that ask models: all of them in the first worker's share.
+
+    So slow ones, which wait for processes, run beside quick ones, which do not, and no worker is
+    left with one at the end; and one worker loads litellm for all files, not each.
+    """
     asking = {item.path for item in items if _MODELS & set(getattr(item, "fixturenames", ()))}
-    items.sort(key=lambda item: item.path not in asking)
+    items.sort(key=lambda item: (item.get_closest_marker("slow") is None, item.path not in asking))
 
 
 @pytest.hookimpl(trylast=True)

@@ -5,7 +5,6 @@ Damage is reported as findings with line numbers; the rest of the log stays read
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import time
@@ -17,7 +16,7 @@ from typing import Any, BinaryIO, ClassVar
 from convtui.errors import LogError
 from convtui.files.collecting import uncollected
 from convtui.files.near import near_file
-from convtui.log.names import lock_path
+from convtui.log.lock import is_being_written
 from convtui.log.recordfile import RecordFile
 from convtui.records.codec import FORMAT, MAJOR, RecordDict, decode, fast_decoder
 from convtui.records.fields import MAX_FAULTS, FieldChecker, FieldFault
@@ -60,27 +59,6 @@ class Bookmark:
     body: bool
     findings: tuple[Finding, ...]
     incomplete: tuple[int, ...]
-
-
-def is_being_written(path: Path) -> bool:
-    """Whether a live process holds the log's lock; a stale lock file is removed."""
-    lock = lock_path(path)
-    if not lock.exists():
-        return False
-    from filelock import FileLock, Timeout
-
-    probe = FileLock(str(lock), timeout=0, mode=0o600)
-    try:
-        probe.acquire()
-    except Timeout:
-        return True
-    except OSError:
-        return False
-    # Removed while held: another process waiting for it sees that, and creates a new file.
-    with contextlib.suppress(OSError):
-        lock.unlink()
-    probe.release()
-    return False
 
 
 class LogReader:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import events
 from textual.actions import SkipAction
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.filter import LineFilter, Monochrome
 from textual.screen import ModalScreen, Screen, SystemModalScreen
 
@@ -116,6 +117,15 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         yield Handler("app.suspend", self.action_suspend_process, partial(can_suspend, self))
 
     # --- settings
+
+    def get_driver_class(self) -> type[Driver]:
+        """Called by Textual to learn how it reads and draws."""
+        driver = super().get_driver_class()
+        if driver.__name__ != "LinuxDriver":
+            return driver
+        from convtui.tui.terminal_driver import TerminalDriver
+
+        return TerminalDriver
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Called by Textual for each line that it draws."""

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.builders.waiting import WITHIN
 from tests.fakes.fork_server import READY
 from tests.places import ROOT
 
@@ -106,7 +107,7 @@ class ForkClient:
         if self._theirs is not None:
             self._theirs.close()
         if self._process is not None:
-            self._process.wait(30)
+            self._process.wait(WITHIN)
 
 
 class ForkedProcess:

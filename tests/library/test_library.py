@@ -23,9 +23,10 @@ from convtui.library.index import Index
 from convtui.library.index_file import FILE
 from convtui.library.index_rows import fold_text
 from convtui.library.index_summary import from_row, to_row
-from convtui.library.library import Library, matches_log
+from convtui.library.library import Library
 from convtui.library.newest import NewestRuns
 from convtui.library.run_rows import MAX_OUTPUT
+from convtui.library.searching import matches_log
 from convtui.log.notes import Notes
 from convtui.log.reader import digest_until
 from convtui.log.run_summary import RunSummary, list_runs, summarise

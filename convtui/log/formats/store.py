@@ -208,7 +208,7 @@ def store(
     if there:
         raise LogError(f"{path}: the log exists already, and logs are never overwritten")
     parent, change = earlier, None if earlier is None else {"kind": "grown"}
-    if imported.parent is not None:
+    if earlier is None and imported.parent is not None:
         parent = (parents or Parents(folder, redactor)).find(imported.parent)
         change = {"kind": imported.parent.kind}
     partial = partial_path(path)

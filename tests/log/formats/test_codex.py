@@ -106,6 +106,18 @@ def test_forks_name_the_session_that_they_go_on_from(tmp_path: Path) -> None:
     assert fork.header["parents"] and fork.turns[-1] == ("provider", "In the fork too.")
 
 
+def test_a_fork_that_has_grown_names_the_log_of_its_beginning(tmp_path: Path) -> None:
+    whole = (SAMPLES / "rollout-0.118.0-2-fork.jsonl").read_text()
+    path = tmp_path / "rollout-2.jsonl"
+    path.write_text(whole[: whole.index('"text":"And in the fork?"')].rpartition("\n")[0] + "\n")
+    (before,), _ = imported(path, tmp_path / "logs", "codex")
+    path.write_text(whole)
+    (after,), _ = imported(path, tmp_path / "logs", "codex")
+    assert after.turns[: len(before.turns)] == before.turns
+    assert after.header["parents"][0]["id"] == before.header["id"]
+    assert after.header["change"] == {"kind": "grown"}
+
+
 # --- what scripted sessions do not show
 
 

@@ -136,3 +136,10 @@ def test_pictures_stay_with_what_they_came_with(tmp_path: Path) -> None:
     (turn,) = session.all("turn.committed")
     assert turn["text"] == "what is this?\n[inlineData]"
     assert turn["source"]["content"][1] == picture
+
+
+def test_an_id_of_the_wrong_kind_is_none(tmp_path: Path) -> None:
+    odd = {"id": ["c"], "name": "look", "args": {}}
+    path = recorded(tmp_path / "session-1.jsonl", said("u1", "a"), said("g1", "b", toolCalls=[odd]))
+    (one,), _ = imported(path, tmp_path / "logs", "gemini-cli")
+    assert one.all("tool.called")[0]["name"] == "look"

@@ -258,3 +258,20 @@ def test_the_size_of_a_limit_is_a_number_as_a_person_writes_it(tmp_path: Path) -
     path.write_text(json.dumps({"status": "success", "eval": {}, "samples": [sample]}))
     (one,), _ = imported(path, tmp_path / "logs", "inspect")
     assert one.records[-1]["termination"]["reason"].endswith("was reached: token 2000")
+
+
+def test_a_log_on_a_single_line_is_one_all_the_same(tmp_path: Path) -> None:
+    data = json.loads((SAMPLES / "log_formats.json").read_text())
+    path = tmp_path / "log.json"
+    path.write_text(json.dumps(data))
+    (one,), _ = imported(path, tmp_path / "logs", "inspect")
+    assert len(one.said) == 2
+
+
+@pytest.mark.parametrize("name", ["notes-0.3.285.eval", "notes-0.3.58.eval"])
+def test_an_archive_that_is_cut_off_is_said_to_be_so(name: str, tmp_path: Path) -> None:
+    whole = (SAMPLES / name).read_bytes()
+    path = tmp_path / "run.eval"
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(FileError, match="is cut off or damaged"):
+        imported(path, tmp_path / "logs", "inspect")

@@ -242,6 +242,29 @@ def test_what_else_tau2_says_of_a_simulation(tmp_path: Path) -> None:
     assert records(log, "llm.response")[0]["duration"] == 1.5
 
 
+@pytest.mark.parametrize(
+    ("raw", "thought", "finish"),
+    [
+        ({"id": "r1", "model": "acme-2", "stop_reason": "end_turn",
+          "thinking_blocks": [{"type": "thinking", "thinking": "hm", "signature": "x"}]},
+         "hm", "end_turn"),
+        ({"id": "r1", "model": "acme-2", "finish_reason": "stop",
+          "message": {"role": "assistant", "reasoning_content": "hm"}}, "hm", "stop"),
+        ({"id": "r1", "model": "acme-2"}, None, None),
+    ],
+)  # fmt: skip
+def test_what_the_provider_answered_beside_the_text(
+    raw: dict[str, Any], thought: str | None, finish: str | None, tmp_path: Path
+) -> None:
+    run = simulation()
+    run["messages"][0]["raw_data"] = raw
+    (log,) = logs(save(tmp_path / "s.json", run), tmp_path / "logs")
+    first = records(log, "llm.response")[0]
+    assert (first.get("reasoning"), first.get("finish_reason")) == (thought, finish)
+    assert (first["model"], first["response_id"]) == ("acme-2", "r1")
+    assert first["source"]["raw_data"] == raw
+
+
 def test_a_time_without_a_zone_is_shown_as_one(tmp_path: Path) -> None:
     (log,) = logs(save(tmp_path / "s.json", simulation()), tmp_path / "logs")
     shown = io.StringIO()

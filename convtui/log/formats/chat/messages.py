@@ -169,7 +169,7 @@ def text_of(content: Any) -> str:
     texts = []
     for part in content:
         kind = part.get("type") if isinstance(part, dict) else None
-        text = part.get("text") if isinstance(part, dict) else part
+        text = part.get("text", part.get("value")) if isinstance(part, dict) else part
         if isinstance(text, str) and kind in (None, *_TEXTS):
             texts.append(text)
         else:

@@ -107,11 +107,11 @@ def _filled(message: Message, parts: list[Any]) -> Iterator[Message]:
     """The message with what its parts say, after the results that are among them."""
     texts: list[str] = []
     results: list[Message] = []
-    known = {call.get("id") for call in message.calls}
+    known = {as_text(call.get("id")) for call in message.calls} - {""}
     for part in map(as_object, parts):
         call, response = as_object(part.get("functionCall")), part.get("functionResponse")
         if call:
-            if call.get("id") not in known or not call.get("id"):
+            if as_text(call.get("id")) not in known:
                 message.calls.append(_call(call))
         elif response is not None:
             results.append(_response(as_object(response), message))

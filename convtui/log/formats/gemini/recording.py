@@ -32,6 +32,8 @@ class Recording:
     about: dict[str, Any] = field(default_factory=dict)
     """What holds for the session: `sessionId`, `startTime`, ..."""
     messages: list[dict[str, Any]] = field(default_factory=list)
+    _places: dict[str, int] = field(default_factory=dict)
+    """Where the message with an id stands."""
 
     def read(self, value: Any) -> None:
         """The next line."""
@@ -50,15 +52,12 @@ class Recording:
             self.about = {**self.about, **row, **_began(self.about)}
 
     def _take(self, row: dict[str, Any]) -> None:
-        for index in range(len(self.messages) - 1, -1, -1):
-            if self.messages[index].get("id") == row["id"]:
-                self.messages[index] = row
-                return
-        self.messages.append(row)
+        place = self._places.setdefault(row["id"], len(self.messages))
+        self.messages[place : place + 1] = [row]
 
     def _rewind(self, id_: Any) -> None:
         """Takes back a message and all after it; where it is not known, everything."""
-        at = next((n for n, one in enumerate(self.messages) if one.get("id") == id_), 0)
+        at = self._places.get(id_, 0) if isinstance(id_, str) else 0
         self.messages[at:] = [{**one, REWOUND: True} for one in self.messages[at:]]
 
     def _replace(self, given: list[Any]) -> None:
@@ -80,6 +79,7 @@ class Recording:
                 first = next(iter(left))
                 merged.append(_again(before.get(first, {}), left.pop(first)))
         self.messages = [*merged, *left.values()]
+        self._places = {as_text(one.get("id")): n for n, one in enumerate(self.messages)}
 
 
 def _began(about: dict[str, Any]) -> dict[str, Any]:

@@ -244,7 +244,20 @@ def _message(item: Any, address: str) -> Iterator[Message]:
         message.usage = drop_none(figures) or None
         if isinstance(took, (int, float)) and not isinstance(took, bool) and took >= 0:
             message.duration = float(took)
+        _add_raw(message, as_object(raw))
     yield message
+
+
+def _add_raw(message: Message, raw: Mapping[str, Any]) -> None:
+    """What the answer of the provider says beside the text, which differs with the provider."""
+    said = as_object(raw.get("message"))
+    blocks = as_list(raw.get("thinking_blocks")) or as_list(said.get("thinking_blocks"))
+    thoughts = [as_text(as_object(block).get("thinking")) for block in blocks]
+    told = as_text(said.get("reasoning_content")) or "\n".join(text for text in thoughts if text)
+    message.reasoning = told or message.reasoning
+    message.model = as_text(raw.get("model")) or None
+    message.finish = as_text(raw.get("stop_reason")) or as_text(raw.get("finish_reason")) or None
+    message.response_id = as_text(raw.get("id")) or None
 
 
 def _ending(run: Mapping[str, Any]) -> Ending:

@@ -11,6 +11,7 @@ from textual.widget import Widget
 
 from convtui.tui.screens.debugger.repaints import FRAME, SLOWEST
 from convtui.tui.widgets.keybar import KeyBar
+from tests.builders.waiting import WITHIN
 from tests.tui.harness.live_app import LiveApp
 from tests.tui.harness.sample import header, turn, until
 
@@ -65,7 +66,7 @@ async def test_what_streams_is_drawn_after_the_key_that_came_first(
         live.handle.tell(STARTED)
         for _ in range(3):
             waiting = repaints._timer
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(WITHIN):
                 while repaints._timer is waiting:
                     await asyncio.sleep(0.001)
             assert live.screen.view.shown_items < 3
