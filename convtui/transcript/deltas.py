@@ -61,9 +61,7 @@ class _Turns(Struct, frozen=True):
 
 
 _FEW: Final = ("interim", "signals", "note", "error", "codes")
-_COLUMNS: Final = tuple(
-    name for name in _Turns.__struct_fields__ if name not in ("index", *_FEW)
-)
+_COLUMNS: Final = tuple(name for name in _Turns.__struct_fields__ if name not in ("index", *_FEW))
 
 
 class _Columns(Struct, frozen=True):
@@ -179,13 +177,16 @@ class DeltaMaker:
             holds=self._count("holds", clock.holds(self._grown["holds"])),
             releases=self._count("releases", clock.releases(self._grown["releases"])),
             sessions=self._changed_sessions(),
-            **{
-                name: self._count(name, getattr(transcript, name)[self._grown[name] :])
-                for name in _GROWING
-            },
-            **{name: getattr(transcript, name) for name in _PLAIN},
-            **self._newly_replaced(),
+            **self._by_name(),
         )
+
+    def _by_name(self) -> dict[str, Any]:
+        transcript = self._transcript
+        fields: dict[str, Any] = {name: getattr(transcript, name) for name in _PLAIN}
+        for name in _GROWING:
+            items: list[RecordDict] = getattr(transcript, name)
+            fields[name] = self._count(name, items[self._grown[name] :])
+        return fields | self._newly_replaced()
 
     def _count(self, name: str, new: list[Any]) -> list[Any]:
         self._grown[name] += len(new)
@@ -224,12 +225,13 @@ def _encoded(columns: _Columns) -> bytes:
 
 
 def _columns(turns: Sequence[Turn]) -> _Turns:
-    dense = {name: _column([getattr(turn, name) for turn in turns]) for name in _COLUMNS}
-    few = {
-        name: {place: value for place, turn in enumerate(turns) if (value := getattr(turn, name))}
-        for name in _FEW
+    columns: dict[str, Any] = {
+        name: _column([getattr(turn, name) for turn in turns]) for name in _COLUMNS
     }
-    return _Turns([turn.index for turn in turns], **dense, **few)
+    for name in _FEW:
+        values = ((place, getattr(turn, name)) for place, turn in enumerate(turns))
+        columns[name] = {place: value for place, value in values if value}
+    return _Turns([turn.index for turn in turns], **columns)
 
 
 def _column(values: list[Any]) -> Any:
@@ -254,8 +256,8 @@ def _used(totals: dict[str, Totals]) -> dict[str, _Used]:
 def apply_delta(transcript: Transcript, delta: bytes) -> Sequence[int]:
     """Takes in what has changed; the transcript must be as it was when `delta` was begun.
 
-    Returns the indexes of the turns that have changed. Raises ValueError for a delta that is damaged,
-    or about another transcript; nothing of it is taken in.
+    Returns the indexes of the turns that have changed. Raises ValueError for a delta that is
+    damaged, or about another transcript; nothing of it is taken in.
     """
     columns, rest = _decoded(delta)
     turns = columns.turns

@@ -47,10 +47,8 @@ def run_replay(
     speed: float = 1.0,
     folding: FoldProcess | None = None,
 ) -> int:
-    """Opens a saved log, which `folding` reads already. Raises `LogError` if it cannot be opened."""
-    return _run(
-        lambda app: app.runs.recording(path, at=at, speed=speed, folding=folding), config
-    )
+    """Opens a saved log, which `folding` may read already. Raises `LogError` if it is none."""
+    return _run(lambda app: app.runs.recording(path, at=at, speed=speed, folding=folding), config)
 
 
 def run_batch(begin: Callable[[], Batch], *, config: Config | None = None) -> int:

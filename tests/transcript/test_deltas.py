@@ -13,7 +13,7 @@ from convtui.records.fields import FieldChecker
 from convtui.transcript.deltas import DeltaMaker, apply_delta
 from convtui.transcript.fold import Transcript
 from tests.builders.folds import state
-from tests.builders.logs import as_records, conversation, sample
+from tests.builders.logs import as_records, sample
 from tests.builders.rich_log import rich_records
 from tests.fuzz.mutations import mutated
 from tests.places import RUNS
@@ -85,3 +85,34 @@ def test_of_damaged_logs(seed: int) -> None:
             checker.mend(record, line)
             sound.append(record)
         all_at_every_point(sound, dice)
+
+
+def test_a_number_keeps_its_type_where_all_are_equal() -> None:
+    pair = Pair()
+    for number, tokens in enumerate((1, 1.0, 1, 0, -0.0, 0.0), 1):
+        at = {"session": 1, "turn": number, "side": "provider"}
+        pair.fold({"type": "turn.started", "t": tokens, **at, "speaker": "provider"})
+        pair.fold({"type": "llm.response", **at, "raw": "x", "usage": {"prompt_tokens": tokens}})
+    pair.pass_on()
+    assert [repr(turn.started) for turn in pair.taken.turns] == [
+        "1", "1.0", "1", "0", "-0.0", "0.0"
+    ]  # fmt: skip
+
+
+def test_a_delta_that_begins_later_changes_nothing() -> None:
+    pair = Pair()
+    records = as_records(sample())
+    for record in records[:-30]:
+        pair.fold(record)
+    pair.delta()
+    for record in records[-30:]:
+        pair.fold(record)
+    later = pair.delta()
+    taken = Transcript()
+    before = state(taken)
+    with pytest.raises(ValueError, match="another transcript"):
+        apply_delta(taken, later)
+    for size in range(len(later)):
+        with pytest.raises(ValueError):
+            apply_delta(taken, later[:size])
+    assert state(taken) == before

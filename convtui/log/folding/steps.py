@@ -1,6 +1,6 @@
 """A step is what one reader has read on, for another one that reads the same log.
 
-Taking in all steps of a log, in order, is reading it; after any of them a reader can go on by itself.
+Taking in all steps of a log, in order, is reading it. After each a reader can go on by itself.
 """
 
 from __future__ import annotations

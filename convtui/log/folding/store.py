@@ -19,13 +19,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from convtui import __version__
 from convtui.log.descriptor import open_private
 
 if TYPE_CHECKING:
-    from hashlib import _Hash
+    from hashlib import blake2b
 
 LIMIT: Final = 256 << 20
 """Bytes that all files may have together: those that were not used for the longest time go."""
@@ -48,7 +48,7 @@ class LogDigest:
     A thread computes it, and does not keep the others from working.
     """
 
-    def __init__(self, start: _Hash | None = None, size: int = 0) -> None:
+    def __init__(self, start: blake2b | None = None, size: int = 0) -> None:
         """Goes on from the digest of the first `size` bytes, if that is known."""
         self._hash = hashlib.blake2b(digest_size=32) if start is None else start
         self._size = size
@@ -87,7 +87,7 @@ class Remembered(NamedTuple):
     steps: Sequence[memoryview]
     size: int
     """Bytes from the beginning of the log."""
-    digest: _Hash
+    digest: blake2b
 
 
 class FoldStore:
@@ -242,7 +242,7 @@ class _Comparison:
                 left -= len(piece)
         self._whole = not left
 
-    def result(self) -> _Hash | None:
+    def result(self) -> blake2b | None:
         """None if the file was shorter, or could not be read."""
         self._thread.join()
         return self._digest if self._whole else None

@@ -21,7 +21,7 @@ LONG = 8 << 20
 """Bytes of a log from which on a process of its own folds it."""
 SLICE = 0.004
 """Seconds of reading per iteration of the event loop."""
-PROGRESS_EVERY = 0.25
+PROGRESS_EVERY = 0.4
 """Seconds between updates of the screen while the log is read."""
 FOLLOW_EVERY = 0.25
 """Seconds between reads of a log that another process is still writing."""

@@ -25,23 +25,24 @@ async def all_steps(process: FoldProcess) -> list[bytes]:
     return [step async for step in process.steps()]
 
 
+def folded(log: Path, folder: Path) -> list[bytes]:
+    process = FoldProcess(log, folder)
+    # Nobody waits for the steps yet: they are kept.
+    until(lambda: process.returned is not None, "it ends by itself")
+    steps = asyncio.run(all_steps(process))
+    with LogReader(log) as reader, LogReader(log) as other:
+        assert process.identity == reader.identity
+        for step in steps:
+            take_step(reader, step)
+        other.advance()
+        assert state_read(reader) == state_read(other)
+    process.close()
+    return steps
+
+
 def test_it_folds_a_log_and_remembers_it(tmp_path: Path) -> None:
     log, folder = write_log(tmp_path / "a.jsonl", sample()), tmp_path / "folds"
-    before: list[bytes] = []
-    for _ in range(2):
-        # Nobody waits for the steps yet: they are kept.
-        process = FoldProcess(log, folder)
-        until(lambda: process.returned is not None, "it ends by itself")
-        steps = asyncio.run(all_steps(process))
-        with LogReader(log) as reader, LogReader(log) as other:
-            assert process.identity == reader.identity
-            for step in steps:
-                take_step(reader, step)
-            other.advance()
-            assert state_read(reader) == state_read(other)
-        assert steps == (before or steps)
-        before = steps
-        process.close()
+    assert folded(log, folder) == folded(log, folder)
     assert [path.suffix for path in folder.iterdir()] == [".fold"]
 
 

@@ -200,7 +200,7 @@ def test_on_a_full_disk_nothing_is_left(
             return getattr(self.file, name)
 
     opened = store.path(log).parent
-    monkeypatch.setattr(store_module.os, "fdopen", lambda fd, mode: Full(fd))
+    monkeypatch.setattr(os, "fdopen", lambda fd, mode: Full(fd))
     assert not remember(store, log).exists()
     assert [*opened.iterdir()] == []
 
