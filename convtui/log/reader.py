@@ -46,6 +46,21 @@ class Finding:
         return f"line {self.line}: {self.message} ({self.code})"
 
 
+@dataclass(slots=True, frozen=True)
+class Bookmark:
+    """Where a reader stands between two lines: what it needs to go on from there, beside the
+    transcript. Of findings and of incomplete records it has those since another bookmark."""
+
+    position: int
+    line: int
+    next_seq: int
+    trailers: int
+    after_trailer: bool
+    body: bool
+    findings: tuple[Finding, ...]
+    incomplete: tuple[int, ...]
+
+
 class LogReader:
     """Reads a log forward and folds it; afterwards reads single records.
 
@@ -85,6 +100,8 @@ class LogReader:
         self._body = False
         """Whether the reader is between header and trailer."""
         self._skipping = False
+        self.on_piece: Callable[[bytes], object] | None = None
+        """Is given all that is read of the file, in pieces."""
         self.size = os.fstat(self._file.fileno()).st_size
         self._decode = decode if self.size < _LONG else fast_decoder()
         self._typed: Callable[[bytes], View] | None = None
@@ -121,6 +138,8 @@ class LogReader:
             if not chunk:
                 self.size = self._position
                 return False
+            if self.on_piece is not None:
+                self.on_piece(chunk)
             self._position += len(chunk)
             self._add_chunk(chunk)
             if deadline is not None and time.perf_counter() >= deadline:
@@ -303,6 +322,44 @@ class LogReader:
                 )
             )
         return sorted(findings, key=lambda finding: finding.line)
+
+    # --- reading on where another one stopped
+
+    def bookmark(self, findings: int = 0, incomplete: int = 0) -> Bookmark | None:
+        """Where the reader stands; None inside a record that is passed over.
+
+        `findings` and `incomplete` are how many of them an earlier bookmark had.
+        """
+        if self._skipping:
+            return None
+        return Bookmark(
+            self.position,
+            self._line,
+            self._next_seq,
+            self._trailers,
+            self._after_trailer,
+            self._body,
+            tuple(self.findings[findings:]),
+            tuple(sorted(self.incomplete)[incomplete:]),
+        )
+
+    def go_to(self, bookmark: Bookmark) -> None:
+        """Goes on from a bookmark; the transcript is that of the records before it."""
+        self._position = bookmark.position
+        self._tail.clear()
+        self._tail_size = 0
+        self._skipping = False
+        self._line, self._next_seq = bookmark.line, bookmark.next_seq
+        self._trailers, self._after_trailer = bookmark.trailers, bookmark.after_trailer
+        self._body = bookmark.body
+        self.findings += bookmark.findings
+        self.incomplete.update(bookmark.incomplete)
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """Device and number of the file: another one may take its name."""
+        info = os.fstat(self._file.fileno())
+        return info.st_dev, info.st_ino
 
     @property
     def running(self) -> bool:

@@ -121,7 +121,11 @@ class Transcript:
         """Byte offset of every record's line."""
         self.counts: defaultdict[str, int] = defaultdict(int)
         """Records by type."""
-        self._current: Turn | None = None
+        self.latest: Turn | None = None
+        """The turn that the last records were about; None between sessions."""
+        self.ended_turns: set[int] = set()
+        """Indexes of turns that the end of a session has changed, which `apply()` does not return;
+        whoever wants to know clears the set."""
         self.inherited: dict[str, Totals] = {}
         """What each side used before this log began."""
         self.past_known = True
@@ -130,7 +134,7 @@ class Transcript:
         """What the parent log says of the turn that was in progress there, until it begins."""
         self.decided_before = False
         """Whether a responder decided something before this log began."""
-        self._left: tuple[int, int, tuple[Interim, ...]] | None = None
+        self.left: tuple[int, int, tuple[Interim, ...]] | None = None
         """What the turn in progress had said beside tool calls when the log was gone on with."""
 
     # --- look-ups
@@ -167,7 +171,7 @@ class Transcript:
 
     @property
     def current(self) -> Turn | None:
-        return self._current if self._current is not None and self._current.status == OPEN else None
+        return self.latest if self.latest is not None and self.latest.status == OPEN else None
 
     # --- records
 
@@ -196,7 +200,7 @@ class Transcript:
         number = view.turn
         turn: Turn | None = None
         if number is not None:
-            turn = self._current
+            turn = self.latest
             session = view.session
             if turn is None or turn.number != number or turn.session != session:
                 turn = self._turn(kind, view)
@@ -226,7 +230,7 @@ class Transcript:
         `offset` is where it begins in the reply. Text whose beginning has not been seen is left to
         the records.
         """
-        turn = self._current
+        turn = self.latest
         if turn is None or turn.session != session or turn.number != number:
             turn = self.find(session, number)
         if turn is None or turn.status != OPEN:
@@ -275,7 +279,7 @@ class Transcript:
         turn = Turn(len(self.turns), session, number, speaker, attempt)
         self.turns.append(turn)
         holder.turns.append(turn.index)
-        self._current = turn
+        self.latest = turn
         return turn
 
     def _new_session(self, index: int, session_type: str) -> Session:
@@ -333,11 +337,11 @@ class Transcript:
         waiting = (record.get("counters") or {}).get("pending")
         if waiting is not None:
             interim = interim_in(waiting.get("messages") or ())
-            self._left = (record["current"], waiting["turn"], interim)
+            self.left = (record["current"], waiting["turn"], interim)
         for index, item in ended.items():
             holder = self._new_session(index, item.get("session_type") or "")
             holder.termination = item.get("termination")
-        self._current = None
+        self.latest = None
 
     def _seeded_turn(self, said: RecordDict | None, summary: RecordDict | None) -> None:
         """A turn of the past: as it was committed, if it was, and what else is known of it."""
@@ -418,7 +422,8 @@ class Transcript:
             if len(session.turns) == 1 and last.status == ENDED:
                 _ended_at_once(last, session.termination or {})
             last.version += 1
-        self._current = None
+            self.ended_turns.add(last.index)
+        self.latest = None
 
     def _used(self, usage: Any) -> None:
         """Usage of a whole session, where its single calls reported none."""
@@ -446,8 +451,8 @@ class Transcript:
             turn.codes = tuple(
                 code for code in turn.codes if code.partition(":")[0] not in ("error", "incomplete")
             )
-        if self._left is not None and self._left[:2] == (turn.session, turn.number):
-            turn.interim, self._left = self._left[2], None
+        if self.left is not None and self.left[:2] == (turn.session, turn.number):
+            turn.interim, self.left = self.left[2], None
             turn.flags |= _INTERIM * bool(turn.interim)
         before = self.asked_before
         if before is not None and is_about(before, turn):

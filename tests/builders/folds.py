@@ -14,13 +14,14 @@ from convtui.transcript.fold import Transcript, Turn
 def state(transcript: Transcript) -> str:
     """All that a transcript holds, private parts included."""
     fields = dict(vars(transcript))
-    current: Turn | None = fields.pop("_current")
-    return repr((_plain(fields), None if current is None else current.index))
+    del fields["ended_turns"]
+    latest: Turn | None = fields.pop("latest")
+    return repr((_plain(fields), None if latest is None else latest.index))
 
 
 def state_read(reader: LogReader) -> str:
     """That of a reader's transcript, and what the reader itself found."""
-    found = (sorted(reader.changed), sorted(reader.incomplete), reader.findings, reader.position)
+    found = (sorted(reader.incomplete), reader.findings, reader.position)
     return f"{state(reader.transcript)} {found!r}"
 
 

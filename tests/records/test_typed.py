@@ -127,7 +127,7 @@ def read(path: Path, *, typed: bool, monkeypatch: pytest.MonkeyPatch) -> str:
         with LogReader(path) as reader:
             reader.advance()
             findings = reader.finish()
-            return f"{state_read(reader)} {findings}"
+            return f"{state_read(reader)} {sorted(reader.changed)} {findings}"
     except LogError as error:
         return str(error)
 

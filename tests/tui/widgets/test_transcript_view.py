@@ -252,6 +252,45 @@ async def test_moving_following_and_opening() -> None:
             assert view.render_line(row).text.startswith("▌")
 
 
+async def test_only_what_is_seen_is_measured_until_all_is_to_be() -> None:
+    app = Stage(many(3000))
+    app.view.measures_all = False
+    async with app.run_test(size=(80, 24)) as pilot:
+        view = app.view
+        await until(pilot, lambda: view.view_width > 0)
+        for index in (2999, 0, 1500):
+            view.go_to(index)
+            await pilot.pause()
+            assert f" {index + 1} " in "\n".join(screen(view))
+        assert not view.measuring
+        exact = [item for item in range(3000) if view.heights.is_exact(item)]
+        assert 3 <= len(exact) < 200
+        consistent(view)
+        top = screen(view)
+        view.measures_all = True
+        await settled(pilot, view)
+        assert view.heights.next_estimate() == -1
+        assert screen(view) == top
+        consistent(view)
+
+
+async def test_another_width_measures_what_is_seen_first_and_in_the_end_all() -> None:
+    app = Stage(many(3000))
+    async with app.run_test(size=(80, 24)) as pilot:
+        view = app.view
+        await settled(pilot, view)
+        view.go_to(1500)
+        await pilot.pause()
+        for width in (50, 64, 120):
+            await pilot.resize_terminal(width, 24)
+            await until(pilot, lambda width=width: view.view_width > width - 8)  # type: ignore[misc]
+            assert any(line.startswith("▌") for line in screen(view))
+        await settled(pilot, view)
+        assert view.heights.next_estimate() == -1
+        consistent(view)
+        assert any(line.startswith("▌") for line in screen(view))
+
+
 async def test_the_end_stays_in_sight_while_turns_come() -> None:
     transcript = many(50)
     app = Stage(transcript)

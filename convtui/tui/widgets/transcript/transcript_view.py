@@ -172,8 +172,7 @@ class TranscriptView(LineView):
     def _append(self, added: int) -> None:
         if added <= 0:
             return
-        for _ in range(added):
-            self.heights.append(6, exact=False)
+        self.heights.add_estimates(added, 6)
         self._count_digits()
         if len(str(self._largest)) > self._geometry.digits:
             self._make_geometry()
