@@ -8,20 +8,21 @@ escaped.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from operator import is_
 from typing import TYPE_CHECKING, Any
 
-from convtui.records.codec import RecordDict
+from convtui.records.codec import RecordDict, compact_encoder
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
+_to_canonical_json = compact_encoder(ensure_ascii=True, sort_keys=True)
+
 
 def canonical(message: Any) -> bytes:
     """One message as canonical JSON."""
-    return json.dumps(message, sort_keys=True, separators=(",", ":")).encode()
+    return _to_canonical_json(message).encode()
 
 
 def digest(messages: Sequence[Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from convtui.log.writer import LogWriter
 from convtui.records.models import Record, RecordDict, Side
+from convtui.records.payloads import payload_of
 from convtui.secrets.redactor import moved
 from convtui.secrets.shapes import REDACTED
 from convtui.transcript.fold import Flag, Transcript
@@ -105,21 +106,23 @@ class Journal:
         self._sinks.append(sink)
 
     def emit(self, record: Record) -> int:
-        """Writes a record and returns its `seq`. Raises `FileError` when the disk refuses it.
-
-        A child that provider code has forked, and that comes back here, ends: the log is not its.
-        """
-        if os.getpid() != self._process:
-            self._leave(0)
-        with self._lock:
-            data, offset, line = self.writer.write(record)
-            self._spread(data, offset, line)
-        seq: int = data["seq"]
-        return seq
+        """Writes a record and returns its `seq`. Raises `FileError` when the disk refuses it."""
+        return self._write(record.payload())
 
     def emit_here(self, kind: type[Record], /, **fields: Any) -> int:
         """Writes a record of the turn in progress."""
-        return self.emit(kind(**{**self.current.fields(), **fields}))
+        return self._write(payload_of(kind, {**self.current.fields(), **fields}))
+
+    def _write(self, payload: RecordDict) -> int:
+        """A child that provider code has forked, and that comes back here, ends: the log is not
+        its."""
+        if os.getpid() != self._process:
+            self._leave(0)
+        with self._lock:
+            data, offset, line = self.writer.append(payload)
+            self._spread(data, offset, line)
+        seq: int = data["seq"]
+        return seq
 
     def close(self, termination: dict[str, Any] | None, totals: dict[str, Any]) -> None:
         """Writes the trailer, once."""
