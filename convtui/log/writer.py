@@ -90,10 +90,11 @@ class LogWriter:
         Raises `FileError` when it cannot be written (full disk, closed log); a partial line is
         truncated, so that the log stays well-formed.
         """
-        return self.append(record.payload())
+        payload = record.payload()
+        return self.append(payload, [payload])
 
-    def append(self, payload: RecordDict) -> tuple[RecordDict, int, bytes]:
-        """As `write()`, for the payload of a record."""
+    def append(self, payload: RecordDict, texts: list[Any]) -> tuple[RecordDict, int, bytes]:
+        """As `write()`, for the payload of a record; `texts` are its values that may be secret."""
         with self._lock:
             if self._closed:
                 raise FileError(f"{self.path}: the log is closed")
@@ -102,7 +103,7 @@ class LogWriter:
             seq = self.count
             data: RecordDict = {"seq": seq, "t": round(self.now(), 4), **payload}
             line = encode(data)
-            if not self._harmless.make_up(payload) and self.redactor.suspects(line):
+            if not self._harmless.make_up(texts) and self.redactor.suspects(line):
                 data = self.redactor.data(data)
                 line = encode(data)
             offset = self.size

@@ -111,6 +111,7 @@ def exit_code(termination: dict[str, Any] | None) -> int:
 
 
 _to_json = compact_encoder()
+_to_ascii_json = compact_encoder(ensure_ascii=True)
 _scan = json.JSONDecoder().raw_decode
 
 
@@ -124,7 +125,7 @@ def encode(record: RecordDict) -> bytes:
     try:
         return text.encode() + b"\n"
     except UnicodeEncodeError:
-        return json.dumps(record, separators=(",", ":")).encode() + b"\n"
+        return _to_ascii_json(record).encode() + b"\n"
 
 
 def decode(line: bytes) -> RecordDict:

@@ -23,20 +23,24 @@ _Check = Callable[[Any], Any]
 """The value as it is written, or None for one that is left to the model."""
 
 
-_Field = tuple[str, frozenset[type], _Check, Any]
-"""Name, types of which a value is written as it is, the check for others, and what is written in
-the place of null: None for nothing, `_REFUSED` where that is left to the model. A plain tuple:
-those with names are unpacked at half the speed."""
+_Field = tuple[str, frozenset[type], _Check, Any, bool]
+"""Name, types of which a value is written as it is, the check for others, what is written in the
+place of null (None for nothing, `_REFUSED` where that is left to the model), and whether it may
+hold any text. A plain tuple: those with names are unpacked at half the speed."""
 
 
-def payload_of(kind: type[Record], fields: dict[str, Any]) -> RecordDict:
-    """What `kind(**fields).payload()` returns. Raises `ValidationError` where that does."""
+def payload_of(kind: type[Record], fields: dict[str, Any]) -> tuple[RecordDict, list[Any]]:
+    """What `kind(**fields).payload()` returns, and the values in it that may hold any text.
+
+    Raises `ValidationError` where that does.
+    """
     plan, names = _plan_of(kind)
     if not fields.keys() <= names:
-        return kind(**fields).payload()
+        return _modelled(kind, fields)
     data: RecordDict = {"type": kind.TYPE}
+    texts: list[Any] = []
     given = fields.get
-    for name, types, check, default in plan:
+    for name, types, check, default, is_text in plan:
         value = given(name)
         if value is None:
             if default is None:
@@ -45,9 +49,16 @@ def payload_of(kind: type[Record], fields: dict[str, Any]) -> RecordDict:
         if value.__class__ not in types:
             value = check(value)
             if value is None:
-                return kind(**fields).payload()
+                return _modelled(kind, fields)
         data[name] = value
-    return kind.completed(data)
+        if is_text:
+            texts.append(value)
+    return kind.completed(data), texts
+
+
+def _modelled(kind: type[Record], fields: dict[str, Any]) -> tuple[RecordDict, list[Any]]:
+    payload = kind(**fields).payload()
+    return payload, [payload]
 
 
 @lru_cache(maxsize=128)
@@ -59,8 +70,10 @@ def _plan_of(kind: type[Record]) -> tuple[tuple[_Field, ...], frozenset[str]]:
 def _field(name: str, info: FieldInfo) -> _Field:
     parts = _alternatives(info.annotation)
     types = frozenset(part for part in parts if part in _ATOMS)
+    others = parts - types - {NoneType}
     default = _REFUSED if info.is_required() else info.default
-    return name, types, _check_of(parts - types - {NoneType}), default
+    is_text = str in types or any(get_origin(part) is not Literal for part in others)
+    return name, types, _check_of(others), default, is_text
 
 
 def _alternatives(annotation: Any) -> frozenset[Any]:

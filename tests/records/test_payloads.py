@@ -14,6 +14,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from convtui.records.models import RECORD_TYPES, LlmRequest, Record, TurnCommitted, encode
 from convtui.records.payloads import payload_of
+from convtui.secrets.harmless import HarmlessTexts
+from convtui.secrets.redactor import Redactor
+
+
+SECRET = "hunter2hunter2"
 
 
 class Word(StrEnum):
@@ -52,7 +57,7 @@ def modelled(kind: type[Record], fields: dict[str, Any]) -> list[tuple[str, Any]
 
 def quick(kind: type[Record], fields: dict[str, Any]) -> list[tuple[str, Any]] | None:
     try:
-        return list(payload_of(kind, fields).items())
+        return list(payload_of(kind, fields)[0].items())
     except ValidationError:
         return None
 
@@ -95,7 +100,7 @@ def test_defaults_are_written_and_their_order_is_that_of_the_model(name: str) ->
 def test_what_is_changed_afterwards_does_not_change_the_record() -> None:
     message = {"role": "user", "content": "Hello"}
     fields = {"append": [message], "params": {"a": 1}, "sha256": "0" * 64}
-    payload = payload_of(LlmRequest, fields)
+    payload, _ = payload_of(LlmRequest, fields)
     message["content"] = "changed"
     fields["params"]["a"] = 2  # type: ignore[index]
     assert payload == {
@@ -105,6 +110,24 @@ def test_what_is_changed_afterwards_does_not_change_the_record() -> None:
 
 
 def test_text_that_is_no_unicode_is_written_with_escapes() -> None:
-    payload = payload_of(TurnCommitted, {"speaker": "persona", "text": "\ud800 é", "words": 1})
+    payload, _ = payload_of(TurnCommitted, {"speaker": "persona", "text": "\ud800 é", "words": 1})
     assert json.loads(encode(payload)) == payload
     assert b"\\ud800 \\u00e9" in encode(payload)
+
+
+@pytest.mark.parametrize("name", sorted(RECORD_TYPES))
+def test_a_secret_in_any_field_is_among_the_texts(name: str) -> None:
+    kind = RECORD_TYPES[name]
+    required = {field: _plain(info.annotation) for field, info in kind.model_fields.items()
+                if info.is_required()}  # fmt: skip
+    harmless = HarmlessTexts(Redactor([SECRET]))
+    found = 0
+    for field in kind.model_fields:
+        for value in (SECRET, [SECRET], {"a": SECRET}, {SECRET: "a"}, [{"a": SECRET}]):
+            fields = {**required, field: value}
+            if quick(kind, fields) is not None:
+                assert not harmless.make_up(payload_of(kind, fields)[1]), field
+                found += 1
+    assert found or name in ("turn.started", "debug.took_over", "debug.handed_back")
+    # The names of fields are not looked at.
+    assert harmless.make_up(dict.fromkeys(kind.model_fields, "x1y2z3x1y2z3"))

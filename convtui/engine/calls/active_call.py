@@ -28,6 +28,26 @@ MOST_CHARACTERS = 64 << 20
 """Limit of text, reasoning and arguments together; a longer reply is abandoned."""
 
 
+class Bell:
+    """Wakes the one task that waits for it. On one event loop."""
+
+    def __init__(self) -> None:
+        self._waiter: asyncio.Future[None] | None = None
+
+    def ring(self, *_: object) -> None:
+        """Wakes who waits now; also as a callback."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def wait(self) -> None:
+        """Waits for the next ring."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+
 class ActiveCall:
     """One call in progress, through all its attempts."""
 
@@ -54,6 +74,8 @@ class ActiveCall:
         self.started = time.perf_counter()
         self.deadline = 0.0
         """Of the current attempt, on the monotonic clock."""
+        self.bell = Bell()
+        """Rings at the end of an attempt and at its deadline."""
         self.retry: RetryContext | None = None
         self.error: ConversationError | None = None
         """The failure of a call whose reply is used nevertheless."""
@@ -110,6 +132,7 @@ class ActiveCall:
             current_warn.reset(warn)
             current_retry.reset(rules)
             current_call.reset(token)
+            self.bell.ring()
 
     def warn(self, code: str, message: str) -> None:
         """Records a warning about the call, once for each code, retries included."""
@@ -193,9 +216,12 @@ class ActiveCall:
         self._publish = None
 
     def start_ticking(self) -> None:
-        """Starts sending deltas 20 times a second and logging new text once a second."""
+        """Starts sending deltas 20 times a second, logging new text once a second, and ringing the
+        bell at the deadline."""
         often = self._publish is not None and self._seen()
         delay = _DELTA_EVERY if often else max(_DELTA_EVERY, self._due - self.elapsed)
+        left = self.deadline - time.monotonic()
+        delay = min(delay, left) if left > 0 else delay
         self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
 
     def stop_ticking(self) -> None:
@@ -210,6 +236,8 @@ class ActiveCall:
         if now >= self._due:
             self._due = now + _PARTIAL_EVERY
             self._log(self._public.of(self.fold.text))
+        if time.monotonic() >= self.deadline:
+            self.bell.ring()
         self.start_ticking()
 
     def flush(self) -> None:

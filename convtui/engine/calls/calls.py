@@ -280,18 +280,17 @@ class Caller:
             return reply
 
     async def _attempt(self, call: ActiveCall) -> Reply:
-        task = self._task = asyncio.create_task(call.consume())
         by_hand = self._cancelled
         assert by_hand is not None
-        call.start_ticking()
+        task = self._task = asyncio.create_task(call.consume())
+        # It tells itself of its end, which is sooner; if it never begins, nobody else would.
+        task.add_done_callback(call.bell.ring)
+        by_hand.add_done_callback(call.bell.ring)
         call.deadline = time.monotonic() + self._timeout
+        call.start_ticking()
         try:
             while not (task.done() or by_hand.done()) and call.deadline > time.monotonic():
-                await asyncio.wait(
-                    {task, by_hand},
-                    timeout=call.deadline - time.monotonic(),
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
+                await call.bell.wait()
             if by_hand.done():
                 # Code that takes no notice is left behind.
                 await asyncio.wait({task}, timeout=_CANCEL_WITHIN)
@@ -310,6 +309,7 @@ class Caller:
             raise
         finally:
             call.stop_ticking()
+            by_hand.remove_done_callback(call.bell.ring)
 
     @staticmethod
     async def _leave(task: asyncio.Task[Any]) -> None:

@@ -35,14 +35,11 @@ def jsonable(value: Any, depth: int = 8) -> Any:
 class CurrentTurn:
     """The turn in progress, to which records and provider output are attributed."""
 
-    __slots__ = ("attempt", "call", "session", "side", "turn")
+    __slots__ = ("_fields", "attempt", "call", "session", "side", "turn")
 
     def __init__(self) -> None:
-        self.session: int | None = None
-        self.turn: int | None = None
-        self.side: Side | None = None
-        self.attempt: int | None = None
         self.call: int | None = None
+        self.move_to(None)
 
     def move_to(
         self,
@@ -53,15 +50,11 @@ class CurrentTurn:
     ) -> None:
         """Attributes everything from now on to this turn."""
         self.session, self.turn, self.side, self.attempt = session, turn, side, attempt
+        self._fields = {"session": session, "turn": turn, "side": side, "attempt": attempt}
 
-    def fields(self) -> dict[str, Any]:
+    def fields(self) -> Mapping[str, Any]:
         """The turn as envelope fields of a record."""
-        return {
-            "session": self.session,
-            "turn": self.turn,
-            "side": self.side,
-            "attempt": self.attempt,
-        }
+        return self._fields
 
 
 class Journal:
@@ -107,19 +100,20 @@ class Journal:
 
     def emit(self, record: Record) -> int:
         """Writes a record and returns its `seq`. Raises `FileError` when the disk refuses it."""
-        return self._write(record.payload())
+        payload = record.payload()
+        return self._write(payload, [payload])
 
     def emit_here(self, kind: type[Record], /, **fields: Any) -> int:
         """Writes a record of the turn in progress."""
-        return self._write(payload_of(kind, {**self.current.fields(), **fields}))
+        return self._write(*payload_of(kind, {**self.current.fields(), **fields}))
 
-    def _write(self, payload: RecordDict) -> int:
+    def _write(self, payload: RecordDict, texts: list[Any]) -> int:
         """A child that provider code has forked, and that comes back here, ends: the log is not
         its."""
         if os.getpid() != self._process:
             self._leave(0)
         with self._lock:
-            data, offset, line = self.writer.append(payload)
+            data, offset, line = self.writer.append(payload, texts)
             self._spread(data, offset, line)
         seq: int = data["seq"]
         return seq
