@@ -59,6 +59,8 @@ class LogWriter:
         self.created_at = datetime.now(UTC)
         self._dirty = False
         self._closed = False
+        self.forked = False
+        """Whether this is a child of the process that writes the log."""
         _OPEN.add(self)
 
     @property
@@ -103,7 +105,7 @@ class LogWriter:
             seq = self.count
             data: RecordDict = {"seq": seq, "t": round(self.now(), 4), **payload}
             line = encode(data)
-            if not self._harmless.make_up(texts) and self.redactor.suspects(line):
+            if texts and not self._harmless.make_up(texts) and self.redactor.suspects(line):
                 data = self.redactor.data(data)
                 line = encode(data)
             offset = self.size
@@ -188,6 +190,7 @@ class LogWriter:
 
     def forget_in_child(self) -> None:
         """In a forked child: lets go of the log and its lock."""
+        self.forked = True
         self._file_lock.forget_in_child()
         if not self._closed and self._is_log(self.size):
             with contextlib.suppress(OSError):

@@ -18,6 +18,8 @@ from convtui.records.codec import RecordDict
 from convtui.records.models import Record
 
 _REFUSED: Final = object()
+_DIGESTS: Final = ("sha256",)
+"""Texts of ours, of which each is another."""
 _ATOMS: Final = (str, int, float, bool)
 _Check = Callable[[Any], Any]
 """The value as it is written, or None for one that is left to the model."""
@@ -73,6 +75,7 @@ def _field(name: str, info: FieldInfo) -> _Field:
     others = parts - types - {NoneType}
     default = _REFUSED if info.is_required() else info.default
     is_text = str in types or any(get_origin(part) is not Literal for part in others)
+    is_text = is_text and name not in _DIGESTS
     return name, types, _check_of(others), default, is_text
 
 

@@ -120,7 +120,7 @@ def test_a_secret_in_any_field_is_among_the_texts(name: str) -> None:
     required = {field: _plain(info.annotation) for field, info in kind.model_fields.items()
                 if info.is_required()}  # fmt: skip
     harmless = HarmlessTexts(Redactor([SECRET]))
-    for field in kind.model_fields:
+    for field in kind.model_fields.keys() - {"sha256"}:  # a digest is ours
         for value in (SECRET, [SECRET], {"a": SECRET}, {SECRET: "a"}, [{"a": SECRET}]):
             fields = {**required, field: value}
             if quick(kind, fields) is not None:

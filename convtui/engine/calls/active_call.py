@@ -28,6 +28,38 @@ MOST_CHARACTERS = 64 << 20
 """Limit of text, reasoning and arguments together; a longer reply is abandoned."""
 
 
+class Ticker:
+    """Calls back once after some time, or earlier. On one event loop.
+
+    A timer that is left from the call before serves the next one as well: most calls are over long
+    before it is due.
+    """
+
+    def __init__(self) -> None:
+        self._timer: asyncio.TimerHandle | None = None
+        self._tick: Callable[[], None] | None = None
+
+    def start(self, delay: float, tick: Callable[[], None]) -> None:
+        """Calls `tick` after at most `delay` seconds, in the place of what was to be called."""
+        self._tick = tick
+        loop = asyncio.get_running_loop()
+        due = loop.time() + delay
+        if self._timer is not None:
+            if self._timer.when() <= due:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_at(due, self._fire)
+
+    def stop(self) -> None:
+        """Calls nobody."""
+        self._tick = None
+
+    def _fire(self) -> None:
+        self._timer, tick, self._tick = None, self._tick, None
+        if tick is not None:
+            tick()
+
+
 class Bell:
     """Wakes the one task that waits for it. On one event loop."""
 
@@ -60,8 +92,10 @@ class ActiveCall:
         injector: Injector,
         *,
         redactor: Redactor,
+        ticker: Ticker,
         seen: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._ticker = ticker
         self._seen = seen
         """Whether anybody sees the text as it arrives."""
         self._journal = journal
@@ -89,7 +123,6 @@ class ActiveCall:
         self._reasoning = StreamRedactor(redactor)
         self._last_sent = 0.0
         self._turn = journal.current.fields()
-        self._timer: asyncio.TimerHandle | None = None
         self._due = _PARTIAL_EVERY
         self._warned: set[str] = set()
 
@@ -221,13 +254,11 @@ class ActiveCall:
         often = self._publish is not None and self._seen()
         delay = _DELTA_EVERY if often else max(_DELTA_EVERY, self._due - self.elapsed)
         left = self.deadline - time.monotonic()
-        delay = min(delay, left) if left > 0 else delay
-        self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
+        self._ticker.start(min(delay, left) if left > 0 else delay, self._tick)
 
     def stop_ticking(self) -> None:
         """Stops sending and logging."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._ticker.stop()
 
     def _tick(self) -> None:
         now = self.elapsed

@@ -108,15 +108,20 @@ class Journal:
         return self._write(*payload_of(kind, {**self.current.fields(), **fields}))
 
     def _write(self, payload: RecordDict, texts: list[Any]) -> int:
-        """A child that provider code has forked, and that comes back here, ends: the log is not
-        its."""
-        if os.getpid() != self._process:
-            self._leave(0)
+        if self.writer.forked:
+            self.end_child()
         with self._lock:
             data, offset, line = self.writer.append(payload, texts)
             self._spread(data, offset, line)
-        seq: int = data["seq"]
-        return seq
+        return int(data["seq"])
+
+    def end_child(self) -> None:
+        """Ends a child that provider code has forked, and that comes back: the log is not its.
+
+        One that Python has forked is known to the writer; asking the system each time is dear.
+        """
+        if os.getpid() != self._process:
+            self._leave(0)
 
     def close(self, termination: dict[str, Any] | None, totals: dict[str, Any]) -> None:
         """Writes the trailer, once."""
