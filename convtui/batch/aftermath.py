@@ -140,8 +140,8 @@ class Aftermath:
             self._close(running, left.termination or failed(reason), left.totals, row)
         elif self.closing:
             self.abandon(running)
-        elif running.given_up or entry.reruns >= (1 if together == 1 else MOST_RERUNS):
-            often = "twice" if entry.reruns == 1 else f"{entry.reruns + 1} times"
+        elif running.given_up or entry.deaths >= (1 if together == 1 else MOST_RERUNS):
+            often = "twice" if entry.deaths == 1 else f"{entry.deaths + 1} times"
             why = running.given_up or f"its worker died {often}: {reason}"
             self._finish(running, "failed", failed(why), {}, row)
         else:

@@ -121,7 +121,7 @@ def _cell(number: int, label: str, draft: Draft, *, persona: str, provider: str)
         settings=draft.settings,
         scenario=scenario,
         error=error,
-        digest=_hash({"error": error}) if scenario is None else _digest(scenario),
+        digest=_hash({"error": error}) if scenario is None else _digest(scenario, draft),
     )
 
 
@@ -204,10 +204,12 @@ def _provider_labels(specs: Sequence[ProviderSpec | None]) -> list[str | None]:
     return labels
 
 
-def _digest(scenario: Scenario) -> str:
+def _digest(scenario: Scenario, draft: Draft) -> str:
     data = scenario.for_engine()
     del data["source"]
-    data.pop("name", None)
+    if draft.choice.persona.task is None:
+        # Tasks that say the same differ in what is checked of them.
+        data.pop("name", None)
     return _hash(_without_secrets(data))
 
 

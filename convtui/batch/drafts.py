@@ -78,9 +78,8 @@ class Drafts:
         self._plan = plan
         self._ready = ready
         self._keys = settable_keys()
-        scenario = plan.base_scenario
-        self._data = {} if scenario is None else scenario.model_dump(exclude_unset=True)
-        self._base = plan.base if scenario is None else scenario.base
+        self._data: dict[int, dict[str, Any]] = {}
+        """By the identity of a scenario: its data."""
         self._redactor = Redactor.of_process()
         self._settings: dict[int, dict[str, Any]] = {}
         """By the number of an entry: the values that it sets, without secrets."""
@@ -99,7 +98,7 @@ class Drafts:
         draft = Draft(choice)
         written = choice.provider[1]
         use = written.get("use") if isinstance(written, dict) else written
-        base = self._plan.base_scenario
+        base = self._common(choice)
         draft.written_provider = str(use or (base.provider.use if base is not None else "demo"))
         draft.settings = {
             key: value if isinstance(value, (int, float)) else _HIDDEN
@@ -121,13 +120,13 @@ class Drafts:
             return draft
         within = [*_names(origin), *flagged.origin]
         try:
-            scenario = Scenario.from_data(flagged.data, base=self._base, within=within)
+            scenario = Scenario.from_data(flagged.data, base=self._base(choice), within=within)
         except DataFileError as error:
             for problem in map(flagged.at_flag, error.problems):
                 self._attribute(draft, problem, origin)
             return draft
         file = base.path if base is not None else None
-        scenario = scenario.at(file, self._base, choice.persona.persona.source)
+        scenario = scenario.at(file, self._base(choice), choice.persona.persona.source)
         try:
             scenario = with_recorded(scenario, flags.runs if flags is not None else ())
         except UsageError as error:
@@ -140,9 +139,25 @@ class Drafts:
             self._attribute(draft, problem, origin)
         return draft
 
+    def _common(self, choice: Choice) -> Scenario | None:
+        """What the plan says of the scenario of a combination; None for the demo."""
+        return choice.persona.task or self._plan.base_scenario
+
+    def _base(self, choice: Choice) -> Path:
+        scenario = self._common(choice)
+        return self._plan.base if scenario is None else scenario.base
+
+    def _data_of(self, choice: Choice) -> dict[str, Any]:
+        scenario = self._common(choice)
+        if scenario is None:
+            return {}
+        if id(scenario) not in self._data:
+            self._data[id(scenario)] = scenario.model_dump(exclude_unset=True)
+        return dict(self._data[id(scenario)])
+
     def _filled(self, draft: Draft, origin: dict[KeyPath, KeyPath]) -> dict[str, Any] | None:
         """The data of the scenario; `origin` gets the entry of the plan for each key."""
-        choice, data = draft.choice, dict(self._data)
+        choice, data = draft.choice, self._data_of(draft.choice)
         persona = choice.persona.persona
         assert persona is not None
         data["persona"] = persona.model_dump(exclude_unset=True)
@@ -169,10 +184,8 @@ class Drafts:
             self._add(draft, where, str(error))
             return None
         # The demo fails once to show a discarded turn; it is asked again, or it would end there.
-        if self._plan.base_scenario is None and data.get("provider", {}).get("use") in (
-            None,
-            "demo",
-        ):
+        use = data.get("provider", {}).get("use")
+        if not self._plan.names_provider and use in (None, "demo"):
             data.setdefault("on_discard", "retry 2")
         return data
 
@@ -196,9 +209,10 @@ class Drafts:
             given.setdefault("user_model", flags.defaults.get("user_model"))
         try:
             provider = data.get("provider") or {}
-            spec = parse_provider_spec(str(provider.get("use", "demo")), self._base)
+            base = self._base(draft.choice)
+            spec = parse_provider_spec(str(provider.get("use", "demo")), base)
             params = provider.get("params") or {}
-            if not takes_params(spec, self._base):
+            if not takes_params(spec, base):
                 if len(self._plan.vary.provider or ()) > 1:
                     given.pop("api_base", None)
             elif isinstance(params, dict) and "api_base" not in params:
@@ -242,7 +256,8 @@ class Drafts:
                 text = f"{problem.key}: {problem.message}" if told else problem.message
                 self._add(draft, where, text)
                 return
-        file = self._plan.base_scenario.path if self._plan.base_scenario is not None else None
+        scenario = self._common(draft.choice)
+        file = scenario.path if scenario is not None else None
         draft.problems.append(Problem(problem.message, path=file, key=problem.key))
 
     def _add(self, draft: Draft, where: KeyPath, message: str) -> None:

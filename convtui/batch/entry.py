@@ -36,7 +36,9 @@ class Entry:
     """When it was first started."""
     ended_at: datetime | None = None
     reruns: int = 0
-    """How often its worker died."""
+    """How often it was run again: its worker had died, or somebody asked for it."""
+    deaths: int = 0
+    """How often its worker has died since it was begun, or asked for again."""
     because: str = ""
     """Why it was last run again."""
     hold: dict[str, Any] | None = None
@@ -147,9 +149,20 @@ def _ended(entry: Entry, record: RecordDict, at: datetime | None) -> None:
 
 def _rerun(entry: Entry, record: RecordDict, _: datetime | None) -> None:
     entry.reruns += 1
+    entry.deaths += 1
     entry.because = as_text(record.get("because"))
     _moves_to(entry, None)
     entry.state, entry.hold, entry.row = "waiting", None, {}
+    if is_asked(record):
+        # It had ended, and begins as if it had not begun.
+        entry.deaths = 0
+        entry.status, entry.termination, entry.totals = "", None, {}
+        entry.started_at = entry.ended_at = None
+
+
+def is_asked(record: RecordDict) -> bool:
+    """Whether a `rerun` was asked for; else a worker had died."""
+    return record.get("asked") is True
 
 
 CHANGES: Final = {

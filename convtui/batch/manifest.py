@@ -11,7 +11,7 @@ digest, cells, runs, name}`; each later one has `type` and `at`:
 | started | key, log, worker, attempt, continues: log that it goes on from, or null |
 | held, released | key; reason, hold |
 | ended | key, log, status, termination, totals: both as in the log's trailer; row: its last one |
-| rerun | key, because, log: what it had said until its worker died |
+| rerun | key, because, log: until its worker died; asked: true where it had ended |
 | adopted | key, log, pid: it goes on in this log, in an engine of its own |
 | blocked | key, worker, seconds, where: its code blocked all others there; delayed: their keys |
 | stopped | why: no conversation is started any more |
@@ -29,11 +29,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from convtui.batch.entry import CHANGES, Entry, EntryState, counts
+from convtui.batch.entry import CHANGES, Entry, EntryState, counts, is_asked
 from convtui.batch.keys import Key
 from convtui.errors import FileError, NewerError
+from convtui.log.lock import is_being_written
 from convtui.log.names import MANIFEST
-from convtui.log.reader import is_being_written
 from convtui.log.run_summary import number
 from convtui.records.codec import RecordDict, decode, fast_decoder
 from convtui.records.times import parse_time
@@ -160,6 +160,8 @@ class BatchFile:
             change = CHANGES.get(str(kind))
             if entry is not None and change is not None:
                 change(entry, record, at)
+                if kind == "rerun" and is_asked(record):
+                    self._drop_later(entry)
             return entry
         if kind == "opened":
             pid = record.get("pid")
@@ -175,6 +177,14 @@ class BatchFile:
         elif kind == "finished":
             self.finished = True
         return None
+
+    def _drop_later(self, entry: Entry) -> None:
+        """The later attempts at a run that begins anew count no more."""
+        for attempt in self.attempts(entry):
+            if attempt is not entry:
+                logs = (*attempt.earlier, attempt.log)
+                entry.earlier += [log for log in logs if log is not None]
+                del self.entries[attempt.key]
 
     def _delay(self, record: RecordDict) -> None:
         for key in as_list(record.get("delayed")):

@@ -197,17 +197,20 @@ def _locked(folder: Path) -> FileLock:
             other = read_batch(folder)
         except FileError:
             other = BatchFile(folder)
-        raise BatchLocked(_refusal(folder, other.pid, other.host), other.pid) from None
+        raise locked_by_other(other) from None
     except OSError as error:
         raise FileError(f"cannot write a batch to {folder}: {error.strerror or error}") from error
     return lock
 
 
-def _refusal(folder: Path, pid: int | None, host: str) -> str:
-    where = f" on {host}" if host and host != platform.node() else ""
-    who = f"process {pid}{where}" if pid is not None else "another process"
-    return (
-        f"{folder}: {who} runs this batch; wait for it or end it, or begin another one with --new"
+def locked_by_other(batch: BatchFile) -> BatchLocked:
+    """The refusal of a batch that another process runs."""
+    where = f" on {batch.host}" if batch.host and batch.host != platform.node() else ""
+    who = f"process {batch.pid}{where}" if batch.pid is not None else "another process"
+    return BatchLocked(
+        f"{batch.folder}: {who} runs this batch; wait for it or end it, or begin another one with"
+        " --new",
+        batch.pid,
     )
 
 

@@ -17,6 +17,7 @@ from convtui.files.yaml import load_yaml, validate
 from convtui.scenario.persona import Persona, builtin_personas, load_persona, row_persona
 from convtui.scenario.persona_table import SUFFIXES, PersonaTable, read_persona_table
 from convtui.scenario.provider_spec import absolute
+from convtui.scenario.scenario import Scenario
 from convtui.text.counts import counted
 
 _YAML: Final = (".yaml", ".yml")
@@ -36,6 +37,8 @@ class PersonaChoice:
     """The entry of the plan that it is from."""
     persona: Persona | None
     problems: tuple[Problem, ...] = ()
+    task: Scenario | None = None
+    """The whole scenario that it comes with, in place of the plan's."""
 
 
 def persona_choices(plan: Plan) -> list[PersonaChoice]:
@@ -46,7 +49,13 @@ def persona_choices(plan: Plan) -> list[PersonaChoice]:
     """
     entries = plan.vary.persona
     if entries is None:
-        return [_own(plan)]
+        return list(_own(plan))
+    if len(plan.tasks) > 1:
+        message = (
+            "every task of a waza eval has a user of its own; name one task with --task, or leave"
+            " this out"
+        )
+        raise DataFileError([plan.places.problem(("vary", "persona"), message)])
     choices: dict[str, PersonaChoice] = {}
     problems: list[Problem] = []
     written: dict[str, int] = {}
@@ -72,11 +81,14 @@ def persona_choices(plan: Plan) -> list[PersonaChoice]:
     return list(choices.values())
 
 
-def _own(plan: Plan) -> PersonaChoice:
-    """The persona of the scenario, or the demo's."""
-    scenario = plan.base_scenario
-    persona = load_persona("demo") if scenario is None else scenario.persona
-    return PersonaChoice(persona.name, ("scenario",), persona)
+def _own(plan: Plan) -> Iterator[PersonaChoice]:
+    """The user of each task, else the persona of the scenario, or the demo's."""
+    for task in plan.tasks:
+        yield PersonaChoice(task.name, ("scenario",), task.persona, task=task)
+    if not plan.tasks:
+        scenario = plan.base_scenario
+        persona = load_persona("demo") if scenario is None else scenario.persona
+        yield PersonaChoice(persona.name, ("scenario",), persona)
 
 
 class _Reader:

@@ -22,7 +22,7 @@ from convtui.batch.plan_parts import (
     StopAfter,
     Vary,
 )
-from convtui.errors import DataFileError, FilterError, Problem
+from convtui.errors import DataFileError, FilterError, Problem, UsageError
 from convtui.files.yaml import KeyPath, Lines, load_yaml, validate
 from convtui.filters.breaks import parse_breakpoint
 from convtui.scenario.parts import (
@@ -34,6 +34,8 @@ from convtui.scenario.parts import (
 )
 from convtui.scenario.provider_spec import absolute
 from convtui.scenario.scenario import Scenario
+from convtui.scenario.waza_keys import waza_kind
+from convtui.scenario.waza_task import ChosenTasks, read_waza
 
 MOST_RUNS: Final = 10_000
 MOST_WORKERS: Final = 256
@@ -54,7 +56,7 @@ class Plan(StrictModel):
     name: str | None = None
     """Shown in lists; the scenario's name when left out."""
     scenario: ScenarioEntry = None
-    """A scenario file, or the mapping itself; the demo when left out."""
+    """A scenario file, a waza task or eval, or the mapping itself; the demo when left out."""
     vary: Vary = Field(default_factory=Vary)
     runs: int = Field(1, ge=1, le=MOST_RUNS)
     """Conversations of each cell."""
@@ -83,6 +85,8 @@ class Plan(StrictModel):
     """The text file that holds the reminder for personas from a table."""
 
     _base_scenario: Scenario | None = PrivateAttr(default=None)
+    _waza: ChosenTasks | None = PrivateAttr(default=None)
+    _tasks: tuple[Scenario, ...] = PrivateAttr(default=())
     _cell_flags: CellFlags | None = PrivateAttr(default=None)
     _places: Places = PrivateAttr()
     _path: Path | None = PrivateAttr(default=None)
@@ -100,8 +104,23 @@ class Plan(StrictModel):
 
     @property
     def base_scenario(self) -> Scenario | None:
-        """What the cells have in common; None for the demo."""
+        """What the cells have in common; None for the demo, and where there are several `tasks`."""
         return self._base_scenario
+
+    @property
+    def tasks(self) -> tuple[Scenario, ...]:
+        """The scenarios of waza tasks, each a cell."""
+        return self._tasks
+
+    @property
+    def waza(self) -> ChosenTasks | None:
+        """The waza tasks that its scenarios were made from."""
+        return self._waza
+
+    @property
+    def names_provider(self) -> bool:
+        """Whether its scenario says what the provider is; a waza task never does."""
+        return self._base_scenario is not None and self._waza is None
 
     @property
     def cell_flags(self) -> CellFlags | None:
@@ -120,6 +139,8 @@ class Plan(StrictModel):
             return self.name
         if self._base_scenario is not None:
             return self._base_scenario.name
+        if self._waza is not None and self._waza.file.name is not None:
+            return self._waza.file.name
         return "batch" if self._path is None else self._path.stem
 
     @model_validator(mode="before")
@@ -161,13 +182,16 @@ class Plan(StrictModel):
         return str(absolute(not_blank(value), base))
 
     @classmethod
-    def load(cls, path: Path | str) -> Plan:
-        """The plan in a YAML file. Raises `FileError`, or `DataFileError` with every mistake."""
+    def load(cls, path: Path | str, *, task: str | None = None) -> Plan:
+        """The plan in a YAML file; `task` picks one of the waza eval that is its scenario.
+
+        Raises `FileError`, `DataFileError` with every mistake, and `UsageError` for a wrong task.
+        """
         path = Path(path)
         document = load_yaml(path)
         if document.data is None:
             raise DataFileError([Problem("this plan is empty", path=path)])
-        return cls.from_data(document.data, lines=document.lines, path=path)
+        return cls.from_data(document.data, lines=document.lines, path=path, task=task)
 
     @classmethod
     def from_data(
@@ -177,6 +201,7 @@ class Plan(StrictModel):
         lines: Lines | None = None,
         path: Path | None = None,
         base: Path | None = None,
+        task: str | None = None,
     ) -> Plan:
         """A plan from plain data as a file holds it.
 
@@ -191,8 +216,18 @@ class Plan(StrictModel):
         plan._path = None if path is None else path.absolute()
         plan._base = base.absolute()
         plan._places = places
-        plan._base_scenario = plan._load_scenario()
-        return plan
+        return plan._with_scenario(plan._scenario_file(), task)
+
+    @classmethod
+    def of_file(cls, path: Path, *, task: str | None = None) -> Plan:
+        """The plan of a scenario file, or of a waza task or eval: of all its tasks, or of `task`.
+
+        Raises `UsageError`, `FileError` or `DataFileError`.
+        """
+        plan = cls()
+        plan._path = path.absolute()
+        plan._places = Places(path, {})
+        return plan._with_scenario(path, task)
 
     @classmethod
     def of(cls, scenario: Scenario | None, *, base: Path | None = None) -> Plan:
@@ -218,19 +253,42 @@ class Plan(StrictModel):
             raise DataFileError(map(places.attributed, error.problems)) from None
         plan._path, plan._base = self._path, self._base
         plan._base_scenario, plan._cell_flags = self._base_scenario, cell_flags
+        plan._waza, plan._tasks = self._waza, self._tasks
         plan._places = places
         return plan
 
-    def _load_scenario(self) -> Scenario | None:
-        given, where = self.scenario, ("scenario",)
-        if given is None:
+    def _scenario_file(self) -> Path | None:
+        """The file that its scenario is in, if any. Raises `DataFileError` if it is not there."""
+        if not isinstance(self.scenario, str):
             return None
-        if isinstance(given, str):
-            file = absolute(given, self.base)
-            if not file.is_file():
-                # Named with its place: the file that names it is the one to mend.
-                raise DataFileError([self._places.problem(where, _missing(file, self._path))])
-            return Scenario.load(file)
+        file = absolute(self.scenario, self.base)
+        if not file.is_file():
+            # Named with its place: the file that names it is the one to mend.
+            missing = _missing(file, self._path)
+            raise DataFileError([self._places.problem(("scenario",), missing)])
+        return file
+
+    def _with_scenario(self, file: Path | None, task: str | None) -> Plan:
+        """The plan with the scenario or the tasks of a file; without one with its own scenario."""
+        if file is None or waza_kind(load_yaml(file).data) is None:
+            if task is not None:
+                raise UsageError(f"--task {task}: {_without_tasks(file, self._path)}")
+            self._base_scenario = self._own_scenario() if file is None else Scenario.load(file)
+            return self
+        waza = read_waza(file, many=True)
+        plan = self
+        if waza.trials is not None and "runs" not in self.model_fields_set:
+            plan = self.model_copy(update={"runs": waza.trials})
+        plan._waza = waza.chosen(task)
+        plan._tasks = tuple(chosen.scenario() for chosen in plan._waza.tasks)
+        if len(plan._tasks) == 1:
+            plan._base_scenario = plan._tasks[0]
+        return plan
+
+    def _own_scenario(self) -> Scenario | None:
+        given = self.scenario
+        if not isinstance(given, dict):
+            return None
         lines = {
             key[1:]: line for key, line in self._places.lines.items() if key[:1] == ("scenario",)
         }
@@ -263,6 +321,12 @@ class CellFlags:
     """`user_model`, `api_base` and `user_api_base` of the settings, for cells that name none."""
     runs: Sequence[Path] = ()
     """The folders of saved runs, for recorded providers that are named as runs are."""
+
+
+def _without_tasks(file: Path | None, plan: Path | None) -> str:
+    if file is not None:
+        return f"{file} is a scenario; only a waza eval has tasks"
+    return f"{plan or 'this'} is a plan; only a waza eval has tasks"
 
 
 def _missing(file: Path, named_by: Path | None) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from convtui.batch.again import Again
 from convtui.batch.attempts import attempt_after
 from convtui.batch.cells import Cell, plan_digest
 from convtui.batch.crashed import Ended, is_continuable, look_at, used_in
@@ -18,8 +19,8 @@ from convtui.batch.plan import Plan
 from convtui.batch.spending import Used
 from convtui.batch.work import Work, as_recorded, in_order
 from convtui.errors import LogError
+from convtui.log.lock import is_being_written
 from convtui.log.names import logs_named
-from convtui.log.reader import is_being_written
 from convtui.protocol import AttemptSpec
 
 _LET_GO_WITHIN: Final = 5.0
@@ -41,12 +42,16 @@ class Resumed:
 
 
 def resumed_work(
-    writer: ManifestWriter, plan: Plan, cells: Sequence[Cell], record: dict[str, Any]
+    writer: ManifestWriter,
+    plan: Plan,
+    cells: Sequence[Cell],
+    record: dict[str, Any],
+    again: Again | None = None,
 ) -> Resumed:
     """What a plan asks for and the batch has not done yet; writes down what it decides. Blocking.
 
-    Conversations of changed cells begin anew. The log of each that had begun says whether it had
-    ended, whatever the manifest knew of it.
+    Conversations of changed cells begin anew, and so do those that are asked for `again`. The log
+    of each that had begun says whether it had ended, whatever the manifest knew of it.
     """
     batch = writer.batch
     kept = {cell.name: cell for cell in cells}
@@ -65,6 +70,11 @@ def resumed_work(
             plan=record,
             changed=changed,
         )
+    for key in again.keys if again is not None else ():
+        entry = batch.entries.get(key)
+        # Another process may have begun it in the meantime, or the plan asks for it no more.
+        if again is not None and entry is not None and entry.settled:
+            writer.add("rerun", key=key, because=again.because, log=entry.log, asked=True)
     resumed = Resumed()
     for cell, run in in_order(cells, plan.runs, plan.order):
         *earlier, last = batch.attempts(batch.entries[cell.key(run)])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from convtui.batch.aftermath import Aftermath
+from convtui.batch.again import Again
 from convtui.batch.begin import begun
 from convtui.batch.blocks import Block
 from convtui.batch.cells import Cell
@@ -131,14 +132,16 @@ class Batch:
         *,
         record: dict[str, Any],
         how: HowToRun | None = None,
+        again: Again | None = None,
     ) -> Batch:
         """Goes on with the batch of a folder, with a plan that may have changed. Blocking.
 
-        Conversations that have ended are left alone, those that had begun go on where their
-        provider allows it, those of changed cells begin anew. Raises `BatchLocked` and `FileError`.
+        Conversations that have ended are left alone but for those in `again`, those that had begun
+        go on where their provider allows it, those of changed cells begin anew. Raises
+        `BatchLocked` and `FileError`.
         """
         writer = ManifestWriter.reopen(folder)
-        resumed = resumed_work(writer, plan, cells, record)
+        resumed = resumed_work(writer, plan, cells, record, again)
         ended = resumed.ended if plan.attempts is not None else []
         return cls(
             plan,

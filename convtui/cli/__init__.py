@@ -52,6 +52,10 @@ _COMMANDS: Final[dict[str, str]] = {
     "completion": "Print a completion script for bash, zsh or fish.",
     "help": "Print a page of the manual.",
 }
+_MACHINE_ERRORS: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
+)
+"""What can happen to any file: full and read-only disks, limits."""
 EPILOG: Final = """\b
 Example:
   convtui demo                  watch a conversation now
@@ -152,15 +156,29 @@ def _run(argv: Sequence[str] | None) -> int:
         _say(str(error) or type(error).__name__)
         return error.exit_code
     except OSError as error:
-        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO):
+        if error.errno not in _MACHINE_ERRORS:
             return _crashed(error)
-        _say(f"standard output: {error.strerror}")
+        from convtui.printing.output import STDOUT
+
+        if error.filename != STDOUT and not _stdout_fails():
+            _say(f"{error.filename or 'cannot go on'}: {error.strerror}")
+            return UsageError.exit_code
+        _say(f"{STDOUT}: {error.strerror}")
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:  # noqa: BLE001 - reported and written to a crash file
         return _crashed(error)
     return result if isinstance(result, int) else 0
+
+
+def _stdout_fails() -> bool:
+    """Whether what is still to be printed cannot be."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        return True
+    return False
 
 
 def _crashed(error: Exception) -> int:

@@ -29,6 +29,7 @@ def _complete(_ctx: click.Context, _param: click.Parameter, typed: str) -> list[
         "convtui batch plan.yaml --dry-run",
         "convtui batch scenario.yaml --persona 'personas/*.yaml' --runs 3",
         "convtui batch plan.yaml --no-tui --junit batch.xml --report batch.html",
+        "convtui batch last --rerun failed",
         "convtui batch 20261130T081500Z_refund --against 20261129T174000Z_refund",
     ),
 )
@@ -41,6 +42,7 @@ def command(what: str | None, **flags: Any) -> int:
     the batch's folder. The same command again resumes a batch that was interrupted; a BATCH (its
     folder, or its name) is resumed too, or shown when it is finished. Ctrl+c starts no new
     conversation and ends the running ones after their turn, a second one ends them at once.
+    --rerun runs conversations of a batch again that have ended.
 
     Exit code: the highest of all conversations, as `convtui run` has it; 0 if none failed.
     """

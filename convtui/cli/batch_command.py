@@ -7,19 +7,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from convtui.batch.again import Again, choose
 from convtui.batch.folders import batch_folders, begun_with, new_folder
 from convtui.batch.manifest import BatchFile, read_batch
+from convtui.batch.manifest_writer import locked_by_other
 from convtui.batch.plan_changes import PlanChanges, plan_changes
 from convtui.batch.record import PlanSource
+from convtui.cli.batch_again import announce, dry_rerun
 from convtui.cli.batch_dry_run import dry_run
 from convtui.cli.batch_how import How, batch_folder
 from convtui.cli.batch_plan import Planned, planned
 from convtui.cli.common import say, says_yes
-from convtui.errors import FileError, UsageError
+from convtui.errors import FileError, FilterError, UsageError
 
 _OF_COMMAND: Final = frozenset({
-    "on", "env", "anew", "agreed", "speed", "dry_run", "tui", "against", "junit", "report", "plain",
-    "as_json",
+    "on", "env", "anew", "rerun", "agreed", "speed", "dry_run", "tui", "against", "junit", "report",
+    "plain", "as_json",
 })  # fmt: skip
 """Flags that make no part of a plan."""
 _MAY_CHANGE: Final = frozenset({
@@ -39,11 +42,13 @@ def run_batch(what: str | None, flags: Mapping[str, Any]) -> int:
     if folder is not None:
         return _saved(folder, plan_flags, how)
     made = planned(what, plan_flags)
-    if how.dry:
+    if how.dry and how.rerun is None:
         return dry_run(made, as_json=how.wanted.as_json)
-    folder = None if how.anew else _unfinished(made)
+    folder = None if how.anew else _begun(made, how)
     if folder is not None:
         return _resume(folder, made, how)
+    if how.rerun is not None:
+        raise UsageError(f"--rerun {how.rerun}: there is no batch of this plan; leave it out")
     folder = new_folder(made.config.runs_dir, made.plan.title)
     return _run(folder, made, how)
 
@@ -51,7 +56,8 @@ def run_batch(what: str | None, flags: Mapping[str, Any]) -> int:
 def _saved(folder: Path, flags: Mapping[str, Any], how: How) -> int:
     """Shows a batch that is finished or runs elsewhere, and resumes any other one."""
     batch = read_batch(folder)
-    if how.wanted.against is not None or batch.finished or batch.running:
+    over = how.wanted.against is not None or batch.finished or batch.running
+    if how.rerun is None and over:
         if how.dry:
             raise UsageError(f"--dry-run: {folder.name} has run; name its plan")
         return _show(batch, how, flags.get("theme"))
@@ -74,7 +80,7 @@ def _saved(folder: Path, flags: Mapping[str, Any], how: How) -> int:
         {**source.flags, **own, "out": str(folder.parent)},
         source.cwd,
     )
-    if how.dry:
+    if how.dry and how.rerun is None:
         return dry_run(made, as_json=how.wanted.as_json)
     return _resume(folder, made, how)
 
@@ -86,7 +92,9 @@ def _without_plan(batch: BatchFile, source: PlanSource | None, how: How, theme: 
         why = "values of its flags may be secret and were not kept; give the same command again"
         if source.file is not None and not source.file.is_file():
             why = f"its plan {source.file} is gone"
-    say(f"convtui: {batch.folder.name} is unfinished and cannot be resumed by its name: {why}")
+    what = "run again" if how.rerun is not None else "resumed"
+    unfinished = "" if batch.finished else "is unfinished and "
+    say(f"convtui: {batch.folder.name} {unfinished}cannot be {what} by its name: {why}")
     return _show(batch, how, theme)
 
 
@@ -98,8 +106,11 @@ def _show(batch: BatchFile, how: How, theme: str | None) -> int:
     return show_saved(batch, how, theme)
 
 
-def _unfinished(made: Planned) -> Path | None:
-    """The newest unfinished batch that the same plan or scenario began, if it shares a cell."""
+def _begun(made: Planned, how: How) -> Path | None:
+    """The newest batch that the same plan or scenario began, if it shares a cell.
+
+    One that is finished only where conversations of it are to run again.
+    """
     file = None if made.source.file is None else made.source.file.absolute()
     digests = {cell.digest for cell in made.cells}
     for folder in batch_folders(made.config.runs_dir)[:_NEWEST]:
@@ -112,28 +123,46 @@ def _unfinished(made: Planned) -> Path | None:
             batch = read_batch(folder)
         except FileError:
             continue
-        if not batch.finished and digests & {cell.digest for cell in batch.cells.values()}:
+        open_ = not batch.finished or how.rerun is not None
+        if open_ and digests & {cell.digest for cell in batch.cells.values()}:
             return folder
     return None
 
 
 def _resume(folder: Path, made: Planned, how: How) -> int:
     batch = read_batch(folder)
+    if batch.running:
+        raise locked_by_other(batch)
+    changes = plan_changes(batch, made.plan, made.cells)
+    again = None if how.rerun is None else _chosen(batch, how.rerun)
+    if again is not None and how.dry:
+        return dry_rerun(batch, again, as_json=how.wanted.as_json)
+    if again is not None and batch.finished and not (again.keys or changes):
+        announce(batch, again)
+        return _show(batch, how, None)
     over = sum(entry.settled for entry in batch.entries.values())
     many = len(batch.entries)
     say(f"convtui: going on with {folder.name}: {over} of {many} conversations have ended")
+    if again is not None:
+        announce(batch, again)
     for file in _changed_code(batch, made):
         say(
             f"convtui: {file} was changed since the batch began: its figures will be of old and new"
             " code; --new begins another batch"
         )
-    changes = plan_changes(batch, made.plan, made.cells)
     if changes and not _agreed(changes, how):
         raise UsageError(
             "its plan has changed: --yes goes on with the plan as it is now, --new begins another"
             " batch"
         )
-    return _run(folder, made, how, resumes=True)
+    return _run(folder, made, how, resumes=True, again=again)
+
+
+def _chosen(batch: BatchFile, which: str) -> Again:
+    try:
+        return choose(batch, which)
+    except FilterError as error:
+        raise UsageError(f"--rerun: {error}") from None
 
 
 def _changed_code(batch: BatchFile, made: Planned) -> list[str]:
@@ -156,11 +185,18 @@ def _agreed(changes: PlanChanges, how: How) -> bool:
     return how.agreed or says_yes("Go on with it as it is now?")
 
 
-def _run(folder: Path, made: Planned, how: How, *, resumes: bool = False) -> int:
+def _run(
+    folder: Path,
+    made: Planned,
+    how: How,
+    *,
+    resumes: bool = False,
+    again: Again | None = None,
+) -> int:
     if how.screen:
         from convtui.cli.batch_screen import run_on_screen
 
-        return run_on_screen(folder, made, how, resumes=resumes)
+        return run_on_screen(folder, made, how, resumes=resumes, again=again)
     from convtui.cli.batch_run import run_headless
 
-    return run_headless(folder, made, how, resumes=resumes)
+    return run_headless(folder, made, how, resumes=resumes, again=again)

@@ -51,6 +51,9 @@ _HOW: Final = (
     click.option("--out", metavar="DIR", help="Where the batch's folder goes."),
     click.option("--new", "anew", is_flag=True,
                  help="Begins a new batch, also where one of this plan is unfinished."),
+    click.option("--rerun", metavar="WHICH",
+                 help="Runs conversations that have ended again: failed, bad (all that went wrong),"
+                      " or a FILTER."),
     click.option("-y", "--yes", "agreed", is_flag=True, help="Goes on after a plan was changed."),
     click.option("--speed", type=click.FloatRange(0, 1000), metavar="X",
                  help="How fast the demo speaks: 1 is a person's pace, 0 at once."),

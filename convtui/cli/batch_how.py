@@ -78,6 +78,8 @@ class How:
     """The address of a cluster; None: this machine."""
     env: tuple[str, ...]
     speed: float | None
+    rerun: str | None = None
+    """Which conversations of the batch run again."""
 
     @property
     def demo_speed(self) -> float:
@@ -89,6 +91,8 @@ class How:
     @classmethod
     def of(cls, flags: Mapping[str, Any]) -> How:
         """From flags. Raises `UsageError`."""
+        if flags.get("rerun") is not None and flags.get("anew"):
+            raise UsageError("--rerun and --new exclude each other: it goes on with a batch")
         check_remote(flags.get("on"), flags.get("env") or (), flags.get("python"))
         against = flags.get("against")
         earlier = None if against is None else _earlier(against, flags.get("out"))
@@ -107,6 +111,7 @@ class How:
             flags.get("on"),
             tuple(flags.get("env") or ()),
             flags.get("speed"),
+            flags.get("rerun"),
         )
 
 

@@ -18,6 +18,7 @@ from convtui.cli.start import DEFAULT_SCENARIO, check_default_provider, interpre
 from convtui.config.settings import Config
 from convtui.errors import FileError, UsageError, did_you_mean, listed
 from convtui.files.near import near_file
+from convtui.scenario.waza_task import provider_note
 from convtui.text.counts import counted
 
 DEFAULT_PLAN: Final = "plan.yaml"
@@ -67,6 +68,8 @@ def planned(
     file = _file(word, flags, cwd, runs)
     plan = Plan.of(None, base=cwd) if file is None else _read(file, flags, tell)
     given = {name: value for name, value in flags.items() if name not in _HOW}
+    if plan.waza is not None and _is_open(plan, given):
+        tell(f"convtui: {provider_note(plan.waza.file.path, config.provider)}")
     plan = with_flags(
         plan,
         {**given, **_unnamed(plan, given, config)},
@@ -109,7 +112,6 @@ def _file(
 
 def _read(file: Path, flags: Mapping[str, Any], tell: Callable[[str], None]) -> Plan:
     """The plan in a file, or of the one scenario in it."""
-    from convtui.scenario.waza_task import load_scenario
     from convtui.schemas import recognise
 
     if file.is_dir():
@@ -117,26 +119,20 @@ def _read(file: Path, flags: Mapping[str, Any], tell: Callable[[str], None]) -> 
     if file.suffix.lower() in (".jsonl", ".json"):
         raise UsageError(f"{file} is a log: `convtui replay {file}` shows it")
     kind = recognise(file)
-    if kind == "plan":
-        if flags.get("task") is not None:
-            raise UsageError(
-                f"--task {flags['task']}: {file} is a plan; only a waza eval has tasks"
-            )
-        return Plan.load(file)
-    if kind not in ("scenario", "waza"):
+    if kind not in ("plan", "scenario", "waza"):
         hint = ", or give it with --persona" if kind == "persona" else ""
         raise UsageError(f"{file}: this is a {kind}; name a plan or a scenario{hint}")
-    demo = flags.get("provider") in (None, (), ("demo",))
-    scenario, _, notes = load_scenario(file, flags.get("task"), demo=demo)
-    for note in notes:
-        tell(f"convtui: {note}")
-    return Plan.of(scenario)
+    task = flags.get("task")
+    plan = Plan.load(file, task=task) if kind == "plan" else Plan.of_file(file, task=task)
+    if plan.waza is not None:
+        for note in plan.waza.notes(models=flags.get("user_model") is None):
+            tell(f"convtui: {note}")
+    return plan
 
 
 def _is_open(plan: Plan, flags: Mapping[str, Any]) -> bool:
     """Whether the settings say what the provider is."""
-    named = plan.base_scenario is not None or plan.vary.provider or flags.get("provider")
-    return not named
+    return not (plan.names_provider or plan.vary.provider or flags.get("provider"))
 
 
 def _unnamed(plan: Plan, flags: Mapping[str, Any], config: Config) -> dict[str, Any]:
@@ -145,7 +141,8 @@ def _unnamed(plan: Plan, flags: Mapping[str, Any], config: Config) -> dict[str, 
     if _is_open(plan, flags) and config.provider:
         check_default_provider(config)
         named["provider"] = (config.provider,)
-    if plan.base_scenario is None and not plan.vary.persona and not flags.get("persona"):
+    own = plan.base_scenario is not None or plan.tasks
+    if not (own or plan.vary.persona or flags.get("persona")):
         named["persona"] = (config.persona,) if config.persona else ()
     return named
 

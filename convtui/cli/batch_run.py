@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from convtui.batch.again import Again
 from convtui.batch.estimate import OWN_CODE
 from convtui.batch.record import plan_record
 from convtui.batch.scheduler import Batch
 from convtui.batch.work import HowToRun
+from convtui.cli.batch_again import hint
 from convtui.cli.batch_how import How
 from convtui.cli.batch_plan import Planned
 from convtui.cli.batch_progress import BatchProgress
@@ -24,7 +27,9 @@ from convtui.errors import ConvtuiError
 from convtui.protocol import StartSpec
 
 
-def open_batch(folder: Path, made: Planned, how: How, *, resumes: bool) -> Batch:
+def open_batch(
+    folder: Path, made: Planned, how: How, *, resumes: bool, again: Again | None = None
+) -> Batch:
     """The batch in a folder, begun or gone on with. Blocking.
 
     Raises `BatchLocked` where another process runs it, `FileError`, and `EngineError` for the
@@ -40,7 +45,7 @@ def open_batch(folder: Path, made: Planned, how: How, *, resumes: bool) -> Batch
         speed=how.demo_speed,
     )
     record = plan_record(made.plan, made.source)
-    begin = Batch.resume if resumes else Batch.create
+    begin = partial(Batch.resume, again=again) if resumes else Batch.create
     try:
         check_remote(how.on, how.env, config.python)
         if how.on is None:
@@ -79,14 +84,19 @@ async def _load_once(made: Planned, how: HowToRun) -> None:
     await inspect_provider(spec, python=how.python)
 
 
-def run_headless(folder: Path, made: Planned, how: How, *, resumes: bool) -> int:
+def run_headless(
+    folder: Path, made: Planned, how: How, *, resumes: bool, again: Again | None = None
+) -> int:
     """Runs a batch without a screen and prints its results; returns the exit code.
 
     Raises `EngineError` when no worker can be started.
     """
-    batch = open_batch(folder, made, how, resumes=resumes)
+    batch = open_batch(folder, made, how, resumes=resumes, again=again)
     interrupted = asyncio.run(_run(batch))
     code = how.wanted.print(folder)
+    next_step = hint(batch.file)
+    if next_step is not None:
+        say(f"convtui: {next_step}")
     say(str(folder))
     return 130 if interrupted else code
 

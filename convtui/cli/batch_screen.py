@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from convtui.batch.again import Again
 from convtui.batch.attempts import best_of
 from convtui.batch.manifest import BatchFile, read_batch
+from convtui.batch.scheduler import Batch
+from convtui.cli.batch_again import hint
 from convtui.cli.batch_how import How
 from convtui.cli.batch_plan import Planned
 from convtui.cli.batch_run import open_batch
@@ -18,15 +21,24 @@ _FAILED: Final = 3
 """The exit code of a conversation that went wrong."""
 
 
-def run_on_screen(folder: Path, made: Planned, how: How, *, resumes: bool) -> int:
+def run_on_screen(
+    folder: Path, made: Planned, how: How, *, resumes: bool, again: Again | None = None
+) -> int:
     """Runs a batch on the screen; returns the exit code of its conversations, 130 if it is not
     finished."""
-    run_batch(lambda: open_batch(folder, made, how, resumes=resumes), config=made.config)
+
+    def begin() -> Batch:
+        return open_batch(folder, made, how, resumes=resumes, again=again)
+
+    run_batch(begin, config=made.config)
     code = _write(folder, how)
     batch = read_batch(folder)
     say(f"{batch.name}: {_state(batch)}")
     verb = "shows its results" if batch.finished else "goes on with it"
     say(f"`convtui batch {folder.name}` {verb}")
+    next_step = hint(batch)
+    if next_step is not None:
+        say(next_step)
     say(str(folder))
     return code if code is not None else _exit_code(batch)
 

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 
 def _known_theme(_ctx: click.Context, _param: click.Parameter, name: str | None) -> str | None:
     """The name of a theme that there is. Raises `UsageError`."""
+    if name is None:
+        return None
     from convtui.config.paths import Paths, builtin_dir
+
+    if (builtin_dir("themes") / f"{Path(name).name}.yaml").is_file():
+        return name
+    # pydantic, which comes with it, takes longer to import than all else that a list needs.
     from convtui.config.themes import load_themes
 
-    if name is None or (builtin_dir("themes") / f"{Path(name).name}.yaml").is_file():
-        return name
     themes, _ = load_themes([builtin_dir("themes"), Paths.find().themes_dir])
     if name not in themes:
         hint = did_you_mean(name, themes) or f"; there are {listed(sorted(themes))}"

@@ -147,13 +147,11 @@ def _refuse_plan(file: str) -> None:
 
 def _waza_choices(task: WazaTask, flags: Mapping[str, Any], provider: str | None) -> list[str]:
     """Notes on what a waza task leaves open, and how it was decided."""
+    from convtui.scenario.waza_task import provider_note
+
     notes = []
     if flags.get("provider") is None:
-        taken = f"{provider}, from the settings" if provider else "the built-in demo"
-        notes.append(
-            f"{task.path}: a waza task names no provider; this is {taken};"
-            " --provider SPEC takes another"
-        )
+        notes.append(provider_note(task.path, provider))
     model = task.model_note()
     if model is not None and flags.get("user_model") is None:
         notes.append(model)

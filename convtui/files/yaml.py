@@ -42,7 +42,8 @@ MAX_DEPTH = 50
 MAX_NODES = 200_000
 """Values in a document, aliases counted as often as they are used."""
 
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Compiled when it is first used: every command imports this for its settings.
+_UNPRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(
     r"[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+"
@@ -116,7 +117,7 @@ def parse_yaml(text: str, path: Path | None = None) -> Document:
     """
     import yaml
 
-    match = _UNPRINTABLE.search(text)
+    match = re.search(_UNPRINTABLE, text)
     if match:
         line = text.count("\n", 0, match.start()) + 1
         message = f"the character U+{ord(match.group()):04X} cannot stand in a YAML file"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from convtui.files.collecting import uncollected
 from convtui.library.run_order import sort_runs
 from convtui.log.run_summary import RunSummary, list_runs, summarise
 
@@ -66,6 +67,11 @@ def families(runs: Iterable[RunSummary]) -> list[RunNode]:
     rank: dict[int, int] = {}
     order = {id(branch): index for index, branch in enumerate(everything)}
     for root in roots:
+        if not everything[root].children:
+            # Nearly every run of a large folder.
+            everything[root].newest = everything[root].run
+            rank[root] = root
+            continue
         whole = list(walk([everything[root]]))
         for branch in whole:
             branch.children.sort(key=_age)
@@ -89,10 +95,11 @@ def sorted_families(
     Of what `of_newest` names that is the value of its newest run, of anything else the root's.
     """
     newest = order.removeprefix("-") in of_newest
-    roots = families(sort_runs(list(runs), order))
-    rows = [(root.newest or root.run) if newest else root.run for root in roots]
-    shown = {id(run): root for run, root in zip(rows, roots, strict=True)}
-    return [shown[id(run)] for run in sort_runs(rows, order)]
+    with uncollected():
+        roots = families(sort_runs(list(runs), order))
+        rows = [(root.newest or root.run) if newest else root.run for root in roots]
+        shown = {id(run): root for run, root in zip(rows, roots, strict=True)}
+        return [shown[id(run)] for run in sort_runs(rows, order)]
 
 
 def with_conversations(
@@ -207,17 +214,24 @@ def _age(branch: RunNode) -> tuple[float, str]:
 
 def _parents(branches: Sequence[RunNode]) -> dict[int, int]:
     """The index of each run's parent: by its id, and by its file where several have that id."""
+    files = {
+        index: Path(branch.run.parent_file).name
+        for index, branch in enumerate(branches)
+        if branch.continues
+    }
+    # Of a large folder few runs are named as parents.
+    ids, names = {branches[index].run.parent for index in files}, set(files.values())
     by_id: dict[str, list[int]] = {}
     by_name: dict[str, int] = {}
     for index, branch in enumerate(branches):
-        if branch.run.id:
+        if branch.run.id and branch.run.id in ids:
             by_id.setdefault(branch.run.id, []).append(index)
-        by_name.setdefault(branch.run.name, index)
+        if branch.run.name in names:
+            by_name.setdefault(branch.run.name, index)
     parents: dict[int, int] = {}
-    for index, branch in enumerate(branches):
-        run = branch.run
+    for index, name in files.items():
+        run = branches[index].run
         candidates = by_id.get(run.parent, []) if run.parent else []
-        name = Path(run.parent_file).name if run.parent_file else ""
         if not run.parent and name in by_name:
             candidates = [by_name[name]]
         named = [candidate for candidate in candidates if branches[candidate].run.name == name]
@@ -231,7 +245,7 @@ def _parents(branches: Sequence[RunNode]) -> dict[int, int]:
 def _cut_circles(branches: Sequence[RunNode], parents: dict[int, int], roots: set[int]) -> None:
     """Makes the oldest run of every circle a root."""
     safe = set(roots)
-    for start in range(len(branches)):
+    for start in list(parents):
         path: list[int] = []
         on_path: set[int] = set()
         current = start

@@ -18,9 +18,10 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from convtui.files.collecting import uncollected
 from convtui.files.sqlite_errors import SQLITE_ERRORS
@@ -39,24 +40,25 @@ from convtui.library.index_rows import (
     TEXT_COLUMNS,
     TURN_COLUMNS,
     WITH_TURNS,
-    RunRows,
+    Wanted,
     fold_text,
     loaded,
-    read_run,
-    stat_of,
     stored,
 )
 from convtui.library.index_summary import COLUMNS, from_row, to_row
 from convtui.library.prefilter import ANYTHING, MATCHES, Condition
+from convtui.log.lock import is_being_written
 from convtui.log.names import LOCK
-from convtui.log.reader import is_being_written
 from convtui.log.run_summary import RunSummary
 
-VERSION: Final = 5
+if TYPE_CHECKING:
+    from convtui.library.run_rows import RunRows
+
+VERSION: Final = 6
 """Raised with every change of what is kept: an index of another version is made again."""
 _BUSY = 15.0
 """Seconds that another process may hold the database."""
-_BATCH = 64
+_BATCH = 400
 """Runs that are written at once."""
 _BATCH_TURNS = 4000
 _STALE = 50_000
@@ -83,6 +85,9 @@ _FULL_TEXT: Final = (
     "CREATE VIRTUAL TABLE said USING fts5"
     "(folded, content='', detail=none, tokenize='trigram case_sensitive 1')"
 )
+# Merging what each write has added takes as long as adding it, and saves a search nothing: SQLite
+# still does it once there is too much to merge.
+_MERGED_LATE: Final = "INSERT INTO said (said, rank) VALUES ('automerge', 0)"
 
 
 class Index:
@@ -151,7 +156,7 @@ class Index:
                 db.execute(statement)
             if self._wants_full_text:
                 with suppress(sqlite3.OperationalError):
-                    db.execute(_FULL_TEXT)
+                    _make_full_text(db)
             db.execute(f"PRAGMA user_version = {VERSION}")
 
     def _has(self, table: str) -> bool:
@@ -176,78 +181,83 @@ class Index:
         that was read, `stop` before.
         """
         with uncollected():
-            seen, logs, notes = scan(self.folder)
+            locks, logs, notes = scan(self.folder)
             rows, gone, wanted = self._compare(logs, notes, turns)
-        if gone or wanted:
-            with failing():
-                if gone:
-                    self._forget(gone)
-                self._read(wanted, progress, stop)
-                rows = self._db.execute(_LIST).fetchall()
-        with uncollected():
-            return self._summaries(rows, seen)
+            if not (gone or wanted):
+                return self._summaries(rows, locks)
+        with failing():
+            if gone:
+                self._forget(gone)
+            self._read(wanted, progress, stop)
+        with uncollected(), failing():
+            rows = self._db.execute(_LIST).fetchall()
+            return self._summaries(rows, locks)
 
     def _compare(
         self, logs: dict[str, Stat], notes: dict[str, Stat], turns: bool
-    ) -> tuple[list[tuple[Any, ...]], list[str], list[tuple[str, bool]]]:
-        """All rows, the runs that are gone, and the runs to read (with their turns or not)."""
+    ) -> tuple[list[tuple[Any, ...]], list[str], list[Wanted]]:
+        """All rows, the runs that are gone, and the runs to read."""
         nothing = (0, 0)
         gone: list[str] = []
-        wanted: list[tuple[str, bool]] = []
+        wanted: list[Wanted] = []
         with failing():
             rows = self._db.execute(_LIST).fetchall()
-            for name, size, mtime, notes_size, notes_mtime, depth, *_ in rows:
-                name = loaded(name)  # noqa: PLW2901
-                stat = logs.pop(name, None)
+            for row in rows:
+                name = loaded(row[0])
+                stat, depth = logs.pop(name, None), row[5]
                 if stat is None:
                     gone.append(name)
                 elif (
-                    stat != (size, mtime)
+                    stat != row[1:3]
                     or (depth == SUMMARY_ONLY and turns)
-                    or (notes_size, notes_mtime) != notes.get(name, nothing)
+                    or row[3:5] != notes.get(name, nothing)
                 ):
                     # What was looked up once in a run is kept up to date for all of it.
-                    wanted.append((name, turns or depth != SUMMARY_ONLY))
-        wanted += [(name, turns) for name in logs]
+                    wanted.append(Wanted(name, turns or depth != SUMMARY_ONLY, stat[0]))
+        wanted += [Wanted(name, turns, size) for name, (size, _) in logs.items()]
         return rows, gone, wanted
 
-    def _summaries(self, rows: Sequence[Sequence[Any]], seen: set[str]) -> list[RunSummary]:
+    def _summaries(self, rows: Sequence[Sequence[Any]], locks: set[str]) -> list[RunSummary]:
         folder = self._file
 
         def running(file: str) -> bool:
             lock = file + LOCK
-            return lock[len(folder) :] in seen and is_being_written(Path(file))
+            return lock[len(folder) :] in locks and is_being_written(Path(file))
 
         summaries = [from_row(folder + loaded(row[0]), row[1], row[6:], running) for row in rows]
-        summaries.sort(key=lambda run: (-run.modified, run.file))
+        # Twice is faster than once by both: neither makes a tuple for every run.
+        summaries.sort(key=attrgetter("file"))
+        summaries.sort(key=attrgetter("modified"), reverse=True)
         return summaries
 
     def _read(
         self,
-        wanted: Sequence[tuple[str, bool]],
+        wanted: Sequence[Wanted],
         progress: Progress | None,
         stop: Callable[[], bool],
     ) -> None:
+        # What only lists runs has nothing to read as a rule.
+        from convtui.library.indexing import read_all
+
         batch: list[RunRows] = []
-        waiting = 0
-        for count, (name, turns) in enumerate(wanted, 1):
-            if stop():
-                break
-            path = self.folder / name
-            if not path.exists():
-                continue  # deleted since
-            rows = read_run(path, turns=turns)
-            batch.append(rows)
-            waiting += len(rows.turns)
-            if len(batch) >= _BATCH or waiting >= _BATCH_TURNS:
-                self._write(batch)
-                batch, waiting = [], 0
-            if progress is not None:
-                progress(count, len(wanted))
+        turns = done = 0
+        with closing(read_all(self.folder, wanted)) as read:
+            while not stop() and (result := next(read, None)) is not None:
+                count, runs = result
+                batch += runs
+                turns += sum(len(rows.turns) for rows in runs)
+                if len(batch) >= _BATCH or turns >= _BATCH_TURNS:
+                    self._write(batch)
+                    batch, turns = [], 0
+                done += count
+                if progress is not None:
+                    progress(done, len(wanted))
         self._write(batch)
 
     def refresh_run(self, name: str) -> None:
         """Reads one run again after its log or its notes have changed."""
+        from convtui.library.run_rows import read_run, stat_of
+
         with failing():
             if stat_of(self.folder / name) == (0, 0):
                 self._forget([name])
@@ -261,13 +271,22 @@ class Index:
     def _write(self, batch: Sequence[RunRows]) -> None:
         if not batch:
             return
-        with transaction(self._db):
+        db = self._db
+        with transaction(db):
             batch = [rows for rows in batch if not self._has_run(rows)]
             self._drop([rows.summary.name for rows in batch])
-            last = self._db.execute("SELECT last FROM numbers").fetchone()[0]
-            for number, rows in enumerate(batch, last + 1):
-                self._insert(number, rows)
-            self._db.execute("UPDATE numbers SET last = last + ?", (len(batch),))
+            last = db.execute("SELECT last FROM numbers").fetchone()[0]
+            numbered = list(enumerate(batch, last + 1))
+            self._insert("runs", len(_ROW), (_run_row(*run) for run in numbered))
+            self._insert("turns", len(TURN_COLUMNS), _with_ids(numbered, attrgetter("turns")))
+            self._insert("texts", len(TEXT_COLUMNS), _with_ids(numbered, attrgetter("texts")))
+            if self._wants_full_text and self._has("said"):
+                texts = _with_ids(numbered, attrgetter("texts"))
+                db.executemany(
+                    "INSERT INTO said (rowid, folded) VALUES (?, ?)",
+                    ((row[0], fold_text(loaded(row[1]))) for row in texts),
+                )
+            db.execute("UPDATE numbers SET last = last + ?", (len(batch),))
             self._tidy()
 
     def _has_run(self, run: RunRows) -> bool:
@@ -285,26 +304,9 @@ class Index:
         ).fetchone()
         return row is not None
 
-    def _insert(self, number: int, rows: RunRows) -> None:
-        row = (
-            number, stored(rows.summary.name), rows.summary.size, rows.mtime,
-            *rows.notes_stat, rows.depth, rows.sessions, rows.notes, rows.noted, rows.corrected,
-            *to_row(rows.summary),
-        )  # fmt: skip
-        db = self._db
-        db.execute(f"INSERT INTO runs VALUES ({','.join('?' * len(row))})", row)
-        first = number << 24
-        for table, lines in (("turns", rows.turns), ("texts", rows.texts)):
-            if lines:
-                db.executemany(
-                    f"INSERT INTO {table} VALUES ({','.join('?' * len(lines[0]))})",
-                    ((first + values[0], *values[1:]) for values in lines),
-                )
-        if self._wants_full_text and self._has("said"):
-            db.executemany(
-                "INSERT INTO said (rowid, folded) VALUES (?, ?)",
-                ((first + index, text) for index, text in enumerate(rows.words)),
-            )
+    def _insert(self, table: str, columns: int, rows: Iterable[tuple[Any, ...]]) -> None:
+        values = ",".join("?" * columns)
+        self._db.executemany(f"INSERT INTO {table} VALUES ({values})", rows)
 
     def _forget(self, names: Sequence[str] | set[str]) -> None:
         with transaction(self._db):
@@ -330,7 +332,7 @@ class Index:
         if forgotten < self._db.execute("SELECT count(*) FROM texts").fetchone()[0]:
             return
         self._db.execute("DROP TABLE said")
-        self._db.execute(_FULL_TEXT)
+        _make_full_text(self._db)
         texts = self._db.execute("SELECT id, text FROM texts")
         self._db.executemany(
             "INSERT INTO said (rowid, folded) VALUES (?, ?)",
@@ -426,3 +428,26 @@ class Index:
             return "[]", "{}", []
         rows = self.candidates(ANYTHING, [run_row[0]], texts=True)
         return run_row[1], run_row[2], [(row, text or ()) for _, row, text in rows]
+
+
+def _run_row(number: int, run: RunRows) -> tuple[Any, ...]:
+    return (
+        number, stored(run.summary.name), run.summary.size, run.mtime, *run.notes_stat, run.depth,
+        run.sessions, run.notes, run.noted, run.corrected, *to_row(run.summary),
+    )  # fmt: skip
+
+
+def _with_ids(
+    numbered: Iterable[tuple[int, RunRows]],
+    rows_of: Callable[[RunRows], Iterable[tuple[Any, ...]]],
+) -> Iterator[tuple[Any, ...]]:
+    """The rows of runs' turns, with ids in the place of indexes."""
+    for number, run in numbered:
+        first = number << 24
+        for row in rows_of(run):
+            yield (first + row[0], *row[1:])
+
+
+def _make_full_text(db: sqlite3.Connection) -> None:
+    db.execute(_FULL_TEXT)
+    db.execute(_MERGED_LATE)

@@ -13,7 +13,7 @@ from typing import Final
 from convtui.errors import IndexFailure
 from convtui.files.sqlite_errors import SQLITE_ERRORS, SqliteError, text_of
 from convtui.library.index_rows import loaded
-from convtui.log.names import MANIFEST, NOTES
+from convtui.log.names import LOCK, MANIFEST, NOTES
 from convtui.log.run_summary import COMPANIONS
 
 FILE: Final = ".library.sqlite3"
@@ -41,15 +41,18 @@ def remove_index(folder: Path) -> None:
 
 
 def scan(folder: Path) -> tuple[set[str], dict[str, Stat], dict[str, Stat]]:
-    """Every name in a folder, the logs with size and time, and those of their notes by log."""
-    seen: set[str] = set()
+    """The locks in a folder, the logs with size and time, and those of their notes by log."""
+    locks: set[str] = set()
     logs: dict[str, Stat] = {}
     notes: dict[str, Stat] = {}
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name
-            seen.add(name)
-            if not name.endswith(".jsonl") or name == MANIFEST:
+            if not name.endswith(".jsonl"):
+                if name.endswith(LOCK):
+                    locks.add(name)
+                continue
+            if name == MANIFEST:
                 continue
             companion = name.endswith(COMPANIONS)
             if companion and not name.endswith(NOTES):
@@ -63,7 +66,7 @@ def scan(folder: Path) -> tuple[set[str], dict[str, Stat], dict[str, Stat]]:
                 notes[name.removesuffix(NOTES)] = stat
             else:
                 logs[name] = stat
-    return seen, logs, notes
+    return locks, logs, notes
 
 
 @contextmanager

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any, Final
 
 from convtui.library.index_rows import loaded, stored
 from convtui.log.run_summary import RunSummary
-from convtui.records.times import has_offset, parse_time
+from convtui.records.times import parse_zoned_time
 
 COLUMNS: Final = (
     "texts", "modified", "turns", "records", "at_session", "at_turn", "sessions_count",
@@ -53,14 +52,10 @@ def from_row(
     ) = texts  # fmt: skip
     # By position: names would take as long as everything else.
     return RunSummary(
-        file, run, persona, provider, origin, _time(created), modified, size, ending, ended_by,
-        reason, turns, records, parent, parent_file, change,
+        file, run, persona, provider, origin, parse_zoned_time(created), modified, size, ending,
+        ended_by, reason, turns, records, parent, parent_file, change,
         (at_session, at_turn) if at_turn is not None else None,
         not closed and not damaged and running(file),
         damaged, provider_name, model, created, tuple(tags.split("\n")) if tags else (),
         sessions, discarded, duration, tokens, cost, latency, bool(closed),
     )  # fmt: skip
-
-
-def _time(text: str) -> datetime | None:
-    return parse_time(text) if has_offset(text) else None

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-from convtui.library.index_rows import read_run
 from convtui.library.run_order import NEWEST, sort_runs
+from convtui.library.run_rows import read_run
 from convtui.log.run_summary import RunSummary, list_runs
 
 

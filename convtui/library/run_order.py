@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from convtui.errors import UsageError, did_you_mean
@@ -48,6 +49,7 @@ def sort_runs(runs: Sequence[RunSummary], order: str) -> list[RunSummary]:
     """
     name, down = parse_order(order)
     value = ORDERS[name]
-    known = [run for run in runs if value(run) is not None]
-    known.sort(key=value, reverse=down)
-    return known + [run for run in runs if value(run) is None]
+    valued = [(value(run), run) for run in runs]
+    known = [pair for pair in valued if pair[0] is not None]
+    known.sort(key=itemgetter(0), reverse=down)
+    return [run for _, run in known] + [run for known_value, run in valued if known_value is None]

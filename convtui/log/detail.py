@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from convtui.log.recordfile import RecordFile
 from convtui.log.requests import rebuild
@@ -246,10 +246,11 @@ def _stage_run(detail: TurnDetail, attempt: int, revision: int) -> StageRun:
     return run
 
 
-_RAW_KINDS = re.compile(
-    rb'"(?:turn\.started|llm\.response|human\.wrote|user\.decided|debug\.edited)"'
-)
-"""Matches lines of the types that `rounds_of()` reads."""
+RAW_RECORDS: Final = (
+    "turn.started", "llm.response", "human.wrote", "user.decided", "debug.edited"
+)  # fmt: skip
+"""The types of records that `rounds_of()` reads."""
+_RAW_KINDS = re.compile(f'"(?:{"|".join(map(re.escape, RAW_RECORDS))})"'.encode())
 
 
 def rounds_of(records: Iterable[RecordDict]) -> tuple[list[Interim], str | None]:

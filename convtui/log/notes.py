@@ -27,7 +27,6 @@ from typing import Any, Final
 from convtui.errors import FileError
 from convtui.log.names import notes_path
 from convtui.records.codec import decode, encode
-from convtui.secrets.redactor import Redactor
 from convtui.transcript.corrections import CORRECTABLE, FAULT_LABELS
 
 Address = tuple[int, int]
@@ -129,6 +128,9 @@ class Notes:
         self._write({"session": session, "turn": turn, "fault": fault})
 
     def _write(self, entry: dict[str, Any]) -> None:
+        # Many read notes, and few of them write any: its patterns take a while to compile.
+        from convtui.secrets.redactor import Redactor
+
         entry = Redactor.of_process().data(entry)
         line = encode({"t": datetime.now(UTC).isoformat(timespec="seconds"), **entry})
         try:

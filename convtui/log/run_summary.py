@@ -9,16 +9,17 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from convtui.filters.runs import RunFacts, header_tags
 from convtui.log.batch_counts import BatchCounts
+from convtui.log.lock import is_being_written
 from convtui.log.names import MANIFEST, NOTES, TOOLS, WIRE
 from convtui.log.notes import Notes
-from convtui.log.reader import is_being_written
-from convtui.records.codec import FORMAT, RecordDict
-from convtui.records.times import has_offset, parse_time
+from convtui.records.codec import FORMAT, RecordDict, decode
+from convtui.records.times import parse_zoned_time
 from convtui.records.values import as_list, as_object, as_text
 
 _HEAD = 1 << 16
@@ -87,6 +88,7 @@ class RunSummary:
     batch: BatchCounts | None = None
     """Of a batch, whose `file` is its folder; None for a single run."""
     _path: Path | None = field(default=None, repr=False)
+    _when: float | None = field(default=None, init=False, repr=False)
 
     @property
     def path(self) -> Path:
@@ -118,7 +120,9 @@ class RunSummary:
     @property
     def when(self) -> float:
         """When it began, else when it was last written; seconds since the epoch."""
-        return self.modified if self.created_at is None else self.created_at.timestamp()
+        if self._when is None:
+            self._when = self.modified if self.created_at is None else self.created_at.timestamp()
+        return self._when
 
     def facts(self) -> RunFacts:
         """What filters on runs evaluate."""
@@ -188,13 +192,16 @@ def list_runs(folder: Path | str) -> Iterator[RunSummary]:
         yield summarise(Path(entry.path))
 
 
-def summarise(path: Path) -> RunSummary:
-    """The summary of one log. Blocking; an unreadable log has `damaged` set."""
+def summarise(path: Path, notes: Notes | None = None) -> RunSummary:
+    """The summary of one log. Blocking; an unreadable log has `damaged` set.
+
+    Its `notes` are read where they are not given.
+    """
     try:
         with path.open("rb") as file:
             stat = os.fstat(file.fileno())
             header = _header(file, stat.st_size)
-            tail = _tail(file, stat.st_size)
+            tail = _Tail(file, stat.st_size)
     except (OSError, ValueError) as error:
         modified, size = 0.0, 0
         with contextlib.suppress(OSError):
@@ -203,8 +210,8 @@ def summarise(path: Path) -> RunSummary:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         damaged = reason or type(error).__name__
         return RunSummary(file=str(path), modified=modified, size=size, damaged=damaged)
-    trailer = tail[-1] if tail and tail[-1].get("type") == "trailer" else None
-    ending = _ending(trailer, tail)
+    trailer = tail.trailer
+    ending = _ending(tail)
     provider = as_object(header.get("provider"))
     parent = as_object(next(iter(as_list(header.get("parents"))), None))
     change = as_object(header.get("change"))
@@ -223,15 +230,15 @@ def summarise(path: Path) -> RunSummary:
         ending=str(ending.get("kind", "")),
         ended_by=str(ending.get("by", "")),
         reason=str(ending.get("reason", "")),
-        turns=_turns(trailer, tail),
-        records=_records(trailer, tail),
+        turns=_turns(tail),
+        records=_records(tail),
         parent=as_text(parent.get("id")),
         parent_file=as_text(parent.get("file")),
         change=as_text(change.get("kind")),
         at=_address(change.get("session"), change.get("turn")),
         running=trailer is None and is_being_written(path),
         closed=trailer is not None,
-        tags=Notes(path).tags(header_tags(header)),
+        tags=(Notes(path) if notes is None else notes).tags(header_tags(header)),
         **_totals(trailer),
     )
 
@@ -284,8 +291,7 @@ def header_of(path: Path) -> RecordDict:
 def trailer_of(path: Path) -> RecordDict | None:
     """The trailer of a log that was closed, else None. Raises OSError."""
     with path.open("rb") as file:
-        tail = _tail(file, os.fstat(file.fileno()).st_size)
-    return tail[-1] if tail and tail[-1].get("type") == "trailer" else None
+        return _Tail(file, os.fstat(file.fileno()).st_size).trailer
 
 
 def _header(file: BinaryIO, size: int) -> RecordDict:
@@ -303,50 +309,62 @@ def _header(file: BinaryIO, size: int) -> RecordDict:
     return header
 
 
-def _tail(file: BinaryIO, size: int) -> list[RecordDict]:
-    """The complete records in the last few kilobytes."""
-    start = max(0, size - _TAIL)
-    file.seek(start)
-    lines = file.read(_TAIL).split(b"\n")
-    # The first piece may be cut, and the last one has no newline.
-    lines = lines[1 if start else 0 : -1]
-    records: list[RecordDict] = []
-    for line in lines:
-        with contextlib.suppress(ValueError, RecursionError):
-            record = json.loads(line)
-            if isinstance(record, dict):
-                records.append(record)
-    return records
+class _Tail:
+    """The last few kilobytes of a log. A trailer says all that there is to say of most logs: what
+    stands before it is decoded only where it does not."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        start = max(0, size - _TAIL)
+        file.seek(start)
+        lines = file.read(_TAIL).split(b"\n")
+        # The first piece may be cut, and the last one has no newline.
+        self._lines = lines[1 if start else 0 : -1]
+        self.last = next(self._backwards(), None)
+        """The last complete record."""
+        is_trailer = self.last is not None and self.last.get("type") == "trailer"
+        self.trailer = self.last if is_trailer else None
+
+    def _backwards(self) -> Iterator[RecordDict]:
+        for line in reversed(self._lines):
+            with contextlib.suppress(ValueError):
+                yield decode(line)
+
+    @cached_property
+    def records(self) -> list[RecordDict]:
+        """The complete records, the last one first."""
+        return [*self._backwards()]
 
 
-def _ending(trailer: RecordDict | None, tail: list[RecordDict]) -> dict[str, Any]:
-    ended = [record for record in tail if record.get("type") == "conversation.ended"]
-    for record in (trailer, *reversed(ended)):
-        termination = record.get("termination") if record else None
-        if isinstance(termination, dict):
+def _ending(tail: _Tail) -> dict[str, Any]:
+    termination = (tail.trailer or {}).get("termination")
+    if isinstance(termination, dict):
+        return termination
+    for record in tail.records:
+        termination = record.get("termination")
+        if record.get("type") == "conversation.ended" and isinstance(termination, dict):
             return termination
     return {}
 
 
-def _turns(trailer: RecordDict | None, tail: list[RecordDict]) -> int | None:
-    totals = trailer.get("totals") if trailer else None
+def _turns(tail: _Tail) -> int | None:
+    totals = (tail.trailer or {}).get("totals")
     if isinstance(totals, dict) and isinstance(totals.get("turns"), int):
         return _whole(totals["turns"])
-    last = [r["turn"] for r in tail if _whole(r.get("turn")) is not None]
-    sessions = [r["session"] for r in tail if isinstance(r.get("session"), int)]
+    last = [r["turn"] for r in tail.records if _whole(r.get("turn")) is not None]
+    sessions = [r["session"] for r in tail.records if isinstance(r.get("session"), int)]
     # Turns are numbered per session: with several sessions the highest number is too low.
     return max(last) if last and max(sessions, default=1) == 1 else None
 
 
-def _records(trailer: RecordDict | None, tail: list[RecordDict]) -> int | None:
-    if trailer and isinstance(trailer.get("records"), int):
-        return _whole(trailer["records"])
-    seq = _whole(tail[-1].get("seq")) if tail else None
+def _records(tail: _Tail) -> int | None:
+    if tail.trailer is not None and isinstance(tail.trailer.get("records"), int):
+        return _whole(tail.trailer["records"])
+    seq = _whole(tail.last.get("seq")) if tail.last is not None else None
     return seq + 1 if seq is not None else None
 
 
 def _time(text: Any) -> datetime | None:
-    return parse_time(text) if isinstance(text, str) and has_offset(text) else None
+    return parse_zoned_time(text) if isinstance(text, str) else None
 
 
 def _address(session: Any, turn: Any) -> tuple[int, int] | None:

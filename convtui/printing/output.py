@@ -7,12 +7,15 @@ sequences that reach a terminal are its own: colours and the progress line.
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Final, TextIO
 
 from convtui.text.boundary import json_text, visible, visible_line
 
 Piece = str | tuple[str, str]
 """A text, or a text and its SGR code, such as `1;36`."""
+STDOUT: Final = "standard output"
+"""The name of the file in errors."""
 BOLD, DIM, RED, YELLOW, CYAN, GREEN = "1", "2", "31", "33", "36", "32"
 _CODES: Final = frozenset("0123456789;")
 _BACK: Final = "\r\x1b[K"
@@ -43,30 +46,39 @@ class Output:
             text = visible(text) if painted else visible(text).rstrip()
             if text:
                 painted.append(self._paint(text, code))
-        self._stream.write("".join(reversed(painted)) + "\n")
+        self._write("".join(reversed(painted)) + "\n")
 
     def json(self, data: Any) -> None:
         """Writes a JSON document with invisible characters escaped."""
         self.clear()
-        self._stream.write(json_text(data) + "\n")
+        self._write(json_text(data) + "\n")
 
     def progress(self, text: str, *, code: str = "") -> None:
         """Replaces the progress line, without a newline."""
-        self._stream.write(_BACK + self._paint(visible_line(text), code))
+        self._write(_BACK + self._paint(visible_line(text), code))
         self._stream.flush()
         self._in_progress = True
 
     def prompt(self, text: str) -> None:
         """Writes a question without a newline: the answer is typed behind it."""
         self.clear()
-        self._stream.write(visible_line(text))
+        self._write(visible_line(text))
         self._stream.flush()
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+        except OSError as error:
+            if self._stream is sys.stdout:
+                # Else nobody can tell which file is on a full disk.
+                error.filename = STDOUT
+            raise
 
     def clear(self) -> None:
         """Removes the progress line, if there is one."""
         if self._in_progress:
             self._in_progress = False
-            self._stream.write(_BACK)
+            self._write(_BACK)
             self._stream.flush()
 
     def flush(self) -> None:

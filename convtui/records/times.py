@@ -23,6 +23,18 @@ def parse_time(text: str | None) -> datetime | None:
     return at if 1 < at.year < 9999 else None
 
 
+def parse_zoned_time(text: str) -> datetime | None:
+    """As `parse_time()`; None for a time without an offset, too."""
+    try:
+        at = datetime.fromisoformat(text)
+        if at.tzinfo is None:
+            return None
+        at = at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return at if 1 < at.year < 9999 else None
+
+
 def has_offset(text: str) -> bool:
     """Whether a text is a time with a time zone."""
     try:

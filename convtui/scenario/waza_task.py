@@ -39,6 +39,9 @@ from convtui.scenario.waza_keys import (
 
 MAX_TASKS = 1000
 """Task files that an eval may name."""
+MAX_TRIALS = 10_000
+"""Trials of each task that are taken at their word."""
+_MOST_NOTES = 8
 USER = "user"
 """The name of the persona that a task becomes; waza has none for it."""
 
@@ -120,6 +123,19 @@ class WazaFile:
     kind: Literal["task", "eval"]
     tasks: tuple[WazaTask, ...]
     left_out: str | None = None
+    name: str | None = None
+    trials: int | None = None
+    """How often an eval wants each task run; None where it does not say a number."""
+
+    @property
+    def enabled(self) -> tuple[WazaTask, ...]:
+        """The tasks that waza would run; a task that is named by its own file always is one."""
+        return tuple(task for task in self.tasks if task.enabled or self.kind == "task")
+
+    def chosen(self, wanted: str | None = None) -> ChosenTasks:
+        """The task `wanted`, else all that are enabled. Raises `UsageError` where there is none."""
+        alone = wanted is not None or not self.enabled
+        return ChosenTasks(self, (self.task(wanted),) if alone else self.enabled)
 
     def task(self, wanted: str | None = None) -> WazaTask:
         """The task with the id (or else the name) `wanted`; without one the only enabled task.
@@ -127,11 +143,12 @@ class WazaFile:
         Raises `UsageError` when there is none, or more than one.
         """
         if wanted is None:
-            enabled = [task for task in self.tasks if task.enabled or self.kind == "task"]
-            if len(enabled) == 1:
-                return enabled[0]
-            what = "which task?" if enabled else "every task is disabled;"
-            raise UsageError(f"{self.path}: {what} Say --task ID, one of: {', '.join(self._ids())}")
+            if len(self.enabled) == 1:
+                return self.enabled[0]
+            what = "which task?" if self.enabled else "every task is disabled;"
+            all_of_them = f" (`convtui batch {self.path}` runs them all)" if self.enabled else ""
+            ids = ", ".join(self._ids())
+            raise UsageError(f"{self.path}: {what} Say --task ID, one of: {ids}{all_of_them}")
         for key in ("id", "name"):
             tasks = [task for task in self.tasks if getattr(task, key) == wanted]
             if len(tasks) > 1:
@@ -143,24 +160,48 @@ class WazaFile:
         has = f"It has {listed(self._ids())}."
         raise UsageError(f"{self.path}: there is no task {wanted!r}{near} {has}")
 
-    def notes(self, task: WazaTask | None = None) -> list[str]:
-        """What is left out or disabled, of one task or of all."""
+    def notes(self, *tasks: WazaTask) -> list[str]:
+        """What is left out or disabled, of some tasks or, where none is given, of all."""
         notes = [self.left_out] if self.left_out else []
-        skipped = [other.id for other in self.tasks if not other.enabled and other is not task]
-        if task is None:
-            return [*notes, *(note for task in self.tasks for note in task.notes())]
-        if skipped:
+        skipped = [other.id for other in self.tasks if not other.enabled and other not in tasks]
+        if skipped and tasks:
             notes.append(f"{self.path}: disabled tasks (enabled: false): {', '.join(skipped)}")
-        return [*notes, *task.notes()]
+        return [*notes, *(note for task in tasks or self.tasks for note in task.notes())]
 
     def _ids(self) -> list[str]:
         return [task.id if task.enabled else f"{task.id} (disabled)" for task in self.tasks]
 
 
-def read_waza(path: Path) -> WazaFile:
+def provider_note(path: Path, provider: str | None) -> str:
+    """Which provider a file gets that names none; `provider` is that of the settings."""
+    taken = f"{provider}, from the settings" if provider else "the built-in demo"
+    return f"{path}: a waza task names no provider; this is {taken}; --provider SPEC takes another"
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenTasks:
+    """The tasks of a file that run together."""
+
+    file: WazaFile
+    tasks: tuple[WazaTask, ...]
+
+    def notes(self, *, models: bool = True) -> list[str]:
+        """What is left out, at most so many lines; with `models` also of those that have no
+        provider."""
+        notes = self.file.notes(*self.tasks)
+        if models:
+            notes += filter(None, (task.model_note() for task in self.tasks))
+        more = len(notes) - _MOST_NOTES
+        if more > 1:
+            notes[_MOST_NOTES:] = [f"and {more} more notes: `convtui check {self.file.path}`"]
+        return notes
+
+
+def read_waza(path: Path, *, many: bool = False) -> WazaFile:
     """A task file, or an eval file and all of its tasks.
 
-    Raises `FileError`, or `DataFileError` with every mistake in these files.
+    With `many`, what an eval says about several runs is read and not left out. Raises `FileError`,
+    or `DataFileError` with every mistake in these files.
     """
     document = load_yaml(path)
     if waza_kind(document.data) != "eval":
@@ -180,8 +221,16 @@ def read_waza(path: Path) -> WazaFile:
         raise DataFileError(problems)
     # Its model is the responders'; where there is none, it is the agent's alone.
     unused = set() if any(task.responder for task in tasks) else {"model"}
-    left_out = _left_out(document, path, {(): EVAL_READ, ("config",): CONFIG_READ - unused})
-    return WazaFile(path, "eval", tuple(tasks), left_out)
+    trials = _trials(config) if many else None
+    config_read = (CONFIG_READ - unused) | ({"trials_per_task"} if trials is not None else set())
+    left_out = _left_out(document, path, {(): EVAL_READ, ("config",): config_read})
+    return WazaFile(path, "eval", tuple(tasks), left_out, parsed.name, trials)
+
+
+def _trials(config: ConfigKeys) -> int | None:
+    trials = config.trials_per_task
+    usable = isinstance(trials, int) and not isinstance(trials, bool) and 1 <= trials <= MAX_TRIALS
+    return trials if usable else None
 
 
 def _files(parsed: EvalKeys, document: Document, path: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import LogError
+from convtui.log.formats.export_fold import not_written
 from convtui.log.names import notes_path, tool_results_path, wire_path
 from convtui.log.reader import MAX_LINE
 from convtui.records.codec import RecordDict, decode, encode
@@ -29,8 +30,8 @@ Texts = dict[int, str]
 def copy_masked(log: Path, folder: Path, redactor: SharingRedactor, *, wire: bool = False) -> Path:
     """Copies a log, its notes and its tool results into a folder; with `wire` its exchanges, too.
 
-    Returns the path of the copy. Raises `LogError` for a log that cannot be read, `UsageError` for
-    a pattern that takes too long.
+    Returns the path of the copy. Raises `LogError` for a log that cannot be read, `FileError` for a
+    copy that cannot be written, `UsageError` for a pattern that takes too long.
     """
     streamed = _streamed(log) if redactor.patterns else {}
     if redactor.patterns:
@@ -46,8 +47,11 @@ def copy_masked(log: Path, folder: Path, redactor: SharingRedactor, *, wire: boo
         files.setdefault(path, []).append(line)
     for path, lines in files.items():
         target = folder / (stem + path.name.removeprefix(log.stem))
-        target.write_bytes(b"".join(lines))
-        target.chmod(0o600)
+        try:
+            target.write_bytes(b"".join(lines))
+            target.chmod(0o600)
+        except OSError as error:
+            raise not_written(target, error) from error
     return folder / f"{stem}{log.suffix}"
 
 

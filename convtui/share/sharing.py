@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from convtui.errors import FileError, UsageError
-from convtui.log.formats.export_fold import not_written, refuse_existing
-from convtui.log.reader import Finding, Log, is_being_written, open_log
+from convtui.log.formats.export_fold import new_file
+from convtui.log.lock import is_being_written
+from convtui.log.reader import Finding, Log, open_log
 from convtui.secrets.redactor import Redactor
 from convtui.secrets.sharing import SharingRedactor
 from convtui.share.conversation import conversation_of
@@ -138,25 +139,15 @@ def _page(log: Log, ranges: TurnRanges, kind: str, *, running: bool) -> str:
 
 
 def _write_text(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        refuse_existing([path])
-        with path.open("x", encoding="utf-8", errors="replace", newline="\n") as file:
-            file.write(text)
-    except OSError as error:
-        raise not_written(path, error) from error
+    with new_file(path) as file:
+        file.write(text.encode(errors="replace"))
 
 
 def _write_bundle(log: Log, path: Path) -> tuple[Sequence[Path], Sequence[str]]:
     from convtui.share.bundle import write_bundle
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        refuse_existing([path])
-        with path.open("xb") as file:
-            notes = write_bundle(log, file)
-    except OSError as error:
-        raise not_written(path, error) from error
+    with new_file(path) as file:
+        notes = write_bundle(log, file)
     return [path], notes
 
 

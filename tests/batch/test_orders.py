@@ -12,6 +12,7 @@ from convtui.batch.manifest import counts, read_batch
 from convtui.batch.scheduler import Batch
 from convtui.batch.work import HowToRun
 from convtui.client.handover import continue_live
+from convtui.client.link import EngineState
 from convtui.errors import CommandRefused, EngineError, FilterError
 from convtui.log.reader import open_log
 from convtui.protocol import ContinueFrom
@@ -51,6 +52,10 @@ async def test_all_are_paused_and_let_go_again(tmp_path: Path) -> None:
     running = asyncio.ensure_future(batch.run())
     await when(batch, lambda: counts(batch.entries.values())["running"] == 3)
     batch.orders.pause_all()
+    # All are in a call at the latest in their third turn, and hold when that comes back.
+    links = [batch.link(key) for key, entry in batch.entries.items() if entry.state == "running"]
+    paused = (EngineState.PAUSING, EngineState.HELD)
+    await when(batch, lambda: all(link is not None and link.state in paused for link in links))
     (tmp_path / "go").touch()
     await when(batch, lambda: held(batch) == 3)
     assert counts(batch.entries.values())["waiting"] == 3

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from convtui.engine.calls.permits import Permits
 from convtui.engine.conversation.build import build
 from convtui.engine.conversation.commands import CommandHandler
 from convtui.engine.conversation.runner import Conversation
@@ -271,6 +272,7 @@ def prepare(
     plan: Sequence[Answer] | None = None,
     models: Any = None,
     redactor: Redactor | None = None,
+    permits: Permits | None = None,
     **fields: Any,
 ) -> tuple[Conversation, Driver, list[dict[str, Any]]]:
     """A conversation that is ready to run; watched when there is a plan."""
@@ -290,6 +292,7 @@ def prepare(
         publish_gate=driver.gate,
         publish_delta=deltas.append,
         redactor=redactor or Redactor(),
+        permits=permits or Permits(),
     )
     conversation = build(spec, wiring)
     driver.desk = CommandHandler(conversation)

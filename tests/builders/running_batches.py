@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+from convtui.batch.again import Again
 from convtui.batch.cells import cells_of
 from convtui.batch.plan import Plan
 from convtui.batch.scheduler import Batch
@@ -50,12 +52,19 @@ class Stage:
         data = {"scenario": scenario, "workers": 2, **self.plan, **plan}
         return Plan.from_data(data, base=self.folder)
 
-    def batch(self, *, resume: bool = False, how: HowToRun | None = None, **plan: Any) -> Batch:
+    def batch(
+        self,
+        *,
+        resume: bool = False,
+        again: Again | None = None,
+        how: HowToRun | None = None,
+        **plan: Any,
+    ) -> Batch:
         """A batch of this plan that is about to run."""
         if not (self.folder / "bot.py").exists():
             self.write_provider()
         read = self.read_plan(**plan)
-        make = Batch.resume if resume else Batch.create
+        make = partial(Batch.resume, again=again) if resume else Batch.create
         return make(read, cells_of(read), self.out, record={}, how=how or HowToRun(wire="off"))
 
     async def run(self, **options: Any) -> Batch:

@@ -19,6 +19,7 @@ from convtui.batch.scheduler import Batch
 from convtui.cli.batch_plan import demo_plan
 from convtui.cli.batch_run import Interrupts
 from tests.builders.logs import sample, write_log
+from tests.builders.waiting import WITHIN
 from tests.cli.conftest import Run
 
 
@@ -237,6 +238,66 @@ def test_a_batch_runs_and_its_results_are_printed(convtui: Run, plan: Path, home
     assert convtui("batch", "last", "--json").code == 0
 
 
+FERRY = """
+from pathlib import Path
+
+def reply(messages):
+    if Path(__file__).with_name("broken").exists() and messages[-1]["content"] == "hi":
+        raise ValueError("no such ferry")
+    return "fine"
+"""
+
+
+def test_only_what_failed_runs_again(convtui: Run, plan: Path, home: Path) -> None:
+    (plan.parent / "bot.py").write_text(FERRY)
+    broken = plan.parent / "broken"
+    broken.touch()
+    plan.write_text("vary: {persona: '*n.yaml', provider: bot.py:reply}\nworkers: 1\n")
+    first = convtui("batch", plan, "--no-tui")
+    assert first.code == 3
+    folder = Path(first.err.splitlines()[-1])
+    hint = f"convtui: `convtui batch {folder.name} --rerun failed` runs the one that failed again"
+    assert hint in first.err
+    dry = convtui("batch", folder.name, "--rerun", "failed", "--dry-run")
+    assert "Ben.1" in dry.out and "1 conversation of 2 would run again" in dry.out
+    asked = json.loads(convtui("batch", plan, "--rerun", "~end failed", "--dry-run", "--json").out)
+    assert [each["key"] for each in asked["conversations"]] == ["Ben.1"]
+    assert asked["conversations"][0]["termination"]["kind"] == "failed"
+    broken.unlink()
+    again = convtui("batch", folder.name, "--rerun", "failed", "--no-tui")
+    assert again.code == 0, again.err
+    assert "convtui: 1 conversation runs again: Ben.1" in again.err
+    assert "run again" in again.out and "asked for: --rerun failed" in again.out
+    assert Path(again.err.splitlines()[-1]) == folder
+    data = json.loads(convtui("batch", folder, "--json").out)
+    assert (data["exit_code"], data["batch"]["finished"]) == (0, True)
+    assert [(each["key"], each["reruns"]) for each in data["conversations"]] == [
+        ("Ann.1", 0), ("Ben.1", 1),
+    ]  # fmt: skip
+    none = convtui("batch", plan, "--rerun", "failed", "--no-tui")
+    assert none.code == 0
+    assert f"--rerun failed matches no conversation of {folder.name}" in none.err
+    assert len(list((home / "data" / "runs").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["plan.yaml", "--rerun", "failed"], "--rerun failed: there is no batch of this plan"),
+        (["plan.yaml", "--rerun", "failed", "--new"], "--rerun and --new exclude each other"),
+        (["BATCH", "--rerun", "~end ("], "convtui: --rerun: expected KIND"),
+    ],
+)
+def test_what_cannot_run_again_is_refused(
+    convtui: Run, plan: Path, home: Path, arguments: list[str], says: str
+) -> None:
+    if arguments[0] == "BATCH":
+        arguments[0] = begun(plan, home).name
+    result = convtui("batch", *arguments, "--no-tui")
+    assert result.code == 2
+    assert says in result.err
+
+
 def test_a_provider_of_all_cells_that_cannot_be_loaded_is_refused(
     convtui: Run, plan: Path, home: Path
 ) -> None:
@@ -285,6 +346,23 @@ def test_a_changed_plan_is_named_and_asked_about(convtui: Run, plan: Path, home:
         assert f"going on with {folder.name}: 0 of 4 conversations have ended" in result.err
         assert "1 cell changed: run again from the beginning: Ben" in result.err
         assert "--yes goes on with the plan as it is now, --new begins another" in result.err
+
+
+def test_a_batch_that_runs_is_refused_before_anything_is_said_of_going_on(
+    convtui: Run, plan: Path, home: Path
+) -> None:
+    folder = begun(plan, home)
+    (plan.parent / "ben.yaml").write_text("name: Ben\nscript: [other words]\n")
+    writer = ManifestWriter.reopen(folder)
+    try:
+        result = convtui("batch", plan, "--no-tui", "--yes")
+    finally:
+        writer.close()
+    assert result.code == 2
+    assert result.err == (
+        f"convtui: {folder}: process {os.getpid()} runs this batch; wait for it or end it, or begin"
+        " another one with --new\n"
+    )
 
 
 def test_a_provider_that_was_changed_since_is_named(convtui: Run, plan: Path, home: Path) -> None:
@@ -340,7 +418,7 @@ async def test_a_second_interrupt_ends_everything_at_once() -> None:
     with interrupts.heard():
         for count in (1, 2):
             signal.raise_signal(signal.SIGINT)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(WITHIN):
                 while len(heard) < count:
                     await asyncio.sleep(0)
     assert heard == ["stop", "kill"]

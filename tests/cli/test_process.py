@@ -47,6 +47,11 @@ def test_commands_without_a_screen_import_no_screen_and_no_engine(
     assert imported(*(str(log) if word == "LOG" else word for word in arguments)) == []
 
 
+@pytest.mark.parametrize("arguments", [["runs"], ["where"], ["--theme", "dark", "replay", "-h"]])
+def test_what_only_checks_data_is_imported_for_data_only(arguments: list[str]) -> None:
+    assert imported(*arguments, also=("pydantic",)) == []
+
+
 def test_lark_is_imported_for_a_filter_only(log: Path) -> None:
     assert imported("runs", also=("lark",)) == []
     assert imported("runs", "~signal", also=("lark",)) == ["lark"]

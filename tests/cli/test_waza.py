@@ -159,3 +159,38 @@ def test_a_responder_task_runs_to_its_decision(
     assert (data["termination"]["kind"], data["termination"]["by"]) == ("stopped", "responder")
     assert request["model"] == "gpt-4o-mini"
     assert "Two adults, one dog." in json.dumps(request["messages"])
+
+
+def test_a_whole_eval_is_a_batch(convtui: Run, tmp_path: Path, echo: str) -> None:
+    second = PLAIN.replace("plain", "again").replace("Hello there", "Anybody?")
+    path = an_eval(tmp_path, PLAIN, second, text=EVAL.replace("3", "2"))
+    result = convtui("batch", path, "--provider", echo, "--json", "--workers", "1")
+    data = json.loads(result.out)
+    assert result.code == 0, result.err
+    keys = [row["key"] for row in data["conversations"]]
+    assert keys == ["plain.1", "plain.2", "again.1", "again.2"]
+    assert [cell["persona"] for cell in data["cells"]] == ["plain", "again"]
+    assert data["batch"]["name"] == "ferry"
+    for row in data["conversations"]:
+        said = committed_turns(row["log"])
+        asked = "Hello there" if row["cell"] == "plain" else "Anybody?"
+        assert said == [("persona", asked), ("provider", f"heard: {asked}")]
+        with open_log(row["log"]) as log:
+            assert log.transcript.header["scenario"]["name"] == row["cell"]
+    assert "trials_per_task" not in result.err
+    one = convtui("batch", path, "--task", "again", "--runs", "1", "--dry-run", "--json")
+    assert json.loads(one.out)["conversations"] == 1
+    assert "a waza task names no provider; this is the built-in demo" in one.err
+    assert f"`convtui batch {path}` runs them all" in convtui("run", path).err
+
+
+def test_the_provider_of_the_settings_is_that_of_an_eval(
+    convtui: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONVTUI_PROVIDER", "openai/house-model")
+    path = an_eval(tmp_path, PLAIN, FOLLOW_UPS)
+    for arguments in ([], ["--task", "plain"]):
+        dry = convtui("batch", path, *arguments, "--dry-run", "--json")
+        cells = json.loads(dry.out)["cells"]
+        assert {cell["provider"] for cell in cells} == {"openai/house-model"}
+        assert "this is openai/house-model, from the settings" in dry.err

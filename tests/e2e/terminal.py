@@ -69,6 +69,21 @@ def clean_environment(home: Path | None = None, **more: str) -> dict[str, str]:
     return kept | more
 
 
+def start_process(
+    command: Sequence[str], terminal: int, *, env: Mapping[str, str], cwd: Path | str | None
+) -> subprocess.Popen[bytes]:
+    """A process in a session of its own whose controlling terminal is this one."""
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _BOOT, *command],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env=dict(env),
+        cwd=cwd,
+        start_new_session=True,
+    )
+
+
 class Terminal:
     """A program in a terminal of `columns` x `rows`.
 
@@ -95,16 +110,11 @@ class Terminal:
         self._changed = threading.Condition()
         self._ended = False
         self._master, slave = os.openpty()
+        self._vanishing, self._vanish = os.pipe()
         self._set_size(slave)
         self.started = time.perf_counter()
-        self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _BOOT, *map(str, command)],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env=dict(os.environ if env is None else env),
-            cwd=cwd,
-            start_new_session=True,
+        self.process = start_process(
+            list(map(str, command)), slave, env=os.environ if env is None else env, cwd=cwd
         )
         os.close(slave)
         self._reader = threading.Thread(target=self._read, name="terminal", daemon=True)
@@ -125,6 +135,9 @@ class Terminal:
 
     def _read(self) -> None:
         while True:
+            ready, _, _ = select.select([self._master, self._vanishing], [], [])
+            if self._vanishing in ready:
+                return
             try:
                 data = os.read(self._master, 1 << 16)
             except OSError:
@@ -271,6 +284,13 @@ class Terminal:
         """Kills the program itself, not what it started."""
         self.process.kill()
 
+    def vanish(self) -> None:
+        """The terminal is gone, as when its window is closed or its server killed."""
+        os.write(self._vanish, b"x")
+        self._reader.join(WITHIN)
+        os.close(self._master)
+        self._master = -1
+
     def close(self) -> None:
         """Ends the program and everything in its session's group, and closes the terminal."""
         if self.process.poll() is None:
@@ -283,8 +303,9 @@ class Terminal:
                     os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait(5)
         self._reader.join(2.0)
-        with contextlib.suppress(OSError):
-            os.close(self._master)
+        for number in (self._master, self._vanishing, self._vanish):
+            with contextlib.suppress(OSError):
+                os.close(number)
 
 
 def convtui(*arguments: str | Path, python: str | Path | None = None) -> list[str]:

@@ -6,11 +6,13 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from convtui.batch.manifest import read_batch
 from convtui.config.paths import builtin_dir
 from convtui.log.reader import open_log
 from tests.e2e.terminal import Terminal, alive, children, clean_environment, convtui, until
@@ -59,6 +61,7 @@ def hues(raw: bytes) -> set[bytes]:
     return found
 
 
+@pytest.mark.real_processes
 @pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 16)])
 def test_starts_in_every_size(home: Path, size: tuple[int, int]) -> None:
     with start(home, "replay", SAMPLE, size=size) as terminal:
@@ -151,6 +154,7 @@ def engine_of(terminal: Terminal) -> int:
     return children(terminal.process.pid)[0]
 
 
+@pytest.mark.real_processes
 def test_a_killed_engine_is_told_and_one_key_goes_on(home: Path) -> None:
     with demo(home) as terminal:
         terminal.until("cancelled?")
@@ -165,6 +169,7 @@ def test_a_killed_engine_is_told_and_one_key_goes_on(home: Path) -> None:
     until(lambda: not alive(fresh), "the engine has gone, too")
 
 
+@pytest.mark.real_processes
 def test_a_killed_screen_leaves_a_closed_log_and_no_process(home: Path) -> None:
     with demo(home) as terminal:
         terminal.until("cancelled?")
@@ -187,6 +192,44 @@ def test_a_terminated_screen_says_where_its_log_is(home: Path) -> None:
     with open_log(only_log(home)) as log:
         assert log.findings == []
         assert log.transcript.trailer is not None
+
+
+def behind_a_leader(*arguments: str | Path) -> list[str]:
+    """convtui below a program that leads the terminal's session and does not pass on SIGHUP."""
+    leader = "import signal, subprocess, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    # As nohup does it: what a parent ignores, its child ignores.
+    return [sys.executable, "-c", f"{leader}; subprocess.call(sys.argv[1:])", *convtui(*arguments)]
+
+
+@pytest.mark.real_processes
+@pytest.mark.parametrize("behind", [False, True])
+def test_without_its_terminal_it_ends_in_order(behind: bool, home: Path) -> None:
+    arguments = ("demo", "--out", home / "runs", "--speed", "6")
+    command = behind_a_leader(*arguments) if behind else convtui(*arguments)
+    with Terminal(command, env=clean_environment(home), cwd=home) as terminal:
+        terminal.until("cancelled?")
+        screen = children(terminal.process.pid)[0] if behind else terminal.process.pid
+        (engine,) = children(screen)
+        terminal.vanish()
+        until(lambda: not alive(screen), "the screen has ended")
+        until(lambda: not alive(engine), "the engine has gone, too")
+    with open_log(only_log(home)) as log:
+        assert log.findings == []
+        assert log.transcript.trailer is not None
+        assert log.transcript.trailer["termination"]["kind"] == "interrupted"
+
+
+def test_a_batch_without_its_terminal_can_go_on(home: Path) -> None:
+    command = behind_a_leader("batch", "demo", "--new", "--out", home / "runs")
+    with Terminal(command, env=clean_environment(home), cwd=home) as terminal:
+        terminal.until("running")
+        (screen,) = children(terminal.process.pid)
+        terminal.vanish()
+        until(lambda: not alive(screen), "the screen has ended")
+    (folder,) = (home / "runs").iterdir()
+    batch = read_batch(folder)
+    assert batch.stopped is not None
+    assert not batch.finished
 
 
 def test_a_dumb_terminal_gets_plain_output(home: Path) -> None:

@@ -21,10 +21,12 @@ from convtui.filters.filter import parse
 from convtui.filters.tree import And, Atom, Node, Not, Or
 from convtui.library.index import Index
 from convtui.library.index_file import FILE
-from convtui.library.index_rows import MAX_OUTPUT, fold_text
+from convtui.library.index_rows import fold_text
 from convtui.library.index_summary import from_row, to_row
-from convtui.library.library import Library, matches_log
+from convtui.library.library import Library
 from convtui.library.newest import NewestRuns
+from convtui.library.run_rows import MAX_OUTPUT
+from convtui.library.searching import matches_log
 from convtui.log.notes import Notes
 from convtui.log.reader import digest_until
 from convtui.log.run_summary import RunSummary, list_runs, summarise
@@ -33,6 +35,7 @@ from convtui.records.codec import encode
 from convtui.records.models import (
     DebugEdited,
     DebugInjected,
+    HumanWrote,
     LlmRetry,
     ProviderOutput,
     Record,
@@ -57,7 +60,7 @@ TEXTS = (
 PATTERNS = (
     "hello", "SAT", "day", "did you say", "kelvin", "istanbul", "zur\u00dcck", "ckgeben", "b.tte",
     "^$", "h|z", "tab\there", "nul", "half", '"no"', "100%", r"\[\[error", "e", "x{50}", "<think>",
-    "none of them",
+    "written by", "none of them",
 )  # fmt: skip
 
 
@@ -72,6 +75,7 @@ def _happened(dice: random.Random) -> list[Record]:
         UserDecided(kind="abstain", reason="too vague"),
         DebugEdited(field="raw", before="a", after="an edited raw reply"),
         DebugInjected(fault="429"),
+        HumanWrote(text="written by hand, [[ERROR]] and all"),
     ]
     return dice.sample(everything, dice.choice([0, 0, 0, 1, 2]))
 
@@ -260,6 +264,16 @@ def test_a_raw_reply_from_before_a_branch_is_found_in_its_parent(library: Librar
     found = names(library, '~raw "<think>hm</think>Of course"')
     assert found == ["child", "parent"]  # the orphan's parent is another than it names
     assert names(library, '~raw "upstream failed" & ~persona maya') == ["parent"]
+
+
+def test_what_a_human_wrote_is_the_raw_reply(tmp_path: Path) -> None:
+    wrote = HumanWrote(text="<b>Hello</b>")
+    records = conversation(session(1, "intake", [turn(1, "persona", "Hello", more=[wrote])]))
+    path = write_log(tmp_path / "a.jsonl", records)
+    library = Library(tmp_path)
+    assert matches_log(summarise(path), parse("~raw <b>"))
+    assert names(library, "~raw <b>") == ["a"]
+    assert names(library, "~raw <i>") == []
 
 
 def test_tags_given_and_taken_by_hand_are_found(tmp_path: Path) -> None:
@@ -474,6 +488,69 @@ def test_indexing_can_be_stopped_and_goes_on_later(runs: Path) -> None:
     )
     assert (len(found), told) == (1, [1])
     assert len(library.runs(turns=True)) == 2
+
+
+def indexed(folder: Path) -> list[tuple[Any, ...]]:
+    """Everything that the index of a folder knows of its runs and turns, but for numbers of runs
+    and what is asked of the clock."""
+    db = sqlite3.connect(folder / FILE)
+    try:
+        names = dict(db.execute("SELECT id, name FROM runs"))
+        rows = [
+            (names[row[0] >> shift], table, row[0] % (1 << shift if shift else 1), *row[1:])
+            for table, shift in (("runs", 0), ("turns", 24), ("texts", 24))
+            for row in db.execute(f"SELECT * FROM {table}")
+        ]
+        said = db.execute("SELECT rowid FROM said WHERE said MATCH 'ell'")
+        rows += [(names[row >> 24], "said", row % (1 << 24)) for (row,) in said]
+    finally:
+        db.close()
+    return sorted(rows, key=repr)
+
+
+@pytest.mark.slow
+def test_helper_processes_read_the_same(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [tmp_path / "here", tmp_path / "shared"]
+    for folder in folders:
+        shutil.copytree(library.folder, folder, ignore=shutil.ignore_patterns(f"{FILE}*"))
+    here, shared = map(Library, folders)
+    here.runs(turns=True)
+    monkeypatch.setattr("convtui.library.indexing._HELPERS_FROM", 0)
+    monkeypatch.setattr("convtui.library.indexing._PART", 5)
+    monkeypatch.setattr("convtui.library.indexing.cores", lambda: 2)
+    told: list[tuple[int, int]] = []
+    runs = shared.runs(turns=True, progress=lambda *count: told.append(count))
+    assert told[-1] == (len(runs), len(runs))
+    assert len(told) == -(-len(runs) // 5)
+    assert indexed(folders[0]) == indexed(folders[1])
+
+
+@pytest.mark.slow
+def test_helper_processes_can_be_stopped(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convtui.library.indexing._HELPERS_FROM", 0)
+    monkeypatch.setattr("convtui.library.indexing._PART", 1)
+    monkeypatch.setattr("convtui.library.indexing.cores", lambda: 2)
+    library = Library(runs)
+    told: list[int] = []
+    found = library.runs(
+        turns=True, progress=lambda done, _: told.append(done), stop=lambda: bool(told)
+    )
+    assert (len(found), told) == (1, [1])
+    assert len(library.runs(turns=True)) == 2
+
+
+def test_few_logs_and_one_core_need_no_helper(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("convtui.files.processes._start", never)
+    assert len(Library(runs).runs(turns=True)) == 2
+    (runs / FILE).unlink()
+    monkeypatch.setattr("convtui.library.indexing._HELPERS_FROM", 0)
+    monkeypatch.setattr("convtui.library.indexing.cores", lambda: 1)
+    assert len(Library(runs).runs(turns=True)) == 2
 
 
 def test_the_full_text_is_made_again_when_most_of_it_is_stale(

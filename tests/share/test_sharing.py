@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from convtui.cli.check import check_log
-from convtui.errors import UsageError
+from convtui.errors import FileError, UsageError
 from convtui.log.formats.registry import by_name
 from convtui.log.formats.store import store
 from convtui.log.notes import Notes
@@ -24,6 +24,7 @@ from convtui.share.bundle import unpack
 from convtui.share.conversation import conversation_of
 from convtui.share.sharing import KINDS, Sharing, masked_log, share
 from convtui.share.turn_range import TurnRanges
+from tests.builders.full_disk import full_disk
 from tests.builders.logs import USAGE, conversation, ending, sample, session, turn, write_log
 from tests.builders.rich_log import rich_records
 from tests.places import RUNS
@@ -313,3 +314,9 @@ def test_every_record_can_be_shared(kind: str, tmp_path: Path) -> None:
     log = tmp_path / "run.jsonl"
     log.write_bytes(b"".join(map(encode, rich_records())))
     assert share(log, tmp_path / "out", Sharing(kind, patterns=("o",))).files[0].stat().st_size
+
+
+def test_a_copy_that_cannot_be_written_is_one_line(log: Path, tmp_path: Path) -> None:
+    with full_disk(100), pytest.raises(FileError, match=r"cannot be written: File too large"):
+        share(log, tmp_path / "out", Sharing("md"))
+    assert not (tmp_path / "out").exists()

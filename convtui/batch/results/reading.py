@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, redirect_stderr, suppress
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import islice
-from multiprocessing import resource_tracker
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from convtui.batch.manifest import BatchFile, Entry, read_batch
 from convtui.batch.results.conversation import Conversation, read_conversation
 from convtui.errors import ConvtuiError
+from convtui.files.processes import cores, shared_out
 from convtui.filters.filter import Filter, parse
 from convtui.records.values import as_object
 
@@ -93,18 +87,18 @@ def read_results(
     entries = list(batch.entries.values())
     shards = [entries[start : start + SHARD] for start in range(0, len(entries), SHARD)]
     many = sum(entry.log is not None for entry in entries) >= _PROCESSES_FROM
-    wanted = processes or min(_MOST_PROCESSES, os.cpu_count() or 1)
-    conversations: list[Conversation] = []
-    if many and wanted > 1:
-        conversations = _in_processes(
-            shards, batch.folder, when, processes=wanted, progress=progress, stop=stop
-        )
-    else:
-        for shard in shards:
-            if stop():
-                break
-            conversations += read_shard(shard, batch.folder, when)
-            progress(len(conversations), len(entries))
+    read = shared_out(
+        partial(read_shard, folder=batch.folder, when=when),
+        shards,
+        processes=(processes or min(_MOST_PROCESSES, cores())) if many else 1,
+    )
+    results: dict[int, list[Conversation]] = {}
+    with closing(read):
+        while not stop() and (result := next(read, None)) is not None:
+            index, shard = result
+            results[index] = shard
+            progress(sum(map(len, results.values())), len(entries))
+    conversations = [conversation for index in sorted(results) for conversation in results[index]]
     for conversation in conversations:
         cell = batch.cells.get(conversation.cell)
         if cell is not None and cell.error and conversation.figures is None:
@@ -129,56 +123,3 @@ def _when(batch: BatchFile) -> str | None:
     except ConvtuiError:
         return None
     return when
-
-
-def _in_processes(
-    shards: Sequence[Sequence[Entry]],
-    folder: Path,
-    when: str | None,
-    *,
-    processes: int,
-    progress: Progress,
-    stop: Callable[[], bool],
-) -> list[Conversation]:
-    """As `read_shard()` for all shards, with few of them in memory or under way at a time."""
-    results: dict[int, list[Conversation]] = {}
-    total = sum(map(len, shards))
-
-    def took(index: int, shard: list[Conversation]) -> None:
-        results[index] = shard
-        progress(sum(map(len, results.values())), total)
-
-    left = iter(enumerate(shards))
-    # The system may end a process, for lack of memory perhaps: what it read is read here instead.
-    with suppress(BrokenProcessPool), _pool(min(processes, len(shards))) as pool:
-        under_way: dict[Future[list[Conversation]], int] = {}
-        while not stop():
-            for index, shard in islice(left, 2 * processes - len(under_way)):
-                under_way[pool.submit(read_shard, shard, folder, when)] = index
-            if not under_way:
-                break
-            for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-                took(under_way.pop(future), future.result())
-    for index, shard in enumerate(shards):
-        if index not in results and not stop():
-            took(index, read_shard(shard, folder, when))
-    return [conversation for index in sorted(results) for conversation in results[index]]
-
-
-@contextmanager
-def _pool(processes: int) -> Iterator[Executor]:
-    # Not forked: whoever asks may have threads.
-    context = multiprocessing.get_context("spawn")
-    # It passes on the descriptor of the standard error, which that of a screen does not have.
-    with redirect_stderr(sys.__stderr__ or sys.stderr):
-        resource_tracker.ensure_running()
-    with ProcessPoolExecutor(processes, context, _ignore_interrupts) as pool:
-        try:
-            yield pool
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -40,7 +40,11 @@ _CANCEL_WITHIN = 0.15
 
 
 class Caller:
-    """Makes calls, one at a time, and records them."""
+    """Makes calls, one at a time, and records them.
+
+    `waits` is called when a call begins to wait for another attempt or for a permit; it may cancel
+    the conversation.
+    """
 
     def __init__(
         self,
@@ -52,6 +56,7 @@ class Caller:
         seen: Callable[[], bool] = lambda: True,
         redactor: Redactor | None = None,
         permits: Permits | None = None,
+        waits: Callable[[], None] = lambda: None,
     ) -> None:
         self._permits = permits or Permits()
         self._journal = journal
@@ -75,6 +80,7 @@ class Caller:
         """Cancels the tools in flight."""
         self._wait: Wait | None = None
         self._queued = ""
+        self._on_wait = waits
 
     @property
     def queued(self) -> str:
@@ -91,6 +97,11 @@ class Caller:
         """The wait in progress before another attempt."""
         wait = self._wait
         return wait if wait is not None and wait.left > 0 else None
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing is in flight because of a wait: for another attempt, or for a permit."""
+        return bool(self._queued) or self.waiting is not None
 
     def cancel(self) -> bool:
         """Cancels the call in flight, the wait before the next attempt, or the tools.
@@ -205,6 +216,7 @@ class Caller:
     def _retries_itself(self, call: ActiveCall, n: int, delay: float, error: BaseException) -> None:
         """Records a retry made by provider code itself, and restarts the deadline."""
         self._announce_retry(call, n, delay, error)
+        self._on_wait()
         call.restart()
         call.deadline = time.monotonic() + delay + self._timeout
 
@@ -220,6 +232,7 @@ class Caller:
 
     async def _waited(self, what: Coroutine[Any, Any, None]) -> bool:
         """Waits for something; returns False when cancelled by hand."""
+        self._on_wait()
         self._task = asyncio.create_task(what)
         try:
             await self._task

@@ -111,6 +111,7 @@ class Conversation:
             paused_because=_held_after(spec),
             not_before=spec.continue_from.stage if spec.continue_from is not None else None,
             holds_endings=spec.hold_endings,
+            waits=self._stop_where_told,
         )
         retry = scenario.retry
         self.caller = Caller(
@@ -121,6 +122,7 @@ class Conversation:
             seen=wiring.seen,
             redactor=self.redactor,
             permits=wiring.permits,
+            waits=self._stop_where_told,
         )
         holds = Holds(self.journal, self.gate, self.caller, self.redactor.text)
         self.turns = Turns(
@@ -150,7 +152,7 @@ class Conversation:
             lifecycle=self._lifecycle,
             records=self._session_records,
             turn_loop=TurnLoop(
-                scenario, self.state, self.turns, seed, between_turns=self._between_turns
+                scenario, self.state, self.turns, seed, between_turns=self._stop_where_told
             ),
             seed=seed,
             restorer=self._restorer(),
@@ -257,13 +259,16 @@ class Conversation:
                 self._task.cancel()
 
     def stop_after_turn(self, reason: str) -> None:
-        """Ends it as `stop()` by a human does, once the turn in progress is over or holds."""
-        if self.gate.state == "held":
+        """Ends it as `stop()` by a human does, once the turn in progress is over or waits.
+
+        It waits where it holds, before another attempt at a call, and for its endpoint's limit.
+        """
+        if self.gate.state == "held" or self.caller.waits:
             self.stop("human", reason)
         else:
             self._stop_after_turn = reason
 
-    def _between_turns(self) -> None:
+    def _stop_where_told(self) -> None:
         if self._stop_after_turn is not None:
             self.stop("human", self._stop_after_turn)
 

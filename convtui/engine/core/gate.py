@@ -104,6 +104,7 @@ class Gate:
     stage for a breakpoint that fires there and answers with its text, or None; `may_break` says
     whether there are any. `paused` holds at
     the first stage, or at the first from stage `not_before` on; `paused_because` is said there.
+    `waits` is called when a hold begins to wait for its answer; it may cancel the conversation.
     """
 
     def __init__(
@@ -119,6 +120,7 @@ class Gate:
         paused_because: str = "",
         not_before: str | None = None,
         holds_endings: bool = True,
+        waits: Callable[[], None] = lambda: None,
     ) -> None:
         self._journal = journal
         self._not_before = STAGES.index(not_before) if not_before in STAGES else None
@@ -127,6 +129,7 @@ class Gate:
         """Whether every ending holds where it is watched."""
         self.on_pause = on_pause
         self._publish = publish
+        self._waits = waits
         self._breaks = breaks
         self._may_break = may_break
         self._mode: RunMode = "pause" if paused else "run"
@@ -275,6 +278,7 @@ class Gate:
         record = self._journal.transcript.hold or {"hold": number, "seq": seq}
         self.hold = Hold(number, reason, point, choices, answer, record)
         self._set("held")
+        self._waits()
         try:
             return await answer
         finally:

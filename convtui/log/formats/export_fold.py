@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from io import BufferedWriter
 from pathlib import Path
 from typing import Any, Final
 
@@ -168,6 +170,26 @@ def refuse_existing(paths: Iterable[Path]) -> None:
     for path in paths:
         if path.exists() or path.is_symlink():
             raise FileError(f"{path}: is there already, and nothing is overwritten; see --out DIR")
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BufferedWriter]:
+    """A file that was not there before, and is gone again when it could not be written whole.
+
+    Raises `FileError` when it is there already or cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        refuse_existing([path])
+        file = path.open("xb")
+        try:
+            with file:
+                yield file
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise not_written(path, error) from error
 
 
 def not_written(path: Path, error: OSError) -> FileError:

@@ -20,10 +20,9 @@ from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
 from convtui.text.counts import counted
 from convtui.tui.drawing.labels import age
-from convtui.tui.drawing.palette import Palette, Span, plain
+from convtui.tui.drawing.palette import Palette, Span
 from convtui.tui.drawing.strips import strip_of
-from convtui.tui.widgets.copy_rows import CopyRow
-from convtui.tui.widgets.line_view import LineView
+from convtui.tui.widgets.columned_list import ColumnedList
 from convtui.tui.widgets.run_columns import (
     Column,
     RunRow,
@@ -65,20 +64,14 @@ def run_spans(run: RunSummary, now: datetime) -> list[Span]:
     return [(text, role) for text, role in spans if text]
 
 
-class RunList(LineView):
+class RunList(ColumnedList):
     """Saved runs in rows."""
 
-    DEFAULT_CSS = """
-    RunList { height: 1fr; background: transparent; }
-    RunList:focus { background: transparent; }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "cursor_up", show=False),
         Binding("down", "cursor_down", show=False),
         Binding("home", "first", show=False),
         Binding("end", "last", show=False),
-        Binding("pageup", "page(-1)", show=False),
-        Binding("pagedown", "page(1)", show=False),
         Binding("enter", "select", show=False),
     ]
 
@@ -150,8 +143,20 @@ class RunList(LineView):
         index = self._highlighted
         return self.branches[index] if index is not None and index < len(self.branches) else None
 
+    @property
+    def place(self) -> int | None:
+        return self._highlighted
+
+    def go_to(self, place: int) -> None:
+        self.highlighted = place
+
+    def choose(self) -> None:
+        branch = self.branch
+        if branch is not None:
+            self.post_message(self.Selected(branch.run))
+
     def action_cursor_up(self) -> None:
-        self.highlighted = (self._highlighted or 0) - 1
+        self.move(-1)
 
     def action_cursor_down(self) -> None:
         self.highlighted = 0 if self._highlighted is None else self._highlighted + 1
@@ -162,24 +167,8 @@ class RunList(LineView):
     def action_last(self) -> None:
         self.highlighted = len(self.runs) - 1
 
-    def action_page(self, direction: int) -> None:
-        step = max(1, self.view_height - 1)
-        self.highlighted = (self._highlighted or 0) + direction * step
-
     def action_select(self) -> None:
-        branch = self.branch
-        if branch is not None:
-            self.post_message(self.Selected(branch.run))
-
-    def on_click(self, event: events.Click) -> None:
-        """Highlights the row under the mouse; a click on the highlighted row chooses it."""
-        index = round(self.scroll_y) + event.y
-        if not 0 <= index < len(self.runs):
-            return
-        if index == self._highlighted:
-            self.action_select()
-        else:
-            self.highlighted = index
+        self.choose()
 
     # --- lines
 
@@ -188,9 +177,6 @@ class RunList(LineView):
         if path not in self.marked:
             return ""
         return "AB"[self.marked.index(path)] if len(self.marked) <= 2 else "x"
-
-    def row_text(self, index: int) -> str:
-        return plain(self._spans(index))
 
     def columns(self, width: int = 0) -> list[Column]:
         """The columns that fit into `width` cells, by default those of the list."""
@@ -205,27 +191,8 @@ class RunList(LineView):
         opened = self._opened is None or branch.run.file in self._opened
         return RunRow(branch, guide, opened, self.letter_of(branch.run.path))
 
-    def _spans(self, index: int) -> list[Span]:
-        return row_spans(self._row(index), self.columns(), self._now)
-
-    def measure(self, item: int) -> int:
-        return 1
-
-    def measure_some(self, first: int, last: int) -> Sequence[int]:
-        return [1] * (last - first)
-
-    def row(self, item: int, row: int) -> Strip:
-        return strip_of(fit(self._spans(item), max(1, self.view_width)), self.palette)
-
-    def row_style(self, item: int, row: int) -> Style | None:
-        if item != self._highlighted:
-            return None
-        if self.palette.monochrome:
-            return Style(reverse=self.has_focus, underline=not self.has_focus)
-        return self.palette.background("selection" if self.has_focus else "panel")
-
-    def copy_row(self, item: int, row: int) -> CopyRow:
-        return CopyRow(self.row_text(item).rstrip())
+    def spans_at(self, place: int) -> list[Span]:
+        return row_spans(self._row(place), self.columns(), self._now)
 
 
 class Sortable(Protocol):

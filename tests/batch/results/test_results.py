@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
-from concurrent.futures.process import BrokenProcessPool
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -280,23 +279,6 @@ def test_several_processes_read_the_same(folder: Path, monkeypatch: pytest.Monke
     alone = read_results(folder, processes=1)
     assert as_dict(several) == as_dict(alone)
     assert steps[-1] == (8, 8)
-
-
-def test_a_process_that_dies_loses_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Broken:
-        def __init__(self, *_: object) -> None: ...
-        def __enter__(self) -> Broken:
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-        def submit(self, *_: object) -> None:
-            raise BrokenProcessPool
-
-        def shutdown(self, **_: object) -> None: ...
-
-    monkeypatch.setattr(reading, "_PROCESSES_FROM", 1)
-    monkeypatch.setattr(reading, "ProcessPoolExecutor", Broken)
-    assert summarise(read_results(folder, processes=2).first()).counted == 8
 
 
 def test_a_batch_that_has_been_read_is_not_read_again(folder: Path) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from convtui.errors import UsageError
+from convtui.engine.calls.permits import Permits
+from convtui.errors import RateLimited, StreamDropped, UsageError
 from convtui.log.names import logs_named
+from convtui.models.base import Delta
+from convtui.models.retry import current_retry
 from convtui.records.models import exit_code
-from tests.builders.conversations import Bot, FakeModels, findings, prepare, run, scenario
+from tests.builders.conversations import Bot, FakeModels, findings, prepare, run, scenario, until
+from tests.builders.waiting import WITHIN
 
 LIFE = (
     "provider.setup", "sessions.prepared", "session.entered", "session.reset", "session.started",
@@ -238,6 +243,80 @@ async def test_stopping_after_the_turn_lets_the_call_come_back(tmp_path: Path) -
         "the whole reply",
     ]
     assert findings(conversation.journal.writer.path) == []
+
+
+LONG = 25 * WITHIN
+"""Seconds that nobody waits."""
+
+
+def _own_helper() -> Bot:
+    """A provider that tries again by itself, as the helper for VERA-MH classes does."""
+
+    class Retrying(Bot):
+        async def respond(self, request: Any) -> Any:
+            rules = current_retry.get()
+            assert rules is not None
+            rules.failed(1, LONG, RateLimited("slow down"))
+            await asyncio.sleep(LONG)
+            yield Delta(text="never")
+
+    return Retrying()
+
+
+@pytest.mark.parametrize(
+    "bot",
+    [
+        pytest.param(lambda: Bot(RateLimited("slow down", retry_after=LONG)), id="retry-after"),
+        pytest.param(
+            lambda: Bot([Delta(text="half "), StreamDropped("gone", retry_after=LONG)]), id="stream"
+        ),
+        pytest.param(_own_helper, id="retries-itself"),
+    ],
+)
+@pytest.mark.parametrize("early", [True, False], ids=["before-the-wait", "in-the-wait"])
+async def test_a_wait_for_another_attempt_is_no_turn_that_is_sat_out(
+    tmp_path: Path, bot: Callable[[], Bot], early: bool
+) -> None:
+    what = scenario(bot(), first_speaker="provider", retry={"max_wait": LONG})
+    conversation, _, _ = prepare(what, tmp_path)
+    if early:
+        conversation.stop_after_turn("the batch ends")
+    task = asyncio.create_task(conversation.run())
+    if not early:
+        await until(lambda: conversation.caller.waiting is not None)
+        conversation.stop_after_turn("the batch ends")
+    async with asyncio.timeout(WITHIN):
+        ended = await task
+    assert (ended.kind, ended.by, ended.reason) == ("interrupted", "human", "the batch ends")
+    assert findings(conversation.journal.writer.path) == []
+
+
+async def test_a_call_that_waits_for_its_endpoint_is_no_turn_that_is_sat_out(
+    tmp_path: Path,
+) -> None:
+    permits = Permits()
+    permits.limit({"m": 0})
+    what = scenario(Bot(), persona={"name": "Maya", "prompt": "You are Maya.", "model": "fake/m"})
+    conversation, _, _ = prepare(what, tmp_path, models=FakeModels(m=["hi"]), permits=permits)
+    task = asyncio.create_task(conversation.run())
+    await until(lambda: bool(conversation.caller.queued))
+    conversation.stop_after_turn("the batch ends")
+    async with asyncio.timeout(WITHIN):
+        ended = await task
+    assert (ended.kind, ended.reason) == ("interrupted", "the batch ends")
+
+
+async def test_a_hold_that_comes_in_the_turn_is_not_sat_out(tmp_path: Path) -> None:
+    """Nobody answers what comes after the batch was ended."""
+    conversation, _, _ = prepare(scenario(Bot(ValueError("no"))), tmp_path, plan=[None])
+    begun = conversation.provider.calls  # type: ignore[attr-defined]
+
+    task = asyncio.create_task(conversation.run())
+    await until(lambda: "setup" in begun)
+    conversation.stop_after_turn("the batch ends")
+    async with asyncio.timeout(WITHIN):
+        ended = await task
+    assert (ended.kind, ended.reason) == ("interrupted", "the batch ends")
 
 
 async def test_one_that_is_held_does_not_wait_for_its_turn_to_stop(tmp_path: Path) -> None:

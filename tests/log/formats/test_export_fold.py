@@ -14,12 +14,14 @@ from convtui.log.formats.export_fold import (
     ExportFold,
     Round,
     add_usage,
+    new_file,
     refuse_existing,
     system_prompt,
 )
 from convtui.log.formats.hermes import trajectory_export
 from convtui.log.formats.left_out import RECORDS
 from convtui.log.formats.oharness import export as oharness_export
+from convtui.log.formats.openai import export as openai_export
 from convtui.log.formats.rath import export as rath_export
 from convtui.log.formats.vera import export as vera_export
 from convtui.log.reader import open_log
@@ -35,7 +37,9 @@ from convtui.records.models import (
     Warned,
 )
 from convtui.text.counts import counted_phrase
+from tests.builders.full_disk import full_disk
 from tests.builders.logs import conversation, session, turn, write_log
+from tests.places import RUNS
 
 TOOLS = [
     ToolCalled(id="c1", name="search"),
@@ -144,3 +148,29 @@ def test_every_export_says_what_it_has_no_place_for(format: ModuleType, tmp_path
     assert {"provider.output", "debug.took_over", "warning"} <= set(lost)
     for kind, words in lost.items():
         assert f"{counted_phrase(types[kind], words)} left out" in notes
+
+
+def test_a_full_disk_leaves_no_half_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "run.jsonl"
+    with (
+        full_disk(1_000),
+        pytest.raises(FileError, match=r"run\.jsonl: cannot be written: File too large"),
+        new_file(path) as file,
+    ):
+        for _ in range(1_000):
+            file.write(b"a line of what was said\n")
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "exporter", [oharness_export, openai_export, rath_export, trajectory_export, vera_export]
+)
+def test_no_export_leaves_half_a_file(exporter: ModuleType, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with (
+        open_log(RUNS / "discarded.jsonl") as log,
+        full_disk(200),
+        pytest.raises(FileError, match="cannot be written: File too large"),
+    ):
+        exporter.write(log, out)
+    assert [path for path in out.rglob("*") if path.is_file()] == []

@@ -16,8 +16,7 @@ from convtui.log.formats.export_fold import (
     ExportFold,
     Round,
     is_provider,
-    not_written,
-    refuse_existing,
+    new_file,
     seeded_turns,
     system_prompt,
 )
@@ -51,13 +50,8 @@ def write(log: Log, out: Path) -> Written:
     if not lines:
         raise FileError(f"{log.path}: nothing was said: there is nothing to export")
     path = out / f"{log.path.stem}.trajectory.jsonl"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        refuse_existing([path])
-        with path.open("xb") as file:
-            file.write(b"".join(lines))
-    except OSError as error:
-        raise not_written(path, error) from error
+    with new_file(path) as file:
+        file.write(b"".join(lines))
     return Written((path,), tuple(export.notes()))
 
 

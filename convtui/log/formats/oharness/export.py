@@ -17,8 +17,7 @@ from convtui.log.formats.export_fold import (
     ExportFold,
     add_usage,
     is_provider,
-    not_written,
-    refuse_existing,
+    new_file,
 )
 from convtui.log.formats.left_out import ENDINGS, RAW, SESSION_ENDINGS, USAGE
 from convtui.log.formats.oharness.blocks import (
@@ -57,18 +56,9 @@ def write(log: Log, out: Path) -> Written:
     """
     stem = log.path.name.removesuffix(".jsonl")
     path = out / f"{safe_name(stem, limit=120, default='run')}.oharness.jsonl"
-    refuse_existing([path])
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as file:
-            try:
-                export = _Export(log, file)
-                export.run()
-            except BaseException:
-                path.unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise not_written(path, error) from error
+    with new_file(path) as file:
+        export = _Export(log, file)
+        export.run()
     return Written((path,), tuple(export.notes()))
 
 

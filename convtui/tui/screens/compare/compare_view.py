@@ -10,9 +10,6 @@ from typing import ClassVar, Final
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
-from textual import events
-from textual.message import Message
-from textual.reactive import reactive
 from textual.strip import Strip
 
 from convtui.analysis.compare.comparison import Comparison, Facts, Pair, SessionPair
@@ -26,7 +23,7 @@ from convtui.tui.drawing.strips import strip_of
 from convtui.tui.drawing.word_diff import changed_spans, drawn_spans
 from convtui.tui.drawing.wrap import Wrapped, paint
 from convtui.tui.widgets.copy_rows import CopyRow
-from convtui.tui.widgets.line_view import LineView
+from convtui.tui.widgets.cursor_view import CursorView
 from convtui.tui.widgets.transcript.marks import fit
 
 SIDE_BY_SIDE: Final = 90
@@ -68,16 +65,11 @@ def items_of(comparison: Comparison) -> list[Item]:
     return found
 
 
-class CompareView(LineView):
+class CompareView(CursorView):
     """Draws the pairs on the screen, selects one, goes from difference to difference."""
 
     # A pair can take a millisecond.
     CHUNK: ClassVar[int] = 4
-    cursor = reactive(-1, init=False, repaint=False)
-    """Index of the selected item, -1 while there is none."""
-
-    class Selected(Message):
-        """Another item was selected."""
 
     def __init__(self, *, palette: Palette | None = None, id: str | None = None) -> None:
         super().__init__(palette=palette, id=id)
@@ -118,12 +110,6 @@ class CompareView(LineView):
 
     # --- moving
 
-    def go_to(self, index: int) -> None:
-        """Selects an item and brings it to sight."""
-        if self.items:
-            self.cursor = max(0, min(index, len(self.items) - 1))
-            self.show_item(self.cursor)
-
     def next_difference(self, direction: int = 1) -> bool:
         """Selects the next (or previous) difference; whether there is one."""
         index = self.cursor + direction
@@ -139,50 +125,7 @@ class CompareView(LineView):
         places = [index for index, item in enumerate(self.items) if item.differs]
         return (places.index(self.cursor) + 1 if self.cursor in places else None), len(places)
 
-    def watch_cursor(self, old: int, new: int) -> None:
-        """Tells who listens."""
-        self.refresh()
-        if old != new:
-            self.post_message(self.Selected())
-
-    def anchor_item(self) -> int | None:
-        """The selected pair stays where it is."""
-        return self.cursor if self.cursor >= 0 else None
-
-    def action_scroll_up(self) -> None:
-        """The item before."""
-        self.go_to(self.cursor - 1)
-
-    def action_scroll_down(self) -> None:
-        """The item after."""
-        self.go_to(self.cursor + 1)
-
-    def action_page_up(self) -> None:
-        """A page up."""
-        self._page(-1)
-
-    def action_page_down(self) -> None:
-        """A page down."""
-        self._page(1)
-
-    def _page(self, direction: int) -> None:
-        if self.items:
-            line = self.heights.start(self.cursor) + direction * max(1, self.view_height - 2)
-            self.go_to(self.heights.find(max(0, min(line, self.line_count - 1)))[0])
-
-    def on_click(self, event: events.Click) -> None:
-        """Selects what is under the mouse."""
-        event.prevent_default()
-        line = round(self.scroll_y) + event.y
-        if self.items and line < self.line_count:
-            self.cursor = self.heights.find(line)[0]
-
     # --- for the base
-
-    def on_resize(self, event: events.Resize) -> None:
-        """The selected pair stays in sight."""
-        super().on_resize(event)
-        self.show_item(self.cursor)
 
     def restyle(self) -> None:
         """Draws everything again in the palette that is set now."""
@@ -212,10 +155,6 @@ class CompareView(LineView):
         """One line for the clipboard."""
         spans = self._of(item)[row]
         return CopyRow((" " + "".join(text for text, _ in spans)).rstrip(), 1)
-
-    def empty_row(self, y: int) -> Strip:
-        """Nothing below the last one."""
-        return Strip.blank(self.view_width)
 
     # --- drawing
 

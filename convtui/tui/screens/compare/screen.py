@@ -192,7 +192,7 @@ class CompareScreen(ActionScreen):
             start += len(line) + 1
         return below
 
-    def on_compare_view_selected(self) -> None:
+    def on_cursor_view_selected(self) -> None:
         """Another pair is selected: which difference it is."""
         if self.comparison is not None:
             self._show()

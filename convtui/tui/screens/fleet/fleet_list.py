@@ -4,45 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import ClassVar
 
 from rich.cells import cell_len
-from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.strip import Strip
 
 from convtui.text.boundary import visible_line
-from convtui.tui.drawing.palette import Span, plain
-from convtui.tui.drawing.strips import strip_of
+from convtui.tui.drawing.palette import Span
 from convtui.tui.screens.fleet.columns import columns_for, row_spans
 from convtui.tui.screens.fleet.order import FleetOrder
 from convtui.tui.screens.fleet.view import FleetRow
-from convtui.tui.widgets.copy_rows import CopyRow
-from convtui.tui.widgets.line_view import LineView
+from convtui.tui.widgets.columned_list import ColumnedList
 from convtui.tui.widgets.run_columns import Column
-from convtui.tui.widgets.transcript.marks import fit
 
 _MEASURED = 400
 """Rows whose names decide how wide their column is."""
 
 
-class FleetList(LineView):
+class FleetList(ColumnedList):
     """Conversations in rows.
 
     The selection is the first row until another is selected; then it stays with its conversation,
     and where it is on the screen, while rows move.
     """
-
-    DEFAULT_CSS = """
-    FleetList { height: 1fr; background: transparent; }
-    FleetList:focus { background: transparent; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("pageup", "page(-1)", show=False),
-        Binding("pagedown", "page(1)", show=False),
-    ]
 
     class Chosen(Message):
         """The selected row was clicked."""
@@ -157,21 +141,8 @@ class FleetList(LineView):
         """Has the selection stay with its conversation, though that is the first."""
         self._at_top = False
 
-    def move(self, by: int) -> None:
-        self.go_to(self._index + by)
-
-    def action_page(self, direction: int) -> None:
-        self.move(direction * max(1, self.view_height - 1))
-
-    def on_click(self, event: events.Click) -> None:
-        """Selects the row under the mouse; a click on the selected row chooses it."""
-        place = round(self.scroll_y) + event.y
-        if not 0 <= place < len(self._shown):
-            return
-        if place == self._index:
-            self.post_message(self.Chosen())
-        else:
-            self.go_to(place)
+    def choose(self) -> None:
+        self.post_message(self.Chosen())
 
     def on_resize(self, event: events.Resize) -> None:
         """Keeps the selected row visible."""
@@ -187,31 +158,8 @@ class FleetList(LineView):
         """The columns that fit into `width` cells, by default those of the list."""
         return columns_for(width or max(1, self.view_width), self.order, name=self._longest)
 
-    def _spans(self, place: int) -> list[Span]:
+    def spans_at(self, place: int) -> list[Span]:
         rows, shown = self._rows, self._shown
         row = rows[shown[place]]
         below = row.attempt > 1 and place > 0 and rows[shown[place - 1]].first == row.first
         return row_spans(row, self.columns(), self._clock(), below=below)
-
-    def row_text(self, place: int) -> str:
-        """A row as plain text."""
-        return plain(self._spans(place)) if 0 <= place < len(self._shown) else ""
-
-    def measure(self, item: int) -> int:
-        return 1
-
-    def measure_some(self, first: int, last: int) -> Sequence[int]:
-        return [1] * (last - first)
-
-    def row(self, item: int, row: int) -> Strip:
-        return strip_of(fit(self._spans(item), max(1, self.view_width)), self.palette)
-
-    def row_style(self, item: int, row: int) -> Style | None:
-        if item != self._index:
-            return None
-        if self.palette.monochrome:
-            return Style(reverse=self.has_focus, underline=not self.has_focus)
-        return self.palette.background("selection" if self.has_focus else "panel")
-
-    def copy_row(self, item: int, row: int) -> CopyRow:
-        return CopyRow(self.row_text(item).rstrip())

@@ -272,7 +272,7 @@ class RehookScreen(ActionScreen):
         # There is room for a few; the command line tells all.
         return notes + report.notes()[:6]
 
-    def on_row_list_selected(self) -> None:
+    def on_cursor_view_selected(self) -> None:
         """Another line is selected."""
         self._show_details()
         self.refresh_footer()

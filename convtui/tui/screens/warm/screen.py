@@ -178,7 +178,7 @@ class WarmScreen(PaneScreen):
         """The selected template."""
         return self._listed.selected
 
-    def on_row_list_selected(self) -> None:
+    def on_cursor_view_selected(self) -> None:
         """Another one: it is previewed."""
         if self.selected is self._previewed:
             return

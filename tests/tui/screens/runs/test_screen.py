@@ -170,9 +170,9 @@ class _Listing(App[None]):
         owner = self
 
         class Counting(RunList):
-            def _spans(self, index: int) -> Any:
+            def spans_at(self, place: int) -> Any:
                 owner.drawn += 1
-                return super()._spans(index)
+                return super().spans_at(place)
 
         yield Counting()
 
