@@ -13,7 +13,6 @@ commands do.
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -21,9 +20,11 @@ from enum import IntEnum
 from typing import Any, BinaryIO, Final, Literal, TypedDict
 
 from convtui.errors import ConvtuiError
+from convtui.records.codec import compact_encoder
 from convtui.text.causes import causes, describe, frames_behind, roots, text_of
 from convtui.text.tracebacks import frames_of
 
+_to_json = compact_encoder(ensure_ascii=True)
 _HEAD = struct.Struct(">IB")
 _OFFSET = struct.Struct(">Q")
 _OF = struct.Struct(">IB")
@@ -200,7 +201,7 @@ def pack(kind: Kind, body: bytes) -> bytes:
 
 def json_body(**fields: Any) -> bytes:
     """The body of a JSON frame."""
-    return json.dumps(fields, separators=(",", ":")).encode()
+    return _to_json(fields).encode()
 
 
 def pack_json(kind: Kind, **fields: Any) -> bytes:

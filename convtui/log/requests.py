@@ -8,25 +8,42 @@ escaped.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
-from operator import is_
 from typing import TYPE_CHECKING, Any
 
-from convtui.records.codec import RecordDict
+from convtui.records.codec import RecordDict, compact_encoder
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
+_to_canonical_json = compact_encoder(ensure_ascii=True, sort_keys=True)
+
 
 def canonical(message: Any) -> bytes:
     """One message as canonical JSON."""
-    return json.dumps(message, sort_keys=True, separators=(",", ":")).encode()
+    return _to_canonical_json(message).encode()
 
 
 def digest(messages: Sequence[Any]) -> str:
     """The digest of a whole message list, in hexadecimal."""
     return hashlib.sha256(b"[" + b",".join(map(canonical, messages)) + b"]").hexdigest()
+
+
+def shared_start(before: Sequence[Any], now: Sequence[Any]) -> int:
+    """How many messages at the beginning of two lists are the same.
+
+    Lists are compared as wholes: of what is the same object in both, that costs next to nothing.
+    """
+    low, high = 0, min(len(before), len(now))
+    if (before if high == len(before) else before[:high]) == now[:high]:
+        return high
+    while low < high:
+        middle = (low + high + 1) // 2
+        if before[low:middle] == now[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 class RequestChain:
@@ -40,13 +57,12 @@ class RequestChain:
         self._clean = clean
         self._base: int | None = None
         self._messages: list[Any] = []
-        self._sources: list[Any] = []
-        """The objects that were passed in, which callers do not change."""
+        """As they were passed in; callers do not change them."""
         self._hashes: list[_Hash] = []
 
     def add(self, messages: Sequence[Any]) -> dict[str, Any]:
         """`{base, keep, append, sha256}` of the next request. Call `placed()` afterwards."""
-        keep = self._shared(messages)
+        keep = shared_start(self._messages, messages)
         del self._hashes[keep:]
         running = self._hashes[-1].copy() if self._hashes else hashlib.sha256(b"[")
         append: list[Any] = []
@@ -58,23 +74,9 @@ class RequestChain:
             self._hashes.append(running.copy())
             append.append(dict(cleaned) if isinstance(cleaned, dict) else cleaned)
         running.update(b"]")
-        # Messages are copied one level deep: a provider may change the dictionaries it was given.
-        self._sources[keep:] = messages[keep:]
-        self._messages[keep:] = [dict(m) if isinstance(m, dict) else m for m in messages[keep:]]
+        self._messages[keep:] = messages[keep:]
         base = self._base if keep else None
         return {"base": base, "keep": keep, "append": append, "sha256": running.hexdigest()}
-
-    def _shared(self, messages: Sequence[Any]) -> int:
-        """How many messages at the beginning are those of the request before."""
-        if len(self._sources) <= len(messages) and all(map(is_, self._sources, messages)):
-            # A history that only grows is recognised without comparing messages.
-            return len(self._sources)
-        keep = 0
-        for source, old, new in zip(self._sources, self._messages, messages, strict=False):
-            if source is not new and old != new:
-                break
-            keep += 1
-        return keep
 
     def placed(self, seq: int) -> None:
         """The request just added was written as record `seq`."""

@@ -13,11 +13,12 @@ from typing import Any
 from weakref import WeakSet
 
 from convtui.errors import FileError, LogError
-from convtui.log.descriptor import open_private, same_file, write_all
+from convtui.log.descriptor import appended_to, open_private, write_all
 from convtui.log.locking import ProcessLock
 from convtui.log.names import lock_path
 from convtui.log.syncing import SYNCER
 from convtui.records.models import Record, RecordDict, Termination, Trailer, encode
+from convtui.secrets.harmless import HarmlessTexts
 from convtui.secrets.redactor import Redactor
 
 
@@ -35,6 +36,7 @@ class LogWriter:
     def __init__(self, path: Path, redactor: Redactor | None = None) -> None:
         self.path = path
         self.redactor = redactor or Redactor()
+        self._harmless = HarmlessTexts(self.redactor)
         self.count = 0
         self.size = 0
         self._lock = threading.RLock()
@@ -51,12 +53,14 @@ class LogWriter:
         except OSError as error:
             self._release_lock()
             raise LogError(_cannot_write(path, error)) from error
-        self._is_log = same_file(self._fd)
+        self._is_log = appended_to(self._fd)
         self._identity = os.fstat(self._fd)
         self._started = time.monotonic()
         self.created_at = datetime.now(UTC)
         self._dirty = False
         self._closed = False
+        self.forked = False
+        """Whether this is a child of the process that writes the log."""
         _OPEN.add(self)
 
     @property
@@ -71,7 +75,7 @@ class LogWriter:
 
     def clean(self, data: Any) -> Any:
         """`data` as it is written, with secrets masked."""
-        return self.redactor.data(data)
+        return data if self._harmless.make_up(data) else self.redactor.data(data)
 
     def start_clock(self) -> None:
         """Makes now the time zero of the log, after both sides were loaded."""
@@ -89,6 +93,10 @@ class LogWriter:
         truncated, so that the log stays well-formed.
         """
         payload = record.payload()
+        return self.append(payload, [payload])
+
+    def append(self, payload: RecordDict, texts: list[Any]) -> tuple[RecordDict, int, bytes]:
+        """As `write()`, for the payload of a record; `texts` are its values that may be secret."""
         with self._lock:
             if self._closed:
                 raise FileError(f"{self.path}: the log is closed")
@@ -97,7 +105,7 @@ class LogWriter:
             seq = self.count
             data: RecordDict = {"seq": seq, "t": round(self.now(), 4), **payload}
             line = encode(data)
-            if self.redactor.suspects(line):
+            if texts and not self._harmless.make_up(texts) and self.redactor.suspects(line):
                 data = self.redactor.data(data)
                 line = encode(data)
             offset = self.size
@@ -111,7 +119,7 @@ class LogWriter:
 
     def _append(self, line: bytes) -> None:
         try:
-            if not self._is_log():
+            if not self._is_log(self.size):
                 self._reopen()
             write_all(self._fd, line)
         except OSError as error:
@@ -130,7 +138,7 @@ class LogWriter:
             os.close(fd)
             raise OSError(errno.ESTALE, "another file is in its place")
         self._fd = fd
-        self._is_log = same_file(fd)
+        self._is_log = appended_to(fd)
 
     def close(
         self,
@@ -164,7 +172,7 @@ class LogWriter:
                 return
             self._closed = True
             _OPEN.discard(self)
-            if self._is_log():
+            if self._is_log(self.size):
                 SYNCER.close(self._fd)
             self._release_lock()
 
@@ -176,14 +184,15 @@ class LogWriter:
     def sync(self) -> None:
         """Calls fsync, unless the log is closed."""
         self._dirty = False
-        if not self._closed and self._is_log():
+        if not self._closed and self._is_log(self.size):
             with contextlib.suppress(OSError):
                 os.fsync(self._fd)
 
     def forget_in_child(self) -> None:
         """In a forked child: lets go of the log and its lock."""
+        self.forked = True
         self._file_lock.forget_in_child()
-        if not self._closed and self._is_log():
+        if not self._closed and self._is_log(self.size):
             with contextlib.suppress(OSError):
                 os.close(self._fd)
 

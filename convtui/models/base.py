@@ -131,7 +131,8 @@ class ReplyFold:
     def __init__(self, tools: Collection[str] = ()) -> None:
         self._text = PairJoiner()
         self._reasoning: list[str] = []
-        self._calls = CallFold(tools)
+        self._tools = tools
+        self._calls: CallFold | None = None
         self._parts: list[dict[str, Any]] = []
         self._more_parts = 0
         self.finish_reason: str | None = None
@@ -147,7 +148,7 @@ class ReplyFold:
         if delta.reasoning:
             self._reasoning.append(delta.reasoning)
         for piece in delta.tool_calls:
-            self._calls.add(piece)
+            self._calling().add(piece)
         for part in delta.parts:
             if len(self._parts) < MOST_PARTS:
                 self._parts.append(part)
@@ -165,6 +166,12 @@ class ReplyFold:
             self.metadata.update(delta.metadata)
         self.refused = self.refused or delta.refused
 
+    def _calling(self) -> CallFold:
+        """Most replies call nothing."""
+        if self._calls is None:
+            self._calls = CallFold(self._tools)
+        return self._calls
+
     @property
     def text(self) -> str:
         """The text so far; half a character at its end waits for the other half."""
@@ -172,7 +179,10 @@ class ReplyFold:
 
     def reply(self) -> Reply:
         """The reply folded so far; `finish_reason` stays None when the model gave none."""
-        calls, doubtful = self._calls.result()
+        calls: list[ToolCall] = []
+        doubtful: list[str] = []
+        if self._calls is not None:
+            calls, doubtful = self._calls.result()
         for call in calls:
             call.arguments = joined_pairs(call.arguments)
         more = [{"type": "more", "count": self._more_parts}] if self._more_parts else []

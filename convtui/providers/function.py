@@ -25,16 +25,18 @@ class FunctionProvider(Provider):
         self.function = function
         self.shape = read_call_shape(function, names_decide=False)
         self.stateful = None if self.shape.only_text else False
+        self._yields = inspect.isgeneratorfunction(function)
+        self._yields_async = inspect.isasyncgenfunction(function)
         self.name = getattr(function, "__name__", type(function).__name__)
         self.system_prompt = system_prompt
 
     async def respond(self, request: Request) -> AsyncIterator[Delta]:
         """The function's reply, streamed when it is a generator."""
         positional, named = self.shape.bind(request.last_text, request.messages)
-        if inspect.isasyncgenfunction(self.function):
+        if self._yields_async:
             async for piece in self.function(*positional, **named):
                 yield piece_delta(piece)
-        elif inspect.isgeneratorfunction(self.function):
+        elif self._yields:
             pieces = self.function(*positional, **named)
             end = object()
             while (piece := await in_thread(next, pieces, end)) is not end:

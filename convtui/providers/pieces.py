@@ -27,6 +27,7 @@ _MESSAGE: Final = {
     "reasoning_content",
     "audio",
 }
+_EMPTY: Final = Delta()
 _PART: Final = {"text", "thinking", "image_url"}
 
 
@@ -138,6 +139,8 @@ def _of_content(value: Any) -> Delta:
 
 def _checked(delta: Delta) -> Delta:
     """A delta from provider code, with every field converted to its type."""
+    if _is_text_alone(delta):
+        return delta
     # The developer's code may have put anything into it.
     sent: Any = delta
     content = Content(refused=sent.refused is True)
@@ -162,6 +165,22 @@ def _checked(delta: Delta) -> Delta:
         model=_name(sent.model),
         refused=content.refused,
         parts=tuple(content.parts),
+    )
+
+
+def _is_text_alone(delta: Delta) -> bool:
+    """Whether there is nothing to convert, as in most pieces of a stream."""
+    return (
+        delta.text.__class__ is str
+        and delta.reasoning is _EMPTY.reasoning
+        and delta.tool_calls is _EMPTY.tool_calls
+        and delta.finish_reason is None
+        and delta.usage is None
+        and delta.response_id is None
+        and delta.model is None
+        and delta.metadata is None
+        and delta.refused is False
+        and delta.parts is _EMPTY.parts
     )
 
 

@@ -65,6 +65,27 @@ RecordDict = dict[str, Any]
 """A record as plain JSON data."""
 
 
+def compact_encoder(*, ensure_ascii: bool = False, sort_keys: bool = False) -> Callable[[Any], str]:
+    """`json.dumps()` without white space, as a function of the data alone.
+
+    The encoder of `json` makes one written in C for every call, which costs as much as a record.
+    """
+    try:
+        from _json import encode_basestring, encode_basestring_ascii, make_encoder
+    except ImportError:  # an interpreter that has them in Python only
+        plain = json.JSONEncoder(
+            ensure_ascii=ensure_ascii, sort_keys=sort_keys, separators=(",", ":")
+        )
+        return plain.encode
+    text = encode_basestring_ascii if ensure_ascii else encode_basestring
+    chunks = make_encoder(None, _refuse, text, None, ":", ",", sort_keys, False, True)
+    return lambda data: "".join(chunks(data, 0))
+
+
+def _refuse(value: Any) -> Any:
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
 EXIT_CODES: dict[str, int] = {
     "completed": 0,
     "early_termination": 0,
@@ -89,7 +110,8 @@ def exit_code(termination: dict[str, Any] | None) -> int:
     return EXIT_CODES.get(str(termination.get("kind")), 3)
 
 
-_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_to_json = compact_encoder()
+_to_ascii_json = compact_encoder(ensure_ascii=True)
 _scan = json.JSONDecoder().raw_decode
 
 
@@ -103,7 +125,7 @@ def encode(record: RecordDict) -> bytes:
     try:
         return text.encode() + b"\n"
     except UnicodeEncodeError:
-        return json.dumps(record, separators=(",", ":")).encode() + b"\n"
+        return _to_ascii_json(record).encode() + b"\n"
 
 
 def decode(line: bytes) -> RecordDict:

@@ -149,6 +149,11 @@ class Record(BaseModel):
             for key, value in self.__pydantic_extra__.items():
                 if value is not None:
                     data[key] = _plain(value)
+        return self.completed(data)
+
+    @classmethod
+    def completed(cls, data: RecordDict) -> RecordDict:
+        """The payload, with what is written of this type although it is null."""
         return data
 
 
@@ -308,9 +313,9 @@ class LlmRequest(Record):
     have used."""
     sha256: str
 
-    def payload(self) -> RecordDict:
-        """As every record's, but `base` is written also when it is null."""
-        data = super().payload()
+    @classmethod
+    def completed(cls, data: RecordDict) -> RecordDict:
+        """Writes `base` also when it is null."""
         data.setdefault("base", None)
         return data
 

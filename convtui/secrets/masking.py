@@ -35,10 +35,9 @@ def public_params(
 
     `at` is where they stand, for what the user allows to be written.
     """
-    return {
-        str(name): _public((*at, str(name)), value, redactor)
-        for name, value in (params or {}).items()
-    }
+    if not params:
+        return {}
+    return {str(name): _public((*at, str(name)), value, redactor) for name, value in params.items()}
 
 
 def _public(path: tuple[str, ...], value: Any, redactor: Redactor) -> Any:

@@ -115,6 +115,11 @@ class Redactor:
             self.add(*_of_environment())
 
     @property
+    def forms(self) -> tuple[str, ...]:
+        """All spellings of the known secrets; another object once one was added."""
+        return self._forms
+
+    @property
     def longest(self) -> int:
         """The length of the longest form of a known secret."""
         return len(self._forms[0]) if self._forms else 0

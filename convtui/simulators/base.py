@@ -28,12 +28,16 @@ class View:
     """The number of the next turn in its session."""
     start_prompt: str | None = None
     """The prompt for a model that speaks first, with no provider message to answer."""
+    counts: Mapping[str, int] | None = None
+    """The number of turns by speaker, where it was counted already."""
 
     def last_of(self, speaker: str) -> HistoryTurn | None:
         return next((turn for turn in reversed(self.turns) if turn.speaker == speaker), None)
 
     def count_of(self, speaker: str) -> int:
         """The number of a speaker's committed turns in this view."""
+        if self.counts is not None:
+            return self.counts.get(speaker, 0)
         return sum(turn.speaker == speaker for turn in self.turns)
 
 

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Self
 
 from convtui.errors import UserSimulatorError
+from convtui.log.requests import shared_start
 from convtui.models.base import Message, ModelClient, Reply
-from convtui.providers.base import SignalMatch, thought_signals
+from convtui.models.handed_out import HandedOut
+from convtui.providers.base import HistoryTurn, SignalMatch, thought_signals
 from convtui.scenario.simulators.llm import LlmKeys
 from convtui.simulators.base import (
     Asked,
@@ -75,6 +77,9 @@ class LlmSimulator(UserSimulator):
         self._sentinel = None if same else re.compile(re.escape(end_sentinel), re.IGNORECASE)
         self.end_sentinel = "" if same else end_sentinel
         self._system = self.render(template or DEFAULT_TEMPLATE, prompt, task, end_sentinel)
+        self._turns: list[HistoryTurn] = []
+        self._messages: list[Message] = []
+        self._handed_out = HandedOut()
 
     @classmethod
     def of(cls, persona: LlmKeys, casting: Casting) -> Self:
@@ -117,7 +122,9 @@ class LlmSimulator(UserSimulator):
             messages=messages,
             params=dict(self._client.params),
             model=self._client.model,
-            open=lambda: self._client.stream(messages, params=self.overlay),
+            open=lambda: self._client.stream(
+                self._handed_out.copies(messages), params=self.overlay
+            ),
         )
 
     def messages(self, view: View) -> list[Message]:
@@ -125,13 +132,21 @@ class LlmSimulator(UserSimulator):
         messages: list[Message] = [{"role": "system", "content": self._system}]
         if not view.turns or view.turns[0].speaker == "persona":
             messages.append({"role": "user", "content": view.start_prompt or "Begin."})
-        for turn in view.turns:
-            role = "assistant" if turn.speaker == "persona" else "user"
-            messages.append({"role": role, "content": turn.text})
+        messages += self._said(view.turns)
         if self._reminder and view.turns and view.turns[-1].speaker == "provider":
             last = messages[-1]
             messages[-1] = {**last, "content": f"{self._reminder}\n\n{last['content']}"}
         return messages
+
+    def _said(self, turns: Sequence[HistoryTurn]) -> list[Message]:
+        """The turns as messages, of which those that were there before are the same objects."""
+        keep = shared_start(self._turns, turns)
+        del self._turns[keep:], self._messages[keep:]
+        for turn in turns[keep:]:
+            role = "assistant" if turn.speaker == "persona" else "user"
+            self._turns.append(turn)
+            self._messages.append({"role": role, "content": turn.text})
+        return self._messages
 
     def interpret(self, reply: Reply, view: View) -> UserAction:
         """Say it, or end at a sentinel; the text around the sentinel is recorded.

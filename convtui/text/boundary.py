@@ -205,7 +205,7 @@ def word_count(text: str) -> int:
 
 def near_empty(text: str) -> bool:
     """Whether a reply has no letter and no digit."""
-    return not any(char.isalnum() for char in text)
+    return not any(map(str.isalnum, text))
 
 
 def one_line(text: str, limit: int = 80) -> str:

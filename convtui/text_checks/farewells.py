@@ -74,7 +74,12 @@ _WORDS: Final = frozenset(
 
 def is_farewell(reading: Reading) -> bool:
     """Whether a text is nothing but a goodbye or thanks."""
-    text = reading.lowered
+    if reading.farewell is None:
+        reading.farewell = _parts(reading.lowered)
+    return reading.farewell
+
+
+def _parts(text: str) -> bool:
     if len(text) > _LONGEST or "?" in text or _PARTING.search(text) is None:
         return False
     if _DIGIT.search(text) is not None:

@@ -47,10 +47,12 @@ _CITED: Final = re.compile(
 class Reading:
     """One text of one side, with what the rules share about it."""
 
-    __slots__ = ("_distinct", "_words", "lowered", "text")
+    __slots__ = ("_distinct", "_words", "farewell", "lowered", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.farewell: bool | None = None
+        """Whether it is nothing but a farewell, once somebody has asked."""
         self.lowered = lowered(text)
         self._words: list[str] | None = None
         self._distinct: frozenset[str] | None = None

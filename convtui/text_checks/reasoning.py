@@ -26,6 +26,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 from convtui.text.boundary import near_empty
@@ -44,6 +45,8 @@ _BEGINNINGS: Final = (
 )  # fmt: skip
 """Beginnings of the forms that are recognised by their beginning only."""
 _HEAD: Final = 60
+_REMEMBERED: Final = 4_000
+"""Characters of a text whose spans are remembered."""
 
 _NAME: Final = (
     r"(?:[a-z]{2,10}[_-](?:of[_-])?)?"
@@ -158,7 +161,7 @@ def _unmarked(words: str) -> str:
 
 
 def without_reasoning(text: str) -> str:
-    return split_reasoning(text).text
+    return split_reasoning(text).text if reasoning_spans(text) else text
 
 
 def says_nothing(text: str) -> bool:
@@ -178,6 +181,18 @@ def is_inside(spans: Sequence[Span], start: int, end: int) -> bool:
 
 def reasoning_spans(text: str) -> tuple[Span, ...]:
     """The spans of reasoning in a text, in order, without overlaps."""
+    if text.__class__ is str and len(text) <= _REMEMBERED:
+        return _spans_remembered(text)
+    return _spans(text)
+
+
+@lru_cache(maxsize=64)
+def _spans_remembered(text: str) -> tuple[Span, ...]:
+    """Every stage of a turn asks for them."""
+    return _spans(text)
+
+
+def _spans(text: str) -> tuple[Span, ...]:
     # Nearly every text has none: a quick check first.
     if text[:_HEAD].lstrip(" \r\n\t*").lower().startswith(_BEGINNINGS):
         for pattern in (_DROPPED, _PROCESS, _FOLDED, _PREFACE):
@@ -204,7 +219,7 @@ def _moved(span: Span, by: int) -> Span:
 
 def _tagged(text: str) -> tuple[Span, ...]:
     """The reasoning inside tags."""
-    if not any(sign in text for sign in _SIGNS):
+    if not any(map(text.__contains__, _SIGNS)):
         return ()
     lowered = text.lower()
     if not any(needle in lowered for needle in _NEEDLES):

@@ -9,6 +9,7 @@ whoever speaks of a need of its own needs more signs against it.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from convtui.text_checks.reading import Noticed, Reading
@@ -22,9 +23,27 @@ _WITH_A_NEED: Final = 3
 _STAYS: Final = 1
 """The same, without a need, for a side that was out of its role a moment ago."""
 
-_INDEX: Final = tuple(
-    (needle, sign) for sign in (*PERSONA_SIGNS, *OTHER_LANGUAGES) for needle in sign.needles
+_SIGNS: Final = (*PERSONA_SIGNS, *OTHER_LANGUAGES)
+_PARTS: Final = (
+    *("here", "feel", "would you", "ed your ", "assist", "with ", "ere", "safe", "have ", "know"),
+    *("you're", "through", "what", "well", "ask", "your ", "for ", "you", " to ", "ich", "ist"),
+    *("by ", "ow ", "com", "our", "est", "als ", " ge", "je ", "cha", "ing", " si", " la", "lay"),
+    *("us ", "ines", "an ", "lli", "se", "ce", "te", ""),
 )
+"""Pieces of needles: most texts have few of them, and no needle of the others."""
+
+
+def _groups() -> tuple[tuple[str, tuple[tuple[str, int], ...]], ...]:
+    """The needles by the first of the parts that they have, with the numbers of their signs."""
+    groups: dict[str, list[tuple[str, int]]] = {part: [] for part in _PARTS}
+    for number, sign in enumerate(_SIGNS):
+        for needle in sign.needles:
+            part = next(part for part in _PARTS if part in needle)
+            groups[part].append((needle, number))
+    return tuple((part, tuple(group)) for part, group in groups.items())
+
+
+_GROUPS: Final = _groups()
 _NEED: Final = re.compile(
     r"\bi(?:'d like| would like| (?:just |really |still |only )*(?:want|need))\b"
     r"(?! (?:to (?:pause|make sure|ask you|check|understand|help you|acknowledge|be (?:clear|"
@@ -73,6 +92,14 @@ _TO_THE_USER: Final = re.compile(
 _ASKS_OF_YOU: Final = re.compile(r"\b(?:can|could|would|will) you\b|\bthank you\b|\bare you\b")
 _NEEDLES_OF_ASKING: Final = (" my ", "my ", "i want", "i need", "i'd like", "i would like", "you ",
                              "i've been", "i feel", "i'm ", "i was")  # fmt: skip
+_NEEDLES_OF_KINDS: Final = (
+    ("my ", "our "),
+    ("i want", "i need", "i'd like", "i would like"),
+    ("can you ", "could you ", "would you ", "will you "),
+    ("i was", "i never", "i haven't", "i still", "i lost", "i forgot", "i can't", "i don't",
+     "i've", "i have", "i feel", "i'm", "i am"),
+)  # fmt: skip
+"""Of each kind in `_ASKING`, pieces one of which stands in every text that has it."""
 
 
 def persona_as_assistant(reading: Reading, *, was_out: bool) -> Noticed | None:
@@ -82,7 +109,8 @@ def persona_as_assistant(reading: Reading, *, was_out: bool) -> Noticed | None:
     """
     kinds: dict[str, tuple[int, str, int, int]] = {}
     small = reading.lowered
-    for sign in [sign for needle, sign in _INDEX if needle in small]:
+    for number in sorted(_signs_in(small)):
+        sign = _SIGNS[number]
         known = kinds.get(sign.kind)
         if known is not None and known[0] >= sign.weight:
             continue
@@ -106,6 +134,17 @@ def persona_as_assistant(reading: Reading, *, was_out: bool) -> Noticed | None:
     return reading.entry("role", rule, start, end)
 
 
+def _signs_in(small: str) -> set[int]:
+    """The numbers of the signs of which a needle stands in a text."""
+    return {
+        number
+        for part, group in _GROUPS
+        if part in small
+        for needle, number in group
+        if needle in small
+    }
+
+
 def _first(sign: Sign, reading: Reading) -> tuple[int, int] | None:
     """The first match of a sign in the speaker's own words."""
     for match in sign.pattern.finditer(reading.lowered):
@@ -121,7 +160,9 @@ def provider_as_user(reading: Reading) -> Noticed | None:
     user's name, after words of their own.
     """
     small = reading.lowered
-    if len(small) > _SHORT or not any(needle in small for needle in _NEEDLES_OF_ASKING):
+    if len(small) > _SHORT or not _has_one(small, _NEEDLES_OF_ASKING):
+        return None
+    if sum(_has_one(small, needles) for needles in _NEEDLES_OF_KINDS) < 2:
         return None
     kinds: dict[str, re.Match[str]] = {}
     for match in _ASKING.finditer(small):
@@ -135,3 +176,7 @@ def provider_as_user(reading: Reading) -> Noticed | None:
     if _TO_THE_USER.search(_ASKS_OF_YOU.sub(" ", small)) is not None:
         return None
     return reading.entry("role", "asks-as-user", *first.span())
+
+
+def _has_one(small: str, needles: Sequence[str]) -> bool:
+    return any(map(small.__contains__, needles))

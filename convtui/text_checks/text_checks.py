@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from convtui.records.interim import Interim
 from convtui.text_checks.farewells import Farewells
@@ -47,6 +47,7 @@ class TextChecks:
         self._sides: dict[tuple[int, str], _Side] = {}
         self._farewells: dict[int, Farewells] = {}
         self._last: tuple[int, str, Reading] | None = None
+        self._last_alone: _Alone | None = None
 
     def notice(
         self,
@@ -61,21 +62,13 @@ class TextChecks:
 
         The text is remembered for later ones, unless it is not said yet (`remember`).
         """
-        reading = Reading(text)
         side = self._side(session, speaker)
-        role = _role(self._labels, speaker, reading, was_out=side.was_out)
+        alone = self._alone(speaker, text, was_out=side.was_out)
+        reading, role = alone.reading, alone.role
         repeat, echo, farewell = self._compared(session, speaker, reading, remember=remember)
         if remember:
             side.out = _STAYS_OUT if role is not None else max(0, side.out - 1)
-        entries = (
-            role,
-            self._labels.own(speaker, reading) if not _is_labelled(role) else None,
-            self._sentinels.near(reading) if speaker == "persona" else None,
-            repeat,
-            echo,
-            farewell,
-            _leak(reading),
-        )
+        entries = (role, alone.label, alone.sentinel, repeat, echo, farewell, alone.leak)
         noticed = [entry for entry in entries if entry is not None]
         for part in interim:
             # "One moment, please" may be said in every turn: repetitions are not looked for.
@@ -83,6 +76,28 @@ class TextChecks:
                 if entry is not None:
                     noticed.append({**entry, "round": part.round})
         return noticed
+
+    def _alone(self, speaker: str, text: str, *, was_out: bool) -> _Alone:
+        """What is found in a text by itself; a breakpoint asks for it before it is committed."""
+        last = self._last_alone
+        if last is not None and (last.speaker, last.reading.text, last.was_out) == (
+            speaker,
+            text,
+            was_out,
+        ):
+            return last
+        reading = Reading(text)
+        role = _role(self._labels, speaker, reading, was_out=was_out)
+        self._last_alone = _Alone(
+            speaker,
+            reading,
+            was_out,
+            role,
+            self._labels.own(speaker, reading) if not _is_labelled(role) else None,
+            self._sentinels.near(reading) if speaker == "persona" else None,
+            _leak(reading),
+        )
+        return self._last_alone
 
     def restore(self, turns: Iterable[tuple[int, str, str]]) -> None:
         """Remembers earlier turns, `(session, speaker, shown text)`, of a conversation that goes
@@ -117,6 +132,18 @@ class TextChecks:
             if len(self._sides) > _SIDES:
                 del self._sides[next(iter(self._sides))]
         return side
+
+
+class _Alone(NamedTuple):
+    """The findings in a text by itself, and what they depend on."""
+
+    speaker: str
+    reading: Reading
+    was_out: bool
+    role: Noticed | None
+    label: Noticed | None
+    sentinel: Noticed | None
+    leak: Noticed | None
 
 
 class _Side:

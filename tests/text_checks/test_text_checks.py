@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convtui.text_checks import role
 from convtui.text_checks.reading import Noticed
 from convtui.text_checks.rules import FLAG_RULES, RULES
 from convtui.text_checks.text_checks import TextChecks, notice_leak, notice_role
@@ -301,3 +302,19 @@ def test_what_is_not_said_yet_leaves_no_trace() -> None:
 
 def test_every_rule_belongs_to_one_flag() -> None:
     assert sum(map(len, FLAG_RULES.values())) == len(RULES)
+
+
+@given(
+    st.lists(
+        st.sampled_from([needle for sign in role._SIGNS for needle in sign.needles])
+        | st.text("abeinorstuy ' -", max_size=6)
+    )
+)
+def test_every_sign_is_looked_for_where_one_of_its_needles_stands(parts: list[str]) -> None:
+    text = "".join(parts)
+    expected = {
+        number
+        for number, sign in enumerate(role._SIGNS)
+        if any(needle in text for needle in sign.needles)
+    }
+    assert role._signs_in(text) == expected

@@ -28,6 +28,58 @@ MOST_CHARACTERS = 64 << 20
 """Limit of text, reasoning and arguments together; a longer reply is abandoned."""
 
 
+class Ticker:
+    """Calls back once after some time, or earlier. On one event loop.
+
+    A timer that is left from the call before serves the next one as well: most calls are over long
+    before it is due.
+    """
+
+    def __init__(self) -> None:
+        self._timer: asyncio.TimerHandle | None = None
+        self._tick: Callable[[], None] | None = None
+
+    def start(self, delay: float, tick: Callable[[], None]) -> None:
+        """Calls `tick` after at most `delay` seconds, in the place of what was to be called."""
+        self._tick = tick
+        loop = asyncio.get_running_loop()
+        due = loop.time() + delay
+        if self._timer is not None:
+            if self._timer.when() <= due:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_at(due, self._fire)
+
+    def stop(self) -> None:
+        """Calls nobody."""
+        self._tick = None
+
+    def _fire(self) -> None:
+        self._timer, tick, self._tick = None, self._tick, None
+        if tick is not None:
+            tick()
+
+
+class Bell:
+    """Wakes the one task that waits for it. On one event loop."""
+
+    def __init__(self) -> None:
+        self._waiter: asyncio.Future[None] | None = None
+
+    def ring(self, *_: object) -> None:
+        """Wakes who waits now; also as a callback."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def wait(self) -> None:
+        """Waits for the next ring."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+
 class ActiveCall:
     """One call in progress, through all its attempts."""
 
@@ -40,8 +92,10 @@ class ActiveCall:
         injector: Injector,
         *,
         redactor: Redactor,
+        ticker: Ticker,
         seen: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._ticker = ticker
         self._seen = seen
         """Whether anybody sees the text as it arrives."""
         self._journal = journal
@@ -54,6 +108,8 @@ class ActiveCall:
         self.started = time.perf_counter()
         self.deadline = 0.0
         """Of the current attempt, on the monotonic clock."""
+        self.bell = Bell()
+        """Rings at the end of an attempt and at its deadline."""
         self.retry: RetryContext | None = None
         self.error: ConversationError | None = None
         """The failure of a call whose reply is used nevertheless."""
@@ -67,7 +123,6 @@ class ActiveCall:
         self._reasoning = StreamRedactor(redactor)
         self._last_sent = 0.0
         self._turn = journal.current.fields()
-        self._timer: asyncio.TimerHandle | None = None
         self._due = _PARTIAL_EVERY
         self._warned: set[str] = set()
 
@@ -110,6 +165,7 @@ class ActiveCall:
             current_warn.reset(warn)
             current_retry.reset(rules)
             current_call.reset(token)
+            self.bell.ring()
 
     def warn(self, code: str, message: str) -> None:
         """Records a warning about the call, once for each code, retries included."""
@@ -193,15 +249,16 @@ class ActiveCall:
         self._publish = None
 
     def start_ticking(self) -> None:
-        """Starts sending deltas 20 times a second and logging new text once a second."""
+        """Starts sending deltas 20 times a second, logging new text once a second, and ringing the
+        bell at the deadline."""
         often = self._publish is not None and self._seen()
         delay = _DELTA_EVERY if often else max(_DELTA_EVERY, self._due - self.elapsed)
-        self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
+        left = self.deadline - time.monotonic()
+        self._ticker.start(min(delay, left) if left > 0 else delay, self._tick)
 
     def stop_ticking(self) -> None:
         """Stops sending and logging."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._ticker.stop()
 
     def _tick(self) -> None:
         now = self.elapsed
@@ -210,6 +267,8 @@ class ActiveCall:
         if now >= self._due:
             self._due = now + _PARTIAL_EVERY
             self._log(self._public.of(self.fold.text))
+        if time.monotonic() >= self.deadline:
+            self.bell.ring()
         self.start_ticking()
 
     def flush(self) -> None:

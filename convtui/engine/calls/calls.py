@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
-from convtui.engine.calls.active_call import ActiveCall
+from convtui.engine.calls.active_call import ActiveCall, Bell, Ticker
 from convtui.engine.calls.finish import FinishJudge
 from convtui.engine.calls.inject import Injector
 from convtui.engine.calls.objections import with_turn
@@ -70,8 +70,11 @@ class Caller:
         self._finish = FinishJudge()
         self._chains: dict[str, RequestChain] = {}
         self._task: asyncio.Task[Any] | None = None
-        self._cancelled: asyncio.Future[None] | None = None
-        """Done once the call in flight is cancelled by hand."""
+        self._by_hand = False
+        """Whether the call in flight, or the wait before the next, was cancelled by hand."""
+        self._bell: Bell | None = None
+        """That of the attempt in flight."""
+        self._ticker = Ticker()
         self._started: float | None = None
         self._others: Callable[[], bool] | None = None
         """Cancels the tools in flight."""
@@ -109,9 +112,10 @@ class Caller:
             return self._others()
         if self._task is None or self._task.done():
             return False
-        if self._cancelled is not None and not self._cancelled.done():
-            self._cancelled.set_result(None)
+        self._by_hand = True
         self._task.cancel()
+        if self._bell is not None:
+            self._bell.ring()
         return True
 
     @contextlib.contextmanager
@@ -129,7 +133,9 @@ class Caller:
         Raises `CallCancelledError` when it was cancelled by hand, and the last `ConversationError`
         when it failed for good; both are in the log then, with the partial text.
         """
-        chain = self._chains.setdefault(request.side, RequestChain(self._journal.clean))
+        chain = self._chains.get(request.side)
+        if chain is None:
+            chain = self._chains[request.side] = RequestChain(self._journal.clean)
         seq = self._journal.emit_here(
             LlmRequest,
             side=request.side,
@@ -149,6 +155,7 @@ class Caller:
             self._publish,
             self.injector,
             redactor=self._redactor,
+            ticker=self._ticker,
             seen=self._seen,
         )
         call.retry = RetryContext(
@@ -158,7 +165,7 @@ class Caller:
             too_long=self._retry.too_long,
         )
         self._started = time.monotonic()
-        self._cancelled = asyncio.get_running_loop().create_future()
+        self._by_hand = False
         try:
             reply = await self._with_retries(call)
         finally:
@@ -230,7 +237,7 @@ class Caller:
         try:
             await self._task
         except asyncio.CancelledError:
-            if self._cancelled is None or not self._cancelled.done():
+            if not self._by_hand:
                 raise
             return False
         finally:
@@ -242,7 +249,7 @@ class Caller:
 
         It is announced, and cancelled by hand, as the wait before another attempt is.
         """
-        self._cancelled = asyncio.get_running_loop().create_future()
+        self._by_hand = False
         self._wait = Wait.of(seconds, why)
         return await self._slept(seconds)
 
@@ -293,19 +300,16 @@ class Caller:
             return reply
 
     async def _attempt(self, call: ActiveCall) -> Reply:
+        self._bell = call.bell
         task = self._task = asyncio.create_task(call.consume())
-        by_hand = self._cancelled
-        assert by_hand is not None
-        call.start_ticking()
+        # It tells itself of its end, which is sooner; if it never begins, nobody else would.
+        task.add_done_callback(call.bell.ring)
         call.deadline = time.monotonic() + self._timeout
+        call.start_ticking()
         try:
-            while not (task.done() or by_hand.done()) and call.deadline > time.monotonic():
-                await asyncio.wait(
-                    {task, by_hand},
-                    timeout=call.deadline - time.monotonic(),
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-            if by_hand.done():
+            while not (task.done() or self._by_hand) and call.deadline > time.monotonic():
+                await call.bell.wait()
+            if self._by_hand:
                 # Code that takes no notice is left behind.
                 await asyncio.wait({task}, timeout=_CANCEL_WITHIN)
                 self._give_up(call)
@@ -323,6 +327,7 @@ class Caller:
             raise
         finally:
             call.stop_ticking()
+            self._bell = None
 
     @staticmethod
     async def _leave(task: asyncio.Task[Any]) -> None:
@@ -351,6 +356,7 @@ class Caller:
         )
 
     def _record_reply(self, call: ActiveCall, reply: Reply) -> None:
+        self._journal.end_child()
         call.last_deltas()
         reply.incomplete = self._finish.judge(
             call.request.side,

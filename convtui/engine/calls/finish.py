@@ -7,7 +7,7 @@ from collections.abc import Callable
 from convtui.models.base import Reply
 from convtui.text.boundary import near_empty
 from convtui.text_checks.incomplete import finish_means, first_reason
-from convtui.text_checks.reasoning import split_reasoning
+from convtui.text_checks.reasoning import reasoning_spans, split_reasoning
 
 _SILENT = (
     "the endpoint has sent no finish reason so far: whether a reply was cut off cannot be told,"
@@ -66,5 +66,8 @@ class FinishJudge:
 def _only_reasoning(reply: Reply) -> bool:
     if reply.tool_calls:
         return False
-    split = split_reasoning(reply.text)
+    text = reply.text
+    if not reasoning_spans(text):
+        return near_empty(text) and bool(reply.reasoning.strip())
+    split = split_reasoning(text)
     return near_empty(split.text) and bool(split.reasoning.strip() or reply.reasoning.strip())

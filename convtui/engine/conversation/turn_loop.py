@@ -56,8 +56,9 @@ class TurnLoop:
                 case _:
                     speaker = _other(speaker)
             self._between_turns()
-            # Where it was cancelled now, it ends here.
-            await asyncio.sleep(0)
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                await asyncio.sleep(0)  # it ends here
 
     async def _settle(self, session: SessionState, seed: ResumeState) -> Termination | None:
         """Decides whether the parent's last turn ends the session, where the parent did not."""

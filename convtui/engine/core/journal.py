@@ -9,6 +9,7 @@ from typing import Any
 
 from convtui.log.writer import LogWriter
 from convtui.records.models import Record, RecordDict, Side
+from convtui.records.payloads import payload_of
 from convtui.secrets.redactor import moved
 from convtui.secrets.shapes import REDACTED
 from convtui.transcript.fold import Flag, Transcript
@@ -34,14 +35,11 @@ def jsonable(value: Any, depth: int = 8) -> Any:
 class CurrentTurn:
     """The turn in progress, to which records and provider output are attributed."""
 
-    __slots__ = ("attempt", "call", "session", "side", "turn")
+    __slots__ = ("_fields", "attempt", "call", "session", "side", "turn")
 
     def __init__(self) -> None:
-        self.session: int | None = None
-        self.turn: int | None = None
-        self.side: Side | None = None
-        self.attempt: int | None = None
         self.call: int | None = None
+        self.move_to(None)
 
     def move_to(
         self,
@@ -52,15 +50,11 @@ class CurrentTurn:
     ) -> None:
         """Attributes everything from now on to this turn."""
         self.session, self.turn, self.side, self.attempt = session, turn, side, attempt
+        self._fields = {"session": session, "turn": turn, "side": side, "attempt": attempt}
 
-    def fields(self) -> dict[str, Any]:
+    def fields(self) -> Mapping[str, Any]:
         """The turn as envelope fields of a record."""
-        return {
-            "session": self.session,
-            "turn": self.turn,
-            "side": self.side,
-            "attempt": self.attempt,
-        }
+        return self._fields
 
 
 class Journal:
@@ -105,21 +99,29 @@ class Journal:
         self._sinks.append(sink)
 
     def emit(self, record: Record) -> int:
-        """Writes a record and returns its `seq`. Raises `FileError` when the disk refuses it.
-
-        A child that provider code has forked, and that comes back here, ends: the log is not its.
-        """
-        if os.getpid() != self._process:
-            self._leave(0)
-        with self._lock:
-            data, offset, line = self.writer.write(record)
-            self._spread(data, offset, line)
-        seq: int = data["seq"]
-        return seq
+        """Writes a record and returns its `seq`. Raises `FileError` when the disk refuses it."""
+        payload = record.payload()
+        return self._write(payload, [payload])
 
     def emit_here(self, kind: type[Record], /, **fields: Any) -> int:
         """Writes a record of the turn in progress."""
-        return self.emit(kind(**{**self.current.fields(), **fields}))
+        return self._write(*payload_of(kind, {**self.current.fields(), **fields}))
+
+    def _write(self, payload: RecordDict, texts: list[Any]) -> int:
+        if self.writer.forked:
+            self.end_child()
+        with self._lock:
+            data, offset, line = self.writer.append(payload, texts)
+            self._spread(data, offset, line)
+        return int(data["seq"])
+
+    def end_child(self) -> None:
+        """Ends a child that provider code has forked, and that comes back: the log is not its.
+
+        One that Python has forked is known to the writer; asking the system each time is dear.
+        """
+        if os.getpid() != self._process:
+            self._leave(0)
 
     def close(self, termination: dict[str, Any] | None, totals: dict[str, Any]) -> None:
         """Writes the trailer, once."""

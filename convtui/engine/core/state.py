@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +31,8 @@ class SessionState:
     """Committed turns."""
     visible: list[HistoryTurn] = field(default_factory=list)
     """The committed turns as a user can see them."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """The number of committed turns by speaker."""
     numbers: int = 0
     """Turn numbers given out, discarded turns included."""
     words: int = 0
@@ -89,6 +93,7 @@ class ConversationState:
             session.messages.append({"role": "user", "content": prompt})
         session.turns.append(turn)
         session.visible.append(user_visible(turn))
+        session.counts[turn.speaker] += 1
         session.words += word_count(turn.text)
         session.retries = 0
         if turn.speaker == session.skipped:
@@ -108,12 +113,16 @@ class ConversationState:
         """The turns that the simulated user remembers, as it can see them; not to be modified."""
         if self.scenario.persona_memory == "session":
             return session.visible
-        return [
-            turn
-            for index in sorted(self.sessions)
-            if index <= session.index
-            for turn in self.sessions[index].visible
-        ]
+        return [turn for held in self._up_to(session) for turn in held.visible]
+
+    def visible_counts(self, session: SessionState) -> Mapping[str, int]:
+        """How many turns each side has in `visible()`."""
+        if self.scenario.persona_memory == "session":
+            return session.counts
+        return sum((held.counts for held in self._up_to(session)), Counter[str]())
+
+    def _up_to(self, session: SessionState) -> list[SessionState]:
+        return [self.sessions[index] for index in sorted(self.sessions) if index <= session.index]
 
     def counted(self, session: SessionState) -> int:
         """The committed turns that `max_turns` counts."""

@@ -7,7 +7,18 @@ from typing import Any
 
 from convtui.engine.calls.calls import Caller
 from convtui.engine.calls.retrying import asked_to_wait
-from convtui.engine.core.gate import AGAIN, FAIL, GO, SKIP, WAIT, Choice, Gate, Point, Release
+from convtui.engine.core.gate import (
+    AGAIN,
+    FAIL,
+    GO,
+    PASSED,
+    SKIP,
+    WAIT,
+    Choice,
+    Gate,
+    Point,
+    Release,
+)
 from convtui.engine.core.journal import Journal
 from convtui.engine.turn.outcomes import AskAgain, GivenUp, Skipped
 from convtui.errors import ConversationError
@@ -57,6 +68,8 @@ class Holds:
         detail: str = "",
     ) -> Release:
         """Holds at a stage where that is due; always, given a reason in `because`."""
+        if because is None and not self._gate.may_hold:
+            return PASSED
         return await self._gate.pass_through(
             self._point(stage), drafts=drafts, choices=choices, because=because, detail=detail
         )

@@ -101,7 +101,8 @@ class PersonaTurn:
         if isinstance(text, GivenUp):
             return text
         attempt.reconsider = again
-        action = self.simulator.interpret(replace(reply, text=text), self.view(attempt.session))
+        said = reply if text is reply.text else replace(reply, text=text)
+        action = self.simulator.interpret(said, self.view(attempt.session))
         return _contribution(action, reply, text)
 
     def view(self, session: SessionState) -> View:
@@ -113,6 +114,7 @@ class PersonaTurn:
             turn=session.numbers,
             task=self._context.scenario.persona.task,
             start_prompt=self._context.scenario.provider.start_prompt,
+            counts=self._state.visible_counts(session),
         )
 
     # --- calls

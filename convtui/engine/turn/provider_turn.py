@@ -19,6 +19,7 @@ from convtui.engine.turn.response import ResponseStage
 from convtui.engine.turn.tool_rounds import ToolRounds
 from convtui.engine.turn.utterance import Utterance
 from convtui.models.base import Message, Reply
+from convtui.models.handed_out import HandedOut
 from convtui.providers.base import Provider, Request
 from convtui.providers.litellm import LitellmProvider
 from convtui.records.models import HoldReason
@@ -44,6 +45,7 @@ class ProviderTurn:
         self._provider = provider
         self._toolbox = toolbox
         self._tools = ToolRounds(context, toolbox)
+        self._handed_out = HandedOut()
 
     async def speak(self, attempt: Attempt) -> Utterance | GivenUp:
         """Asks the provider for its turn. Raises `ConversationError`."""
@@ -159,7 +161,7 @@ class ProviderTurn:
         provider = self._provider
         tools = self._toolbox.schemas
         request = Request(
-            messages=[dict(message) for message in messages],
+            messages=self._handed_out.copies(messages),
             session=session.index,
             session_type=session.session_type,
             turn=session.numbers,
@@ -205,7 +207,8 @@ def chat(
     messages = with_context(session.warm, own, session.messages)
     if not session.turns:
         messages.append({"role": "user", "content": scenario.provider.start_prompt})
-    return [*messages, *extra]
+    messages += extra
+    return messages
 
 
 def _result_drafts(messages: Sequence[Message]) -> list[dict[str, Any]]:

@@ -25,6 +25,8 @@ class ResponseStage:
         self, raw: str, edits: Edits, *, because: HoldReason | None = None, detail: str = ""
     ) -> str | GivenUp:
         """The raw reply after the hold, possibly edited."""
+        if because is None and not self._holds.may_hold:
+            return raw
         while True:
             choices = (GO, EDIT, AGAIN, SKIP, *edits.choices)
             release = await self.hold(partial(_drafts, raw), choices, because, detail)

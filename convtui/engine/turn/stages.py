@@ -110,6 +110,8 @@ class StageHolds:
         """
         if result.stage == "commit":
             result.ends = self._ends
+        if not (edited or self._context.holds.may_hold):
+            return True
         because: HoldReason | None = "step" if edited else None
         detail = self._message if edited else ""
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ class _Overridden:
     seq: int
     """Of the record of the override."""
     termination: Termination
-    turn: dict[str, Any]
+    turn: Mapping[str, Any]
     """The envelope fields of the turn that would have been the last."""
 
 
