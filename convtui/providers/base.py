@@ -217,13 +217,16 @@ class Provider:
         )
 
     async def respond(self, request: Request) -> AsyncIterator[Delta]:
-        """The reply as a stream of deltas. By default: `generate_response` in one piece."""
+        """The reply as a stream of deltas. By default: `generate_response` in one piece, or in
+        those that it yields."""
         from convtui.providers.call_shape import read_call_shape
-        from convtui.providers.replies import read_reply
+        from convtui.providers.streams import answer
 
         shape = read_call_shape(self.generate_response, names_decide=False)
         positional, named = shape.bind(request.last_text, request.messages)
-        yield read_reply(await call(self.generate_response, *positional, **named))
+        async with contextlib.aclosing(answer(self.generate_response, *positional, **named)) as own:
+            async for delta in own:
+                yield delta
 
     def extract_signals(self, raw: str) -> list[SignalMatch]:
         """The signals in a raw reply. By default: every declared one, case-insensitively."""
