@@ -12,7 +12,7 @@ from convtui.batch.personas import PersonaChoice
 from convtui.batch.plan import CellFlags, Plan
 from convtui.batch.plan_parts import key_path
 from convtui.errors import DataFileError, FilterError, Problem, UsageError
-from convtui.files.near import near_file
+from convtui.files.near import no_file
 from convtui.files.validation import KeyPath, dotted
 from convtui.filters.breaks import parse_breakpoint
 from convtui.library.recorded_provider import with_recorded
@@ -296,9 +296,8 @@ def _unready(scenario: Scenario) -> list[Problem]:
     problems = [*scenario.problems()]
     spec = scenario.provider.spec
     file = Path(spec.target)
-    if spec.kind == "file" and not file.exists():
-        message = f"{file}: there is no such file{near_file(file)}"
-        problems.append(Problem(message, key="provider.use"))
+    if spec.kind == "file" and not (file.is_file() or file.is_dir()):
+        problems.append(Problem(no_file(file), key="provider.use"))
     for text in scenario.breakpoints:
         try:
             parse_breakpoint(text)

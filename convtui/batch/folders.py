@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from convtui.errors import FileError
+from convtui.files.regular import open_regular
 from convtui.log.names import MANIFEST
 from convtui.records.codec import decode
 from convtui.records.values import as_object
@@ -52,7 +53,7 @@ def begun_with(folder: Path) -> dict[str, Any]:
     Only the first line is read: there may be many batches, with many conversations each.
     """
     try:
-        with (folder / MANIFEST).open("rb") as file:
+        with open_regular(folder / MANIFEST) as file:
             head = decode(file.readline())
     except (OSError, ValueError):
         return {}

@@ -330,8 +330,8 @@ def _without_tasks(file: Path | None, plan: Path | None) -> str:
 
 
 def _missing(file: Path, named_by: Path | None) -> str:
-    from convtui.files.near import near_file
+    from convtui.files.near import no_file
 
     if file.is_dir():
         return f"{file}: this is a directory, not a scenario"
-    return f"{file}: there is no such file{near_file(file, named_by=named_by)}"
+    return no_file(file, named_by=named_by)

@@ -17,6 +17,7 @@ from convtui.cli.logs import log_folders
 from convtui.cli.start import DEFAULT_SCENARIO, check_default_provider, interpreter
 from convtui.config.settings import Config
 from convtui.errors import FileError, UsageError, did_you_mean, listed
+from convtui.files.env import check_env_file
 from convtui.files.near import near_file
 from convtui.scenario.waza_task import provider_note
 from convtui.text.counts import counted
@@ -62,8 +63,7 @@ def planned(
         wire=flags.get("wire"),
         theme=flags.get("theme"),
     )
-    if config.env_file and not Path(config.env_file).is_file():
-        raise FileError(f"{config.env_file}: there is no such file of environment variables")
+    check_env_file(config.env_file)
     runs = log_folders(flags.get("out"))
     file = _file(word, flags, cwd, runs)
     plan = Plan.of(None, base=cwd) if file is None else _read(file, flags, tell)

@@ -81,12 +81,12 @@ def _default_scenario() -> str:
 
 def _provider_is_there(scenario: Scenario) -> None:
     """Raises `FileError` for a provider in a file that does not exist."""
-    from convtui.files.near import near_file
+    from convtui.files.near import no_file
 
     spec = scenario.provider.spec
     path = Path(spec.target)
-    if spec.kind == "file" and not path.exists():
-        raise FileError(f"{path}: there is no such file{near_file(path)}")
+    if spec.kind == "file" and not (path.is_file() or path.is_dir()):
+        raise FileError(no_file(path))
 
 
 def run_headless(

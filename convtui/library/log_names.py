@@ -9,6 +9,7 @@ from typing import Final, NoReturn
 
 from convtui.config.paths import builtin_dir
 from convtui.errors import LogError, did_you_mean, listed
+from convtui.files.regular import dead_link, is_other
 from convtui.log.names import MANIFEST
 from convtui.log.run_summary import RunSummary, log_files
 from convtui.text.boundary import visible_line
@@ -46,6 +47,8 @@ def find_log(word: str, folders: Sequence[Path]) -> Path:
             return matches[0]
         if matches:
             return _ambiguous(word, matches)
+    if is_other(path := Path(word)) or dead_link(path):
+        return path  # Whoever opens it says what it is.
     if any((folder / word / MANIFEST).is_file() for folder in folders):
         name = visible_line(word, 80)
         raise LogError(

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 from convtui.errors import LogError
 from convtui.files.near import near_file
+from convtui.files.regular import open_regular
 from convtui.log.names import lock_path
 from convtui.log.recordfile import RecordFile
 from convtui.records.codec import FORMAT, MAJOR, RecordDict, decode, fast_decoder
@@ -312,7 +313,7 @@ def _open(path: Path) -> BinaryIO:
     if path.is_dir():
         raise LogError(f"{path}: this is a folder; name a log in it (*.jsonl)")
     try:
-        file = path.open("rb")
+        file = open_regular(path)
     except FileNotFoundError:
         hint = near_file(path) or "; `convtui runs` lists saved ones"
         raise LogError(f"{path}: there is no such log{hint}") from None

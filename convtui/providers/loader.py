@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from convtui.errors import ProviderLoadError, did_you_mean, listed, misspelled
-from convtui.files.near import near_file
+from convtui.files.near import no_file
 from convtui.models.base import ModelClients
 from convtui.providers.base import Provider
 from convtui.providers.call_shape import CallShape, read_call_shape
@@ -222,7 +222,7 @@ def import_file(path: Path, *, anew: bool = False) -> ModuleType:
     if path.is_dir():
         raise ProviderLoadError(f"{path}: this is a folder; write {path}/FILE.py:NAME")
     if not path.is_file():
-        raise ProviderLoadError(f"{path}: there is no such file{near_file(path)}")
+        raise ProviderLoadError(no_file(path))
     FILES.importing(path)
     module = _import_new(path.resolve())
     if not anew:

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from convtui.models.base import Delta
-from convtui.providers.base import call, in_thread
+from convtui.providers.calling import call, in_thread
 from convtui.providers.pieces import piece_delta
 from convtui.providers.replies import read_reply
 

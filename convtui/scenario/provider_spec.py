@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from convtui.errors import ProviderLoadError
+from convtui.files.regular import open_regular
 
 SpecKind = Literal["demo", "litellm", "file", "module", "entry_point", "recorded"]
 
@@ -184,7 +185,7 @@ def _definitions(
     import warnings
 
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             source = file.read(MAX_SOURCE_BYTES)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
