@@ -106,7 +106,7 @@ class Drafts:
         }
         with contextlib.suppress(UsageError):
             spec = parse_provider_spec(draft.written_provider, self._plan.base)
-            draft.provider = spec.resolved(self._plan.base)
+            draft.provider = spec.located(self._plan.base)
         if choice.persona.persona is None:
             draft.problems += choice.persona.problems
             return draft

@@ -3,7 +3,7 @@
 demo                        the built-in provider
 openai/gpt-4o               a litellm model
 file.py:name                a function or class in a file
-package.module:name         a function or class in an importable module
+package.module:name         a function or class in a module: a file here, or an installed one
 name                        an entry point of the group `convtui.providers`
 recorded:LOG                answers from a log; recorded:LOG?strict only to what was asked then
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from convtui.errors import ProviderLoadError
+from convtui.files.project import project_root
 from convtui.files.regular import open_regular
 
 SpecKind = Literal["demo", "litellm", "file", "module", "entry_point", "recorded"]
@@ -67,6 +68,19 @@ class ProviderSpec:
         if self.kind not in ("file", "recorded"):
             return self
         return replace(self, target=str(absolute(self.target, base)))
+
+    def located(self, base: Path) -> ProviderSpec:
+        """As `resolved()`; a module becomes its file where there is one below `base`, below the
+        root of its project, or below the working directory."""
+        if self.kind != "module":
+            return self.resolved(base)
+        base = base.absolute()
+        for folder in dict.fromkeys((base, project_root(base) or base, Path.cwd())):
+            path = folder.joinpath(*self.target.split("."))
+            for file in (path.with_name(f"{path.name}.py"), path / "__init__.py"):
+                if file.is_file():
+                    return ProviderSpec("file", str(file), self.name)
+        return self
 
     @property
     def short(self) -> str:

@@ -451,3 +451,29 @@ async def test_plain_and_async_are_both_fine_and_more_may_be_taken(folder: Folde
     for number, word in enumerate(("", "async ")):
         folder.write(f"b{number}.py", source.format(word))
         assert await answer(folder.load(f"b{number}.py", "Bot").provider) == "ok"
+
+
+async def test_the_file_of_a_package_is_imported_as_the_package(folder: Folder) -> None:
+    folder.write("pkg_here/__init__.py", "from .words import WORD\ndef bot(m): return WORD\n")
+    folder.write("pkg_here/words.py", "WORD = 'so: hi'\n")
+    loaded = folder.load("pkg_here/__init__.py", "bot")
+    assert await answer(loaded.provider) == "so: hi"
+    assert "pkg_here" in sys.modules and "__init__" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("import json.nosuch", "No module named 'json.nosuch'"),
+        ("import json\njson.dumps", "module 'json' has no attribute 'dumps'"),
+        ("from json import dumps", "cannot import name 'dumps' from 'json'"),
+    ],
+)
+def test_a_module_that_shadows_another_goes_by_its_own_name(
+    folder: Folder, source: str, says: str
+) -> None:
+    folder.write("json.py", "X = 1\n")
+    folder.write("bot.py", f"{source}\ndef bot(m): ...\n")
+    message = str(folder.refused("bot.py", "bot"))
+    assert says in message
+    assert "_convtui" not in message
