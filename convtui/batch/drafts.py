@@ -13,6 +13,7 @@ from convtui.batch.plan import CellFlags, Plan
 from convtui.batch.plan_parts import key_path
 from convtui.errors import DataFileError, FilterError, Problem, UsageError
 from convtui.files.near import no_file
+from convtui.files.regular import is_dir, is_file
 from convtui.files.validation import KeyPath, dotted
 from convtui.filters.breaks import parse_breakpoint
 from convtui.library.recorded_provider import with_recorded
@@ -296,7 +297,7 @@ def _unready(scenario: Scenario) -> list[Problem]:
     problems = [*scenario.problems()]
     spec = scenario.provider.spec
     file = Path(spec.target)
-    if spec.kind == "file" and not (file.is_file() or file.is_dir()):
+    if spec.kind == "file" and not (is_file(file) or is_dir(file)):
         problems.append(Problem(no_file(file), key="provider.use"))
     for text in scenario.breakpoints:
         try:

@@ -12,6 +12,7 @@ from convtui.cli.common import Choice, echo, example, json_flag, print_json, say
 from convtui.cli.common import no_screen as say_no_screen
 from convtui.cli.flags import scenario_flags
 from convtui.errors import FileError, UsageError
+from convtui.files.regular import is_dir, is_file
 
 if TYPE_CHECKING:
     from convtui.cli.start import Plan
@@ -71,7 +72,7 @@ def command(
 def _default_scenario() -> str:
     from convtui.cli.start import DEFAULT_SCENARIO
 
-    if not Path(DEFAULT_SCENARIO).is_file():
+    if not is_file(Path(DEFAULT_SCENARIO)):
         raise UsageError(
             f"what should run? Name a scenario, or a --provider; there is no {DEFAULT_SCENARIO}"
             " here (`convtui init` writes one, `convtui demo` needs none)"
@@ -85,7 +86,7 @@ def _provider_is_there(scenario: Scenario) -> None:
 
     spec = scenario.provider.spec
     path = Path(spec.target)
-    if spec.kind == "file" and not (path.is_file() or path.is_dir()):
+    if spec.kind == "file" and not (is_file(path) or is_dir(path)):
         raise FileError(no_file(path))
 
 

@@ -8,13 +8,14 @@ from typing import Final
 
 from convtui.errors import FileError
 from convtui.files.near import no_file
+from convtui.files.regular import is_file
 
 _WHAT: Final = "file of environment variables"
 
 
 def check_env_file(env_file: str | None) -> None:
     """Raises `FileError` for one that is named and no file."""
-    if env_file and not Path(env_file).is_file():
+    if env_file and not is_file(Path(env_file)):
         raise FileError(no_file(Path(env_file), what=_WHAT))
 
 

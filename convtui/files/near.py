@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from convtui.errors import nearest
-from convtui.files.regular import NOT_REGULAR, dead_link, is_other
+from convtui.files.regular import NOT_REGULAR, dead_link, open_regular
 
 _MOST = 1000
 
@@ -34,11 +34,16 @@ def near_file(path: Path, *, named_by: Path | None = None) -> str:
 
 def no_file(path: Path, *, named_by: Path | None = None, what: str = "file") -> str:
     """Why a path is no file that can be read, with the path: a folder, a pipe, nothing at all."""
-    if path.is_dir():
+    try:
+        open_regular(path).close()
+    except (FileNotFoundError, NotADirectoryError):
+        return f"{path}: there is no such {what}{near_file(path, named_by=named_by)}"
+    except IsADirectoryError:
         return f"{path}: this is a folder, not a {what}"
-    if is_other(path):
-        return f"{path}: {NOT_REGULAR}"
-    return f"{path}: there is no such {what}{near_file(path, named_by=named_by)}"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        return f"{path}: {reason if reason == NOT_REGULAR else f'cannot be read: {reason}'}"
+    return f"{path}: cannot be used as a {what}"
 
 
 def _same(entry: Path, other: Path | None) -> bool:

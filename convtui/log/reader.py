@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from convtui.errors import LogError
 from convtui.files.near import near_file
-from convtui.files.regular import open_regular
+from convtui.files.regular import is_dir, open_regular
 from convtui.log.names import lock_path
 from convtui.log.recordfile import RecordFile
 from convtui.records.codec import FORMAT, MAJOR, RecordDict, decode, fast_decoder
@@ -310,7 +310,7 @@ class LogReader:
 
 
 def _open(path: Path) -> BinaryIO:
-    if path.is_dir():
+    if is_dir(path):
         raise LogError(f"{path}: this is a folder; name a log in it (*.jsonl)")
     try:
         file = open_regular(path)

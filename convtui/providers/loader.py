@@ -18,6 +18,7 @@ from typing import Any
 from convtui.errors import ProviderLoadError, did_you_mean, listed, misspelled
 from convtui.files.near import no_file
 from convtui.files.project import project_root
+from convtui.files.regular import is_dir, is_file
 from convtui.models.base import ModelClients
 from convtui.providers.base import Provider
 from convtui.providers.call_shape import CallShape, read_call_shape
@@ -220,9 +221,9 @@ def import_file(path: Path, *, anew: bool = False) -> ModuleType:
     known = None if anew else FILES.module(path)
     if known is not None:
         return known
-    if path.is_dir():
+    if is_dir(path):
         raise ProviderLoadError(f"{path}: this is a folder; write {path}/FILE.py:NAME")
-    if not path.is_file():
+    if not is_file(path):
         raise ProviderLoadError(no_file(path))
     FILES.importing(path)
     module = _import_new(path.resolve())
@@ -234,7 +235,7 @@ def import_file(path: Path, *, anew: bool = False) -> ModuleType:
 def _import_new(path: Path) -> ModuleType:
     package_root = path.parent
     parts = [] if path.stem == "__init__" else [path.stem]
-    while (package_root / "__init__.py").is_file() and package_root.parent != package_root:
+    while is_file(package_root / "__init__.py") and package_root.parent != package_root:
         parts.insert(0, package_root.name)
         package_root = package_root.parent
     modules = OwnModules.current()
@@ -242,7 +243,7 @@ def _import_new(path: Path) -> ModuleType:
     root = project_root(path.parent)
     if root is not None:
         modules.add(root, own=False)
-    if (path.parent / "__init__.py").is_file():
+    if is_file(path.parent / "__init__.py"):
         return import_module(modules.for_them(".".join(parts), str(path)), path)
     name = path.stem
     known = sys.modules.get(name)

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from convtui.files.regular import is_file
 from convtui.text.aliases import BESIDE
 
 _OURS: Final = (
@@ -170,7 +171,7 @@ def _modules_of(folder: Path) -> Iterator[str]:
     for entry in entries:
         name = entry.name.partition(".")[0]
         module = entry.name.endswith(suffixes)
-        if name.isidentifier() and (module or (entry / "__init__.py").is_file()):
+        if name.isidentifier() and (module or is_file(entry / "__init__.py")):
             yield name
 
 

@@ -18,7 +18,7 @@ from typing import Literal
 
 from convtui.errors import ProviderLoadError
 from convtui.files.project import project_root
-from convtui.files.regular import open_regular
+from convtui.files.regular import is_file, open_regular
 
 SpecKind = Literal["demo", "litellm", "file", "module", "entry_point", "recorded"]
 
@@ -78,7 +78,7 @@ class ProviderSpec:
         for folder in dict.fromkeys((base, project_root(base) or base, Path.cwd())):
             path = folder.joinpath(*self.target.split("."))
             for file in (path.with_name(f"{path.name}.py"), path / "__init__.py"):
-                if file.is_file():
+                if is_file(file):
                     return ProviderSpec("file", str(file), self.name)
         return self
 
@@ -236,7 +236,7 @@ def _model(text: str, base: Path) -> ProviderSpec:
             f"{text!r} is no litellm model; write PROVIDER/MODEL, as in openai/gpt-4o"
         )
     stem, _, name = text.partition(":")
-    if absolute(f"{stem}.py", base).is_file():
+    if is_file(absolute(f"{stem}.py", base)):
         raise ProviderLoadError(
             f"{text!r} would be a litellm model; did you mean {stem}.py:{name or 'NAME'}?"
         )

@@ -23,6 +23,7 @@ from convtui.client.engine_client import EngineHandle, EngineState, crash_frames
 from convtui.errors import EngineError, FileError, UsageError
 from convtui.files.env import check_env_file
 from convtui.files.near import no_file
+from convtui.files.regular import is_file
 from convtui.protocol import REHOOK_CURSOR, RehookSpec, StartSpec
 
 _CURSOR: Final = struct.Struct(REHOOK_CURSOR)
@@ -79,7 +80,7 @@ def start_for(
     if spec.kind == "recorded":
         raise UsageError("--provider recorded:LOG has no hooks of its own to run again")
     file = absolute(spec.target, cwd or Path.cwd())
-    if spec.kind == "file" and not file.is_file():
+    if spec.kind == "file" and not is_file(file):
         raise FileError(no_file(file))
     check_env_file(env_file)
     return StartSpec(scenario=scenario.for_engine(), out_dir=".", env_file=env_file)
