@@ -129,7 +129,7 @@ def run_headless(
             code, log = conduct_here(planned, shown)
         else:
             done = conduct(planned.spec, shown, planned.python)
-            code, log = done.code, done.handle.log_path
+            code, log = done.code, done.log
         summaries.append(summary(shown.transcript, log, code))
         worst = max(worst, code)
         sys.stdout.flush()
