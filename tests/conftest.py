@@ -49,8 +49,8 @@ def forked_engines(
     fork_server: ForkedEngines,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Engines start at once, but for tests of the process itself: those are `real_engines`."""
-    if request.node.get_closest_marker("real_engines") is not None:
+    """Engines start at once, but for tests of the process itself: those are `real_processes`."""
+    if request.node.get_closest_marker("real_processes") is not None:
         return
     if request.node.get_closest_marker("slow") is not None:
         # Here, where no clock runs: it takes seconds.
@@ -63,9 +63,13 @@ _MODELS = {"warmed", "litellm_clients", "models"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that ask models come first: so one worker loads litellm for all of them, not each."""
+    """Slow tests come first, then files that ask models: all of them in the first worker's share.
+
+    So slow ones, which wait for processes, run beside quick ones, which do not, and no worker is
+    left with one at the end; and one worker loads litellm for all files, not each.
+    """
     asking = {item.path for item in items if _MODELS & set(getattr(item, "fixturenames", ()))}
-    items.sort(key=lambda item: item.path not in asking)
+    items.sort(key=lambda item: (item.get_closest_marker("slow") is None, item.path not in asking))
 
 
 @pytest.hookimpl(trylast=True)

@@ -16,9 +16,9 @@ from convtui.errors import ConvtuiError, FileError, did_you_mean, listed
 from convtui.files.regular import is_file
 from convtui.library.library import Library
 from convtui.log.batch_counts import BatchCounts
+from convtui.log.lock import is_being_written
 from convtui.log.names import MANIFEST
 from convtui.log.notes import Notes
-from convtui.log.reader import is_being_written
 from convtui.log.run_summary import RunSummary, log_files, summarise, total
 from convtui.records.codec import exit_code
 from convtui.records.times import parse_time

@@ -32,8 +32,8 @@ from typing import Any, Final
 from convtui.batch.entry import CHANGES, Entry, EntryState, counts, is_asked
 from convtui.batch.keys import Key
 from convtui.errors import FileError, NewerError
+from convtui.log.lock import is_being_written
 from convtui.log.names import MANIFEST
-from convtui.log.reader import is_being_written
 from convtui.log.run_summary import number
 from convtui.records.codec import RecordDict, decode, fast_decoder
 from convtui.records.times import parse_time

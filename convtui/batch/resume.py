@@ -19,8 +19,8 @@ from convtui.batch.plan import Plan
 from convtui.batch.spending import Used
 from convtui.batch.work import Work, as_recorded, in_order
 from convtui.errors import LogError
+from convtui.log.lock import is_being_written
 from convtui.log.names import logs_named
-from convtui.log.reader import is_being_written
 from convtui.protocol import AttemptSpec
 
 _LET_GO_WITHIN: Final = 5.0

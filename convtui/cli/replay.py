@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -10,6 +11,11 @@ from convtui.cli.common import example, has_screen, no_screen, say, settings, th
 from convtui.cli.logs import log_named
 from convtui.errors import UsageError
 from convtui.text.boundary import visible
+
+if TYPE_CHECKING:
+    from convtui.log.folding.process import FoldProcess
+
+LONG: Final = 8 << 20
 
 
 @click.command(
@@ -47,10 +53,23 @@ def command(log: str, at: str | None, speed: float | None, theme: str | None) ->
 
         no_screen("the log is printed, as `convtui show` does")
         return show_log(log)
+    config = settings(speed=speed, theme=theme)
+    folding = _folding(Path(log), config.paths.folds_dir)
     from convtui.tui.launch import run_replay
 
-    config = settings(speed=speed, theme=theme)
-    return run_replay(Path(log), config=config, at=address, speed=config.speed)
+    return run_replay(Path(log), config=config, at=address, speed=config.speed, folding=folding)
+
+
+def _folding(log: Path, folder: Path) -> FoldProcess | None:
+    """Begins to read a long log while the screen is made."""
+    if log.stat().st_size < LONG:
+        return None
+    from convtui.log.folding.process import FoldProcess
+
+    try:
+        return FoldProcess(log, folder)
+    except OSError:
+        return None
 
 
 def _unpacked(bundle: str) -> str:

@@ -14,10 +14,12 @@ import click
 from convtui.cli.common import example, json_flag, say, settings
 from convtui.cli.runs_list import print_rows, print_runs_json, when
 from convtui.errors import FileError, LogError, UsageError, did_you_mean
+from convtui.files.collecting import uncollected
 from convtui.files.regular import is_dir
 
 if TYPE_CHECKING:
     from convtui.cli.runs_batches import FoundBatch
+    from convtui.filters.filter import Filter
     from convtui.library.library import Library
     from convtui.log.run_summary import RunSummary
 
@@ -95,6 +97,8 @@ def command(
         _check(chosen, lists, selects, arguments)
     if yes and not trash:
         raise UsageError("--yes answers the question of --trash: without it, nothing is asked")
+    # All that is made for a list is kept until it is printed.
+    click.get_current_context().with_resource(uncollected())
     config = settings(out_dir=out)
     if trashed or restore:
         from convtui.cli.runs_change import list_trash, restore_runs
@@ -176,7 +180,7 @@ class Selection:
 
     library: Library
     logs: list[Path]
-    expression: str | None
+    filter_: Filter | None
     name: str | None
     since: datetime | None
     ended: str | None
@@ -199,7 +203,6 @@ class Selection:
         Raises `UsageError` and `FilterError`.
         """
         from convtui.batch.listing import names_batch
-        from convtui.filters.filter import parse
         from convtui.library.library import Library
 
         inside = {argument: names_batch(argument, [folder]) for argument in arguments}
@@ -228,15 +231,13 @@ class Selection:
                 f"{batches[0].name}: a batch is changed as a whole: leave out what selects some of"
                 " its conversations"
             )
-        expression = filters[0] if filters else None
-        if expression is not None:
-            parse(expression)
-        return cls(Library(folder), logs, expression, name, after, ended, batches)
+        filter_ = _parsed(filters[0]) if filters else None
+        return cls(Library(folder), logs, filter_, name, after, ended, batches)
 
     @property
     def everything(self) -> bool:
         """Whether it selects all runs."""
-        chosen = (self.expression, self.name, self.since, self.ended)
+        chosen = (self.filter_, self.name, self.since, self.ended)
         named = self.logs or self.batches
         return not named and all(value is None for value in chosen)
 
@@ -252,14 +253,13 @@ class Selection:
             return []
         from convtui.cli.progress import Bar
         from convtui.cli.runs_batches import find_batches
-        from convtui.filters.filter import parse
 
         bar = Bar("reading batches")
         try:
             return find_batches(
                 self.library,
                 wanted=self._is_wanted,
-                filter_=parse(self.expression) if self.expression is not None else None,
+                filter_=self.filter_,
                 everything=self.everything,
                 deep=deep,
                 progress=bar,
@@ -270,12 +270,11 @@ class Selection:
     def find(self, order: str) -> tuple[list[RunSummary], list[RunSummary]]:
         """The selected runs and all runs, in `order`; named logs in the order given."""
         from convtui.cli.progress import Bar
-        from convtui.filters.filter import parse
         from convtui.library.run_order import parse_order, sort_runs
         from convtui.log.run_summary import summarise
 
         parse_order(order)
-        filter_ = parse(self.expression) if self.expression is not None else None
+        filter_ = self.filter_
         bar = Bar("reading runs")
         try:
             about_turns = filter_ is not None and filter_.about_turns
@@ -301,6 +300,12 @@ class Selection:
             and (self.since is None or when(run) >= self.since)
             and (self.ended is None or run.state == _kind(self.ended))
         )
+
+
+def _parsed(expression: str) -> Filter:
+    from convtui.filters.filter import parse
+
+    return parse(expression)
 
 
 def _log(folder: Path, word: str) -> Path | None:

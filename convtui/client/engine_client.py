@@ -44,7 +44,8 @@ class EngineHandle(ConversationLink):
         """What `rehook` has sent, a log at a time; whoever reads it takes it out."""
         self._takers[Kind.LOADED] = self._take_loaded
         self._takers[Kind.REHOOKED] = self.rehooked.append
-        self._inbox = Inbox(self.take, self.notify)
+        self._inbox = Inbox(self._take_frame, self._taken)
+        self._touched = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._last_beat = 0.0
 
@@ -142,6 +143,14 @@ class EngineHandle(ConversationLink):
         self._inbox.call(self._ended, status or 0)
 
     # --- on the loop
+
+    def _take_frame(self, kind: Kind, body: bytes) -> None:
+        self._touched = self.take(kind, body) or self._touched
+
+    def _taken(self) -> None:
+        if self._touched:
+            self._touched = False
+            self.notify()
 
     def _take_heartbeat(self, data: dict[str, Any]) -> None:
         super()._take_heartbeat(data)

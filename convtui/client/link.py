@@ -206,12 +206,26 @@ class ConversationLink(ABC):
 
     # --- frames, on the loop
 
-    def take(self, kind: Kind, body: bytes) -> None:
-        """Takes in a frame of this conversation; `notify()` is for whoever carries them."""
+    def take(self, kind: Kind, body: bytes) -> bool:
+        """Takes in a frame of this conversation; whether it calls for `notify()`, which is for
+        whoever carries the frames.
+
+        A heartbeat that tells of the same wait as the last one, only longer, does not: screens draw
+        everything after a change, and count the seconds themselves.
+        """
         if kind is Kind.RECORD:
             self._take_record(*unpack_record(body))
-        elif (take := self._takers.get(kind)) is not None:
+            return True
+        before = self._awaited
+        if (take := self._takers.get(kind)) is not None:
             take(json.loads(body))
+        return kind is not Kind.HEARTBEAT or self._awaited != before
+
+    @property
+    def _awaited(self) -> tuple[bool, int | None]:
+        """Whether a call is in flight, and before which other attempt the engine waits."""
+        wait = self.retry_wait
+        return self.busy is not None, wait.get("attempt", 0) if wait is not None else None
 
     def notify(self) -> None:
         """Calls back those who have subscribed."""

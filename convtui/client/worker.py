@@ -207,8 +207,7 @@ class Worker:
             # A refusal comes from a thread that lives on where the event loop is blocked.
             self._beat()
         hosted = self.hosted.get(number)
-        if hosted is not None:
-            hosted.take(kind, rest)
+        if hosted is not None and hosted.take(kind, rest):
             self._touched.add(hosted)
 
     def _beat(self) -> None:

@@ -72,6 +72,11 @@ class Paths:
         return self.data_dir / "exports"
 
     @property
+    def folds_dir(self) -> Path:
+        """What long logs were folded to."""
+        return self.cache_dir / "folds"
+
+    @property
     def state_file(self) -> Path:
         """The last choice of the picker."""
         return self.state_dir / "state.json"
@@ -90,6 +95,7 @@ class Paths:
             "exports_dir",
             "state_file",
             "cache_dir",
+            "folds_dir",
         )
         return {name: getattr(self, name) for name in names}
 

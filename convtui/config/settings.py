@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
 from convtui.config.paths import HOME_VARIABLE, Paths
-from convtui.config.trusted_folders import Untrusted, why_untrusted
 from convtui.errors import DataFileError, Problem, UsageError, did_you_mean, nearest
 from convtui.files.regular import exists, is_file
 from convtui.files.validation import KeyPath, Lines, attribute_docs, problems_of
@@ -23,6 +22,8 @@ from convtui.files.yaml import read_text
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+    from convtui.config.trusted_folders import Untrusted
 
 PROJECT_FILE = "convtui.toml"
 PREFIX = "CONVTUI_"
@@ -374,8 +375,11 @@ def project_settings(data: Mapping[str, Any], file: Path) -> dict[str, Any]:
 def untrusted_settings(data: Mapping[str, Any], file: Path, paths: Paths) -> Untrusted | None:
     """The settings of a project that its folder is not trusted with: all or none."""
     named = project_settings(data, file)
-    # Without any, the list need not be read.
-    why = why_untrusted(paths, file.parent, named) if named else ""
+    if not named:
+        return None  # the list need not be read
+    from convtui.config.trusted_folders import Untrusted, why_untrusted
+
+    why = why_untrusted(paths, file.parent, named)
     return Untrusted(file, named, why) if why else None
 
 

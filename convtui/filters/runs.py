@@ -5,13 +5,15 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from convtui.errors import BadValueError
 from convtui.filters.tree import Atom
 from convtui.records.times import local_day
 from convtui.text.boundary import visible_line
-from convtui.transcript.fold import Transcript
+
+if TYPE_CHECKING:
+    from convtui.transcript.fold import Transcript
 
 Answer = bool | None
 """True, False, or None: not known (yet)."""

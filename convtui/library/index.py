@@ -47,8 +47,8 @@ from convtui.library.index_rows import (
 )
 from convtui.library.index_summary import COLUMNS, from_row, to_row
 from convtui.library.prefilter import ANYTHING, MATCHES, Condition
+from convtui.log.lock import is_being_written
 from convtui.log.names import LOCK
-from convtui.log.reader import is_being_written
 from convtui.log.run_summary import RunSummary
 
 if TYPE_CHECKING:
@@ -183,13 +183,14 @@ class Index:
         with uncollected():
             locks, logs, notes = scan(self.folder)
             rows, gone, wanted = self._compare(logs, notes, turns)
-        if gone or wanted:
-            with failing():
-                if gone:
-                    self._forget(gone)
-                self._read(wanted, progress, stop)
-                rows = self._db.execute(_LIST).fetchall()
-        with uncollected():
+            if not (gone or wanted):
+                return self._summaries(rows, locks)
+        with failing():
+            if gone:
+                self._forget(gone)
+            self._read(wanted, progress, stop)
+        with uncollected(), failing():
+            rows = self._db.execute(_LIST).fetchall()
             return self._summaries(rows, locks)
 
     def _compare(

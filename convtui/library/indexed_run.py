@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from convtui.errors import ConvtuiError
+from convtui.library.index import Index
 from convtui.library.index_rows import NO_RAW, RAW_AS_SHOWN, RAW_ELSEWHERE, Stored, loaded
-from convtui.log.filter_lookup import NoteLookup
-from convtui.log.notes import Address, TurnNote
+from convtui.log.filter_lookup import LogLookup, NoteLookup
+from convtui.log.notes import Address, Notes, TurnNote
+from convtui.log.reader import open_log
 from convtui.log.run_summary import RunSummary
 from convtui.records.codec import RecordDict
 from convtui.transcript.fold import Session, Transcript, Turn
@@ -23,23 +27,16 @@ class IndexedRun(NoteLookup):
         super().__init__(lambda turn: self.notes.get((turn.session, turn.number)))
         self.transcript = Transcript()
         self.notes: Mapping[Address, TurnNote] = {}
-        self._elsewhere: Callable[[], Mapping[int, str | None]] = dict
+        self._run: RunSummary | None = None
         self._seeded: Mapping[int, str | None] | None = None
         self._has_raw = NO_RAW
         self._raw: Stored | None = None
         self._happened: str | None = None
 
-    def enter(
-        self,
-        header: RecordDict,
-        sessions: str,
-        notes: str,
-        elsewhere: Callable[[], Mapping[int, str | None]],
-    ) -> None:
-        """Moves on to another run.
-
-        `elsewhere` reads the raw replies, by turn index, that stand in a parent log.
-        """
+    def enter(self, run: RunSummary, header: RecordDict, sessions: str, notes: str) -> None:
+        """Moves on to another run."""
+        self._run = run
+        self._seeded = None
         self.transcript.header = header
         self.transcript.sessions = []
         for index, session_type, last, termination in json.loads(sessions) if sessions else ():
@@ -48,8 +45,6 @@ class IndexedRun(NoteLookup):
             session.turns = array("L", [last] if last >= 0 else [])
             self.transcript.sessions.append(session)
         self.notes = decode_notes(notes) if notes else {}
-        self._elsewhere = elsewhere
-        self._seeded = None
 
     def turn(self, row: Sequence[Any], text: Sequence[Any] | None) -> Turn:
         """The turn of a row; what is looked up next is about this one."""
@@ -72,7 +67,7 @@ class IndexedRun(NoteLookup):
     def raw(self, turn: Turn) -> str | None:
         if self._has_raw == RAW_ELSEWHERE:
             if self._seeded is None:
-                self._seeded = self._elsewhere()
+                self._seeded = _raw_of_parents(self._run) if self._run is not None else {}
             return self._seeded.get(turn.index)
         if self._has_raw == RAW_AS_SHOWN:
             return turn.text
@@ -104,3 +99,38 @@ def header_of(run: RunSummary) -> RecordDict:
         "created_at": run.created,
         "scenario": {"tags": list(run.tags)},
     }
+
+
+def _raw_of_parents(run: RunSummary) -> Mapping[int, str | None]:
+    """The raw replies, by turn index, that stand in the parent logs."""
+    try:
+        with open_log(run.path) as log:
+            return LogLookup(log).seeded()
+    except ConvtuiError:
+        return {}
+
+
+@dataclass(slots=True, frozen=True)
+class RunTurns:
+    sessions: Sequence[Session]
+    turns: Sequence[Turn]
+    notes: Sequence[tuple[Address, TurnNote]]
+
+
+def turns_of_index(index: Index, run: RunSummary) -> RunTurns | None:
+    """The sessions and turns of a run; None where the index does not have them."""
+    with index.snapshot():
+        sessions, notes, rows = index.turns_of(run.name)
+    if not rows:
+        return None
+    indexed = IndexedRun()
+    indexed.enter(run, header_of(run), sessions, notes)
+    turns = [indexed.turn(row, text) for row, text in rows]
+    return RunTurns(indexed.transcript.sessions, turns, sorted(indexed.notes.items()))
+
+
+def turns_of_log(run: RunSummary) -> RunTurns:
+    """The same from its log. Raises `LogError` where that cannot be opened."""
+    with open_log(run.path) as log:
+        notes = sorted(Notes(run.path).all().items())
+        return RunTurns(log.transcript.sessions, log.transcript.turns, notes)

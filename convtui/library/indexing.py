@@ -14,6 +14,8 @@ from convtui.library.run_rows import RunRows, read_run
 _PART = 32
 """Runs that a helper reads at a time."""
 _PART_BYTES = 2 << 20
+_MANY_FROM = 1 << 20
+"""Bytes of logs from which on they are read as long ones are."""
 _HELPERS_FROM = 8 << 20
 """Bytes of logs from which helpers save more time than they take to start."""
 _MOST_HELPERS = 4
@@ -27,17 +29,18 @@ def read_all(
 
     In no order. Close the iterator to stop early.
     """
-    helps = sum(run.size for run in wanted if run.turns) >= _HELPERS_FROM
-    processes = min(_MOST_HELPERS, cores()) if helps else 1
+    size = sum(run.size for run in wanted if run.turns)
+    processes = min(_MOST_HELPERS, cores()) if size >= _HELPERS_FROM else 1
     parts = list(_parts(wanted, _PART if processes > 1 else 1))
-    with closing(shared_out(partial(_read, folder), parts, processes=processes)) as results:
+    work = partial(_read, folder, size >= _MANY_FROM)
+    with closing(shared_out(work, parts, processes=processes)) as results:
         for index, runs in results:
             yield len(parts[index]), runs
 
 
-def _read(folder: Path, part: Sequence[Wanted]) -> list[RunRows]:
+def _read(folder: Path, many: bool, part: Sequence[Wanted]) -> list[RunRows]:
     paths = [(folder / run.name, run.turns) for run in part]
-    return [read_run(path, turns=turns) for path, turns in paths if path.exists()]
+    return [read_run(path, turns=turns, many=many) for path, turns in paths if path.exists()]
 
 
 def _parts(wanted: Iterable[Wanted], most: int) -> Iterator[list[Wanted]]:

@@ -7,35 +7,21 @@ process that holds it), the logs are read as they always could be, and `notice` 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from convtui.errors import ConvtuiError, IndexFailure
-from convtui.filters.atoms import ATOMS
-from convtui.filters.filter import Filter, decide
+from convtui.errors import IndexFailure
 from convtui.library.families import families, walk
 from convtui.library.index import Index, Progress
 from convtui.library.index_file import Stat, remove_index
-from convtui.library.indexed_run import IndexedRun, header_of
-from convtui.library.prefilter import prefilter
 from convtui.library.run_order import NEWEST, sort_runs
-from convtui.log.filter_lookup import LogLookup, log_matches
-from convtui.log.notes import Notes, TurnNote
-from convtui.log.reader import Log, open_log
 from convtui.log.run_summary import RunSummary, log_files, summarise
-from convtui.transcript.fold import Session, Turn
+
+if TYPE_CHECKING:
+    from convtui.filters.filter import Filter
+    from convtui.library.indexed_run import RunTurns
 
 T = TypeVar("T")
-_NEED_TEXTS = frozenset({"said", "raw", "empty", "tool", "output"})
-_NEED_SESSIONS = frozenset({"session", "end"})
-
-
-@dataclass(slots=True, frozen=True)
-class RunTurns:
-    sessions: Sequence[Session]
-    turns: Sequence[Turn]
-    notes: Sequence[tuple[tuple[int, int], TurnNote]]
 
 
 class Library:
@@ -95,17 +81,12 @@ class Library:
         Runs whose turns the index does not have are looked up in their logs, unless `open_logs` is
         False: then they are left out.
         """
-        wanted: set[str] = set()
-        open_: dict[str, RunSummary] = {}
-        about_runs = _about_runs(expression)
-        for run in runs:
-            answer = expression.on_run(run.facts()) if about_runs else None
-            if answer:
-                wanted.add(run.file)
-            elif answer is None and expression.about_turns and not run.damaged:
-                open_[run.name] = run
+        # A list that is not searched needs none of this.
+        from convtui.library.searching import by_index, matches_log, of_runs
+
+        wanted, open_ = of_runs(expression, runs)
         if open_:
-            rest = self._by_index(lambda index: _in_index(index, expression, open_, wanted))
+            rest = self._by_index(lambda index: by_index(index, expression, open_, wanted))
             rest = list(open_.values()) if rest is None else rest
             if not open_logs and not self.notice:
                 rest = []
@@ -130,13 +111,10 @@ class Library:
 
     def turns(self, run: RunSummary) -> RunTurns:
         """The sessions and turns of a run. Raises `LogError` where its log cannot be opened."""
-        turns = self._by_index(lambda index: _turns(index, run))
-        if turns is not None:
-            return turns
-        with open_log(run.path) as log:
-            transcript = log.transcript
-            notes = sorted(Notes(run.path).all().items())
-            return RunTurns(transcript.sessions, transcript.turns, notes)
+        from convtui.library.indexed_run import turns_of_index, turns_of_log
+
+        turns = self._by_index(lambda index: turns_of_index(index, run))
+        return turns_of_log(run) if turns is None else turns
 
     def kept_batches(self) -> Mapping[str, tuple[Stat, str]]:
         """What the index keeps of the batches in folders of their own; see `Index.batches()`."""
@@ -168,83 +146,6 @@ class Library:
         return None
 
 
-def _in_index(
-    index: Index, expression: Filter, open_: dict[str, RunSummary], wanted: set[str]
-) -> list[RunSummary]:
-    with index.snapshot():
-        return _search(index, expression, open_, wanted)
-
-
-def _search(
-    index: Index, expression: Filter, open_: dict[str, RunSummary], wanted: set[str]
-) -> list[RunSummary]:
-    """Adds the matches of the index to `wanted`; returns the runs whose turns it lacks."""
-    names = {atom.name for atom in expression.atoms()}
-    texts, about_runs = bool(names & _NEED_TEXTS), _about_runs(expression)
-    here: dict[int, tuple[RunSummary, str, str]] = {}
-    missing = dict(open_)
-    everything = index.with_turns(sessions=bool(names & _NEED_SESSIONS))
-    for name, (number, sessions, notes) in everything.items():
-        if name in missing:
-            here[number] = (missing.pop(name), sessions, notes)
-    every = len(here) == len(everything)
-    condition = prefilter(expression.node, full_text=index.full_text)
-    indexed = IndexedRun()
-    # First one turn of each run, which is enough where the condition is exact.
-    for first in (True, False):
-        entered, matched = 0, False
-        asked_of = None if first and every else here
-        rows = index.candidates(condition, asked_of, texts=texts, first=first)
-        unread: dict[int, tuple[RunSummary, str, str]] = {}
-        for number, row, text in rows:
-            if number != entered:
-                run, sessions, notes = here[number]
-                header = header_of(run) if about_runs else {}
-                indexed.enter(header, sessions, notes, _seeded(run))
-                entered, matched = number, False
-                unread[number] = here[number]
-            if matched:
-                continue
-            turn = indexed.turn(row, text)
-            if decide(expression.on_turn(turn, indexed.transcript, indexed)):
-                matched = True
-                del unread[number]
-                wanted.add(run.file)
-        # One of which nothing passed the condition has nothing that would.
-        here = unread
-        if not here:
-            break
-    return list(missing.values())
-
-
-def _about_runs(expression: Filter) -> bool:
-    return any(ATOMS[atom.name].run is not None for atom in expression.atoms())
-
-
-def _seeded(run: RunSummary) -> Callable[[], Mapping[int, str | None]]:
-    """Reads the raw replies of turns that a log was seeded with."""
-
-    def read() -> Mapping[int, str | None]:
-        try:
-            with open_log(run.path) as log:
-                return LogLookup(log).seeded()
-        except ConvtuiError:
-            return {}
-
-    return read
-
-
-def _turns(index: Index, run: RunSummary) -> RunTurns | None:
-    with index.snapshot():
-        sessions, notes, rows = index.turns_of(run.name)
-    if not rows:
-        return None
-    indexed = IndexedRun()
-    indexed.enter(header_of(run), sessions, notes, _seeded(run))
-    turns = [indexed.turn(row, text) for row, text in rows]
-    return RunTurns(indexed.transcript.sessions, turns, sorted(indexed.notes.items()))
-
-
 def dependents(runs: Sequence[RunSummary], everything: Sequence[RunSummary]) -> list[str]:
     """One sentence for each other run that continues one of `runs`."""
     going = {run.file for run in runs}
@@ -259,22 +160,3 @@ def dependents(runs: Sequence[RunSummary], everything: Sequence[RunSummary]) -> 
                 " there, its raw replies and requests are not"
             )
     return dependents
-
-
-def matches_log(run: RunSummary, expression: Filter) -> bool:
-    """Whether a filter matches a log; False for one that cannot be opened."""
-    answer = expression.on_run(run.facts())
-    if answer is not None:
-        return answer
-    try:
-        with open_log(run.path) as log:
-            return _matches(log, run, expression)
-    except ConvtuiError:
-        return False
-
-
-def _matches(log: Log, run: RunSummary, expression: Filter) -> bool:
-    transcript = log.transcript
-    # The tags are those that the run has now, which its header cannot know.
-    transcript.header = {**transcript.header, **header_of(run)}
-    return log_matches(log, expression)

@@ -17,7 +17,7 @@ from convtui.filters.tree import Atom, Node, Not, Or
 from convtui.library.index_rows import RAW_AS_SHOWN, RAW_ELSEWHERE, RAW_KEPT
 from convtui.transcript.corrections import CORRECTABLE
 from convtui.transcript.fault_rules import SIDES
-from convtui.transcript.fold import ENDED, FAILED, GONE, Flag
+from convtui.transcript.turns import ENDED, FAILED, GONE, Flag
 
 MOST_TRIGRAMS = 24
 MATCHES: Final = "pattern_matches"

@@ -19,12 +19,13 @@ from convtui.library.index_rows import (
     WITH_TURNS,
     stored,
 )
-from convtui.log.detail import RAW_RECORDS, all_rounds, rounds_of
+from convtui.log.detail import RAW_FIELDS, all_rounds, rounds_of
 from convtui.log.names import notes_path
 from convtui.log.notes import Notes
 from convtui.log.reader import LogReader
 from convtui.log.run_summary import RunSummary, mean_latency, number, summarise, total
 from convtui.records.codec import RecordDict
+from convtui.records.views import View
 from convtui.text.boundary import near_empty
 from convtui.transcript.fault_rules import SIDES, faults_of
 from convtui.transcript.fold import Transcript, Turn
@@ -36,7 +37,8 @@ LIVE_LIMIT: Final = 2_000_000
 MAX_OUTPUT: Final = 20_000
 """Characters of one turn's output that are indexed."""
 _OUTSIDE = 1 << 63
-_KEPT = frozenset({*RAW_RECORDS, "tool.called", "provider.output"})
+_KEPT: Final = {**RAW_FIELDS, "tool.called": ("name",), "provider.output": ("text",)}
+"""What is kept of the records of a turn."""
 
 
 class _UnfitError(Exception):
@@ -69,12 +71,12 @@ def stat_of(path: Path) -> tuple[int, int]:
     return info.st_size, info.st_mtime_ns
 
 
-def read_run(path: Path, *, turns: bool) -> RunRows:
+def read_run(path: Path, *, turns: bool, many: bool = False) -> RunRows:
     """One run from its log and its notes, with or without its turns; damage raises nothing.
 
     A log without a trailer is always read to its end: nothing else says how many turns it has.
     Size and modification time are taken before anything is read, so that whatever is written
-    meanwhile makes the row outdated.
+    meanwhile makes the row outdated. `many`: see `LogReader`.
     """
     size, mtime = stat_of(path)
     notes_stat = stat_of(notes_path(path))
@@ -90,11 +92,11 @@ def read_run(path: Path, *, turns: bool) -> RunRows:
         rows.depth = ASK_THE_LOG
         return rows
     try:
-        reader = _Collector(path)
-        with reader:
+        transcript = _Collector()
+        with LogReader(path, transcript=transcript, many=many) as reader:
             reader.advance()
             reader.finish()
-            _take(rows, reader)
+            _take(rows, transcript)
         rows.depth = WITH_TURNS
     except LogError:
         # Not a log after all (one of a newer version, say): it has no turns to match.
@@ -114,22 +116,25 @@ def _of_notes(notes: Notes) -> tuple[str, bool, bool]:
     return json.dumps(data), bool(data), any(note.corrects for note in by_turn.values())
 
 
-class _Collector(LogReader):
-    """Reads a log and keeps what the fold does not: by turn, what the atoms look up."""
+class _Collector(Transcript):
+    """Keeps what the fold does not: by turn, what the atoms look up."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self) -> None:
+        super().__init__()
         self.kept: dict[tuple[int, int], list[RecordDict]] = {}
 
-    def add_record(self, record: RecordDict, line: bytes, offset: int) -> None:
-        super().add_record(record, line, offset)
-        if record.get("type") in _KEPT and "turn" in record:
-            address = (record.get("session", 1), record["turn"])
-            self.kept.setdefault(address, []).append(record)
+    def take(
+        self, kind: str | None, view: View, offset: int, record: RecordDict | None = None
+    ) -> Turn | None:
+        turn = super().take(kind, view, offset, record)
+        fields = _KEPT.get(kind or "")
+        if fields is not None and view.turn is not None:
+            part = {"type": kind, **{name: getattr(view, name, None) for name in fields}}
+            self.kept.setdefault((view.session, view.turn), []).append(part)
+        return turn
 
 
-def _take(rows: RunRows, reader: _Collector) -> None:
-    transcript = reader.transcript
+def _take(rows: RunRows, transcript: _Collector) -> None:
     if len(transcript.turns) >= MAX_TURNS:
         raise _UnfitError
     rows.sessions = json.dumps(
@@ -139,7 +144,7 @@ def _take(rows: RunRows, reader: _Collector) -> None:
         ]
     )
     for turn in transcript.turns:
-        has_raw, texts = _text_row(turn, reader.kept.get((turn.session, turn.number), []))
+        has_raw, texts = _text_row(turn, transcript.kept.get((turn.session, turn.number), []))
         rows.turns.append((*_turn_row(turn), has_raw))
         rows.texts.append(texts)
     _complete(rows.summary, transcript)

@@ -18,8 +18,8 @@ from typing import Final
 
 from convtui.errors import FileError
 from convtui.files.regular import is_file
+from convtui.log.lock import is_being_written
 from convtui.log.names import LOCK, MANIFEST
-from convtui.log.reader import is_being_written
 from convtui.text.boundary import visible_line
 
 _ORIGIN: Final = "origin.json"

@@ -15,7 +15,7 @@ def open_private(path: Path, flags: int) -> int:
     return fd
 
 
-def write_all(fd: int, data: bytes) -> None:
+def write_all(fd: int, data: bytes | memoryview) -> None:
     """Writes all of `data`; `os.write()` may write only a part."""
     view = memoryview(data)
     while view:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -246,11 +246,15 @@ def _stage_run(detail: TurnDetail, attempt: int, revision: int) -> StageRun:
     return run
 
 
-RAW_RECORDS: Final = (
-    "turn.started", "llm.response", "human.wrote", "user.decided", "debug.edited"
-)  # fmt: skip
-"""The types of records that `rounds_of()` reads."""
-_RAW_KINDS = re.compile(f'"(?:{"|".join(map(re.escape, RAW_RECORDS))})"'.encode())
+RAW_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "turn.started": (),
+    "llm.response": ("side", "raw", "round", "tool_calls"),
+    "human.wrote": ("text",),
+    "user.decided": ("kind", "arguments"),
+    "debug.edited": ("field", "after"),
+}
+"""The types of records that `rounds_of()` reads, and what it reads of each."""
+_RAW_KINDS = re.compile(f'"(?:{"|".join(map(re.escape, RAW_FIELDS))})"'.encode())
 
 
 def rounds_of(records: Iterable[RecordDict]) -> tuple[list[Interim], str | None]:

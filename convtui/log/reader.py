@@ -5,24 +5,25 @@ Damage is reported as findings with line numbers; the rest of the log stays read
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from convtui.errors import LogError
+from convtui.files.collecting import uncollected
 from convtui.files.near import near_file
 from convtui.files.regular import is_dir, open_regular
-from convtui.log.names import lock_path
+from convtui.log.lock import is_being_written
 from convtui.log.recordfile import RecordFile
 from convtui.records.codec import FORMAT, MAJOR, RecordDict, decode, fast_decoder
 from convtui.records.fields import MAX_FAULTS, FieldChecker, FieldFault
+from convtui.records.views import View
 from convtui.secrets.redactor import Redactor
-from convtui.transcript.fold import Transcript
+from convtui.transcript.fold import Transcript, Turn
 
 _CHUNK = 1 << 16
 """Bytes read at once: a few milliseconds of work, and small enough for the processor's cache."""
@@ -46,25 +47,19 @@ class Finding:
         return f"line {self.line}: {self.message} ({self.code})"
 
 
-def is_being_written(path: Path) -> bool:
-    """Whether a live process holds the log's lock; a stale lock file is removed."""
-    lock = lock_path(path)
-    if not lock.exists():
-        return False
-    from filelock import FileLock, Timeout
+@dataclass(slots=True, frozen=True)
+class Bookmark:
+    """Where a reader stands between two lines: what it needs to go on from there, beside the
+    transcript. Of findings and of incomplete records it has those since another bookmark."""
 
-    probe = FileLock(str(lock), timeout=0, mode=0o600)
-    try:
-        probe.acquire()
-    except Timeout:
-        return True
-    except OSError:
-        return False
-    # Removed while held: another process waiting for it sees that, and creates a new file.
-    with contextlib.suppress(OSError):
-        lock.unlink()
-    probe.release()
-    return False
+    position: int
+    line: int
+    next_seq: int
+    trailers: int
+    after_trailer: bool
+    body: bool
+    findings: tuple[Finding, ...]
+    incomplete: tuple[int, ...]
 
 
 class LogReader:
@@ -72,12 +67,20 @@ class LogReader:
 
     `advance()` reads what has been written, up to a time limit, and can be called again for more.
     The constructor raises `LogError` for a file that is missing, a folder, unreadable, empty or no
-    log. With `redactor` secrets are masked in everything that is read.
+    log. With `redactor` secrets are masked in everything that is read. `transcript` is an empty one
+    to fold into. Of `many` logs each is read as a long one is, whatever its size.
     """
 
-    def __init__(self, path: Path | str, redactor: Redactor | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        redactor: Redactor | None = None,
+        *,
+        transcript: Transcript | None = None,
+        many: bool = False,
+    ) -> None:
         self.path = Path(path)
-        self.transcript = Transcript()
+        self.transcript = Transcript() if transcript is None else transcript
         self.findings: list[Finding] = []
         self.changed: set[int] = set()
         """Indexes of turns that changed since the caller last cleared the set."""
@@ -98,8 +101,15 @@ class LogReader:
         self._body = False
         """Whether the reader is between header and trailer."""
         self._skipping = False
+        self.on_piece: Callable[[bytes], object] | None = None
+        """Is given all that is read of the file, in pieces."""
         self.size = os.fstat(self._file.fileno()).st_size
         self._decode = decode if self.size < _LONG else fast_decoder()
+        self._typed: Callable[[bytes], View] | None = None
+        if (many or self.size >= _LONG) and redactor is None:
+            from convtui.records.typed import typed_decoder
+
+            self._typed = typed_decoder()
 
     def __enter__(self) -> LogReader:
         return self
@@ -117,13 +127,20 @@ class LogReader:
 
     def advance(self, seconds: float | None = None) -> bool:
         """Reads what the file holds, for about `seconds` at most; whether there is more."""
-        deadline = None if seconds is None else time.perf_counter() + seconds
+        if seconds is None:
+            with uncollected():
+                return self._advance(None)
+        return self._advance(time.perf_counter() + seconds)
+
+    def _advance(self, deadline: float | None) -> bool:
         while True:
             self._file.seek(self._position)
             chunk = self._file.read(_CHUNK)
             if not chunk:
                 self.size = self._position
                 return False
+            if self.on_piece is not None:
+                self.on_piece(chunk)
             self._position += len(chunk)
             self._add_chunk(chunk)
             if deadline is not None and time.perf_counter() >= deadline:
@@ -144,11 +161,35 @@ class LogReader:
             self._skipping = False
         else:
             self._add_line(first, begin)
-        start = end + 1
+        self._add_lines(chunk, end + 1)
+
+    def _add_lines(self, chunk: bytes, start: int) -> None:
+        """Adds the lines of a chunk from `start` on, and keeps the beginning of the last."""
         base = self._position - len(chunk)
-        while (end := chunk.find(b"\n", start)) >= 0:
-            self._add_line(chunk[start:end], base + start)
+        find, take = chunk.find, self.transcript.take
+        typed = self._typed if self._body else None
+        number, seq = self._line, self._next_seq
+        last: Turn | None = None
+        while (end := find(b"\n", start)) >= 0:
+            line = chunk[start:end]
+            try:
+                record = typed(line) if typed is not None else None
+            except (ValueError, RecursionError):
+                record = None
+            if record is None or record.seq != seq:
+                self._line, self._next_seq = number, seq
+                self._add_line(line, base + start)
+                number, seq = self._line, self._next_seq
+                typed = self._typed if self._body else None
+            else:
+                number += 1
+                seq += 1
+                turn = take(record.record_type, record, base + start)
+                if turn is not last and turn is not None:
+                    last = turn
+                    self.changed.add(turn.index)
             start = end + 1
+        self._line, self._next_seq = number, seq
         if start < len(chunk):
             self._keep(chunk[start:])
 
@@ -282,6 +323,44 @@ class LogReader:
                 )
             )
         return sorted(findings, key=lambda finding: finding.line)
+
+    # --- reading on where another one stopped
+
+    def bookmark(self, findings: int = 0, incomplete: int = 0) -> Bookmark | None:
+        """Where the reader stands; None inside a record that is passed over.
+
+        `findings` and `incomplete` are how many of them an earlier bookmark had.
+        """
+        if self._skipping:
+            return None
+        return Bookmark(
+            self.position,
+            self._line,
+            self._next_seq,
+            self._trailers,
+            self._after_trailer,
+            self._body,
+            tuple(self.findings[findings:]),
+            tuple(sorted(self.incomplete)[incomplete:]),
+        )
+
+    def go_to(self, bookmark: Bookmark) -> None:
+        """Goes on from a bookmark; the transcript is that of the records before it."""
+        self._position = bookmark.position
+        self._tail.clear()
+        self._tail_size = 0
+        self._skipping = False
+        self._line, self._next_seq = bookmark.line, bookmark.next_seq
+        self._trailers, self._after_trailer = bookmark.trailers, bookmark.after_trailer
+        self._body = bookmark.body
+        self.findings += bookmark.findings
+        self.incomplete.update(bookmark.incomplete)
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """Device and number of the file: another one may take its name."""
+        info = os.fstat(self._file.fileno())
+        return info.st_dev, info.st_ino
 
     @property
     def running(self) -> bool:

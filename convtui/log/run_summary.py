@@ -16,9 +16,9 @@ from typing import Any, BinaryIO, Final
 from convtui.files.regular import open_regular
 from convtui.filters.runs import RunFacts, header_tags
 from convtui.log.batch_counts import BatchCounts
+from convtui.log.lock import is_being_written
 from convtui.log.names import MANIFEST, NOTES, TOOLS, WIRE
 from convtui.log.notes import Notes
-from convtui.log.reader import is_being_written
 from convtui.records.codec import FORMAT, RecordDict, decode
 from convtui.records.times import parse_zoned_time
 from convtui.records.values import as_list, as_object, as_text
@@ -89,6 +89,7 @@ class RunSummary:
     batch: BatchCounts | None = None
     """Of a batch, whose `file` is its folder; None for a single run."""
     _path: Path | None = field(default=None, repr=False)
+    _when: float | None = field(default=None, init=False, repr=False)
 
     @property
     def path(self) -> Path:
@@ -120,7 +121,9 @@ class RunSummary:
     @property
     def when(self) -> float:
         """When it began, else when it was last written; seconds since the epoch."""
-        return self.modified if self.created_at is None else self.created_at.timestamp()
+        if self._when is None:
+            self._when = self.modified if self.created_at is None else self.created_at.timestamp()
+        return self._when
 
     def facts(self) -> RunFacts:
         """What filters on runs evaluate."""

@@ -12,7 +12,7 @@ from convtui.records.interim import Interim
 from convtui.text.boundary import one_line, span_of_time, visible, visible_line
 from convtui.text.counts import counted
 from convtui.transcript.ending_words import ending_sentence
-from convtui.transcript.fold import Flag, Totals, Turn
+from convtui.transcript.turns import Flag, Totals, Turn
 
 
 def wants_color(stream: TextIO, *, plain: bool = False) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from convtui.secrets.forms import SHORTEST, forms_of
 from convtui.secrets.names import NOTHING_ALLOWED, LogValues, is_secret_name, is_telling_name
-from convtui.secrets.shapes import CAREFUL, REDACTED, SHAPES, TOKENS, Span, may_hold_token
+from convtui.secrets.shapes import CAREFUL, REDACTED, SHAPES, TOKENS, Shape, Span, may_hold_token
 from convtui.secrets.values import secret_values
 
 _KEYED_BY_TEXT: Final = frozenset({"on_signal"})
@@ -41,6 +41,23 @@ def _gates() -> tuple[tuple[bytes, tuple[bytes, ...]], ...]:
 
 
 _GATES: Final = _gates()
+
+
+def _shape_gates() -> tuple[tuple[str, tuple[tuple[str, frozenset[int]], ...]], ...]:
+    """Parts of signs, with the signs that have them and the places of their shapes."""
+    shapes_of: dict[str, set[int]] = {}
+    for place, shape in enumerate(SHAPES):
+        for sign in shape.signs:
+            shapes_of.setdefault(sign, set()).add(place)
+    signs_of: dict[str, list[tuple[str, frozenset[int]]]] = {}
+    parts = [part.decode() for part in _PARTS]
+    for sign, places in shapes_of.items():
+        gate = next((part for part in parts if part in sign), sign)
+        signs_of.setdefault(gate, []).append((sign, frozenset(places)))
+    return tuple((part, tuple(signs)) for part, signs in signs_of.items())
+
+
+_SHAPE_GATES: Final = _shape_gates()
 _WITH_MORE: Final = {b"token": b"tokens", b"://": b"@"}
 """Signs that stand in most records: counted where they are not the beginning of the longer one, or
 only where the other stands, too."""
@@ -133,12 +150,8 @@ class Redactor:
                 end = start + len(form)
                 spans.append((start, end))
                 start = text.find(form, end)
-        lowered = text.lower()
-        for shape in SHAPES:
-            for sign in shape.signs:
-                if sign in lowered:
-                    spans.extend(shape.spans(text, whole=whole))
-                    break
+        for shape in _shapes_in(text.lower()):
+            spans.extend(shape.spans(text, whole=whole))
         if may_hold_token(text.encode("utf-8", "replace")):
             spans.extend(match.span() for match in TOKENS.finditer(text))
         return merged(spans) if spans else spans
@@ -271,6 +284,17 @@ class CarefulRedactor(Redactor):
         if isinstance(item, str) and item and is_secret_name(name):
             return REDACTED
         return super()._field(name, item)
+
+
+def _shapes_in(lowered: str) -> list[Shape]:
+    """The shapes of which a sign stands in a text in lower case."""
+    places: set[int] = set()
+    for part, signs in _SHAPE_GATES:
+        if part in lowered:
+            for sign, shapes in signs:
+                if sign in lowered:
+                    places |= shapes
+    return [SHAPES[place] for place in places]
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:

@@ -61,9 +61,21 @@ class StreamRedactor:
     def _safe_end(self) -> int:
         held = self._held
         size = len(held)
-        end = self._redactor.begins_at(held, 1)
         word = len(held.rstrip(_WORD))
-        end = min(end, word)
+        end = min(word, self._redactor.begins_at(held, 1))
+        # Where all of it is one word, there is no earlier end to look for.
+        if end:
+            end = self._end_before_secrets(end, word)
+        most = max(_MOST, self._redactor.longest)
+        return end if size - end <= most else self._forced_end(size)
+
+    def _end_before_secrets(self, end: int, word: int) -> int:
+        """The last place up to `end` that no secret, begun or whole, reaches over.
+
+        The last word begins at `word`.
+        """
+        held = self._held
+        size = len(held)
         tail = held[max(0, word - _LOOK_BACK) :]
         lowered = tail.lower()
         if any(sign in lowered for sign in NAME_SIGNS):
@@ -74,14 +86,11 @@ class StreamRedactor:
         if key >= 0 and PRIVATE_KEY_ENDS.search(held, key) is None:
             end = min(end, key)
         # A secret that is whole may reach over the end.
-        most = max(_MOST, self._redactor.longest)
         if end < size:
             for first, last in reversed(self._redactor.spans(held, whole=True)):
                 if first < end < last:
                     end = first
-        if size - end <= most:
-            return end
-        return self._forced_end(size)
+        return end
 
     def _forced_end(self, size: int) -> int:
         """When too much is held back: redacts the secret so far, and what follows of it."""

@@ -14,7 +14,8 @@ from typing import Final
 
 from convtui.errors import FileError, UsageError
 from convtui.log.formats.export_fold import new_file
-from convtui.log.reader import Finding, Log, is_being_written, open_log
+from convtui.log.lock import is_being_written
+from convtui.log.reader import Finding, Log, open_log
 from convtui.secrets.redactor import Redactor
 from convtui.secrets.sharing import SharingRedactor
 from convtui.share.conversation import conversation_of

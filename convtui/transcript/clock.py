@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,21 @@ class Clock:
         """The hold, if there is one, ends."""
         if len(self._ends) < len(self._starts):
             self._ends.append(max(t, self._starts[-1]))
+
+    def holds(self, first: int = 0) -> list[tuple[float, float]]:
+        """From number `first` on, when a hold began, and the seconds in holds before it."""
+        return [*zip(self._starts[first:], self._held[first:], strict=True)]
+
+    def releases(self, first: int = 0) -> list[float]:
+        """From number `first` on, when a hold ended; one that lasts has not."""
+        return [*self._ends[first:]]
+
+    def add(self, holds: Iterable[tuple[float, float]], releases: Iterable[float]) -> None:
+        """Adds further holds and releases, as `holds()` and `releases()` have them."""
+        for start, held in holds:
+            self._starts.append(start)
+            self._held.append(held)
+        self._ends.extend(releases)
 
     def at(self, t: float) -> Elapsed:
         """What had passed at `t`; a time before this log's beginning is negative."""

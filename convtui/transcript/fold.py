@@ -15,6 +15,7 @@ from typing import Any, Final
 from convtui.records.codec import STAGES, RecordDict
 from convtui.records.interim import Interim, interim_in
 from convtui.records.values import as_text
+from convtui.records.views import View, view_of
 from convtui.scenario.simulators.registry import HUMAN
 from convtui.text_checks.incomplete import finish_means
 from convtui.text_checks.reasoning import says_nothing
@@ -56,6 +57,8 @@ __all__ = [
 _SEEDED, _SIGNAL, _CHANGED = int(Flag.SEEDED), int(Flag.SIGNAL), int(Flag.CHANGED)
 _HUMAN: Final = int(Flag.HUMAN)
 _INTERIM: Final = int(Flag.INTERIM)
+_EDITED, _EMPTY, _TRUNCATED = int(Flag.EDITED), int(Flag.EMPTY), int(Flag.TRUNCATED)
+_ERROR_TEXT: Final = int(Flag.ERROR_TEXT)
 _NOTICED: Final = {name: int(flag) for name, flag in CORRECTABLE.items()}
 _ALL_NOTICED: Final = sum(_NOTICED.values())
 
@@ -118,7 +121,11 @@ class Transcript:
         """Byte offset of every record's line."""
         self.counts: defaultdict[str, int] = defaultdict(int)
         """Records by type."""
-        self._current: Turn | None = None
+        self.latest: Turn | None = None
+        """The turn that the last records were about; None between sessions."""
+        self.ended_turns: set[int] = set()
+        """Indexes of turns that the end of a session has changed, which `apply()` does not return;
+        whoever wants to know clears the set."""
         self.inherited: dict[str, Totals] = {}
         """What each side used before this log began."""
         self.past_known = True
@@ -127,7 +134,7 @@ class Transcript:
         """What the parent log says of the turn that was in progress there, until it begins."""
         self.decided_before = False
         """Whether a responder decided something before this log began."""
-        self._left: tuple[int, int, tuple[Interim, ...]] | None = None
+        self.left: tuple[int, int, tuple[Interim, ...]] | None = None
         """What the turn in progress had said beside tool calls when the log was gone on with."""
 
     # --- look-ups
@@ -164,42 +171,54 @@ class Transcript:
 
     @property
     def current(self) -> Turn | None:
-        return self._current if self._current is not None and self._current.status == OPEN else None
+        return self.latest if self.latest is not None and self.latest.status == OPEN else None
 
     # --- records
 
     def apply(self, record: RecordDict, offset: int = 0) -> Turn | None:
         """Takes in the next record, which stands at `offset`; returns the turn it changed."""
+        kind = record.get("type")
+        kind = kind if kind.__class__ is str else None
+        return self.take(kind, view_of(record, kind or ""), offset, record)
+
+    def take(
+        self, kind: str | None, view: View, offset: int, record: RecordDict | None = None
+    ) -> Turn | None:
+        """`apply()`, for a record of which there is a view already.
+
+        `record` itself is needed of all types that are not frequent.
+        """
         ordinal = self.records
         self.records = ordinal + 1
         self.offsets.append(offset)
-        kind = record.get("type")
-        t = record.get("t")
+        t = view.t
         if t is not None:
             self.last_t = t
-        if kind.__class__ is not str:
+        if kind is None:
             return None
         self.counts[kind] += 1
-        handler = _HANDLERS.get(kind)
-        number = record.get("turn")
+        number = view.turn
         turn: Turn | None = None
         if number is not None:
-            turn = self._current
-            session = record.get("session", 1)
+            turn = self.latest
+            session = view.session
             if turn is None or turn.number != number or turn.session != session:
-                turn = self._turn(record, session, number)
+                turn = self._turn(kind, view)
             if turn is not None:
                 if turn.first < 0 and not turn.flags & _SEEDED:
                     turn.first = ordinal
                 turn.last = ordinal
                 turn.version += 1
-        if handler is not None:
-            try:
-                handler(self, record, turn)
-            except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
-                # A damaged or foreign record must not stop the fold; `check` names what is wrong.
-                self.counts["(malformed)"] += 1
-        if kind in _LIFECYCLE:
+        frequent = _FREQUENT.get(kind)
+        try:
+            if frequent is not None:
+                frequent(self, view, turn)
+            elif record is not None and kind in _HANDLERS:
+                _HANDLERS[kind](self, record, turn)
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
+            # A damaged or foreign record must not stop the fold; `check` names what is wrong.
+            self.counts["(malformed)"] += 1
+        if record is not None and kind in _LIFECYCLE:
             self.lifecycle.append(record)
         return turn
 
@@ -211,7 +230,7 @@ class Transcript:
         `offset` is where it begins in the reply. Text whose beginning has not been seen is left to
         the records.
         """
-        turn = self._current
+        turn = self.latest
         if turn is None or turn.session != session or turn.number != number:
             turn = self.find(session, number)
         if turn is None or turn.status != OPEN:
@@ -245,23 +264,22 @@ class Transcript:
         self.hold = None
         return turn or held
 
-    def _turn(self, record: RecordDict, session: Any, number: Any) -> Turn | None:
-        turn = self.find(session, number)
+    def _turn(self, kind: str, view: View) -> Turn | None:
+        turn = self.find(view.session, view.turn)
         if turn is not None:
             return turn
-        if record.get("type") in ("session.ended", "session.started"):
+        if kind in ("session.ended", "session.started"):
             return None
-        side = record.get("speaker") or record.get("side")
+        side = getattr(view, "speaker", None) or view.side
         speaker = "provider" if side == "provider" else "persona"
-        attempt = record.get("attempt")
-        return self._new_turn(session, number, speaker, attempt or 1)
+        return self._new_turn(view.session, view.turn, speaker, view.attempt or 1)
 
     def _new_turn(self, session: int, number: int, speaker: str, attempt: int) -> Turn:
         holder = self.session(session) or self._new_session(session, "")
         turn = Turn(len(self.turns), session, number, speaker, attempt)
         self.turns.append(turn)
         holder.turns.append(turn.index)
-        self._current = turn
+        self.latest = turn
         return turn
 
     def _new_session(self, index: int, session_type: str) -> Session:
@@ -276,8 +294,8 @@ class Transcript:
         self.sessions.append(session)
         return session
 
-    def _side(self, record: RecordDict) -> Totals:
-        side = str(record.get("side") or "provider")
+    def _side(self, name: Any) -> Totals:
+        side = str(name or "provider")
         totals = self.totals.get(side)
         if totals is None:
             totals = self.totals[side] = Totals()
@@ -319,11 +337,11 @@ class Transcript:
         waiting = (record.get("counters") or {}).get("pending")
         if waiting is not None:
             interim = interim_in(waiting.get("messages") or ())
-            self._left = (record["current"], waiting["turn"], interim)
+            self.left = (record["current"], waiting["turn"], interim)
         for index, item in ended.items():
             holder = self._new_session(index, item.get("session_type") or "")
             holder.termination = item.get("termination")
-        self._current = None
+        self.latest = None
 
     def _seeded_turn(self, said: RecordDict | None, summary: RecordDict | None) -> None:
         """A turn of the past: as it was committed, if it was, and what else is known of it."""
@@ -404,23 +422,24 @@ class Transcript:
             if len(session.turns) == 1 and last.status == ENDED:
                 _ended_at_once(last, session.termination or {})
             last.version += 1
-        self._current = None
+            self.ended_turns.add(last.index)
+        self.latest = None
 
     def _used(self, usage: Any) -> None:
         """Usage of a whole session, where its single calls reported none."""
         for side, figures in (usage or {}).items():
-            totals = self._side({"side": side})
+            totals = self._side(side)
             totals.add(figures)
             totals.calls += figures.get("calls") or 0
 
-    def _turn_started(self, record: RecordDict, turn: Turn | None) -> None:
+    def _turn_started(self, view: View, turn: Turn | None) -> None:
         if turn is None:
             return
         turn.status = OPEN
         turn.stage = "request"
         turn.started = self.last_t
-        turn.speaker = record["speaker"]
-        turn.attempt = record.get("attempt") or turn.attempt
+        turn.speaker = view.speaker
+        turn.attempt = view.attempt or turn.attempt
         if turn.attempt > 1 and turn.text:
             turn.text = ""
             turn.streamed = 0
@@ -432,79 +451,81 @@ class Transcript:
             turn.codes = tuple(
                 code for code in turn.codes if code.partition(":")[0] not in ("error", "incomplete")
             )
-        if self._left is not None and self._left[:2] == (turn.session, turn.number):
-            turn.interim, self._left = self._left[2], None
+        if self.left is not None and self.left[:2] == (turn.session, turn.number):
+            turn.interim, self.left = self.left[2], None
             turn.flags |= _INTERIM * bool(turn.interim)
         before = self.asked_before
         if before is not None and is_about(before, turn):
             self.asked_before = None
             carry_over(turn, before)
-        if record.get("human"):
+        if view.human:
             turn.flags |= Flag.HUMAN
 
-    def _request(self, record: RecordDict, turn: Turn | None) -> None:
-        self._side(record).calls += 1
-        if turn is not None and turn.status == OPEN and record.get("side") != "responder":
-            if record.get("round") is not None:
-                self._beside_tools(turn, record)
+    def _request(self, view: View, turn: Turn | None) -> None:
+        self._side(view.side).calls += 1
+        if turn is not None and turn.status == OPEN and view.side != "responder":
+            if view.round is not None:
+                self._beside_tools(turn, view)
             turn.stage = "request"
             turn.text = ""
             turn.streamed = 0
 
     @staticmethod
-    def _beside_tools(turn: Turn, record: RecordDict) -> None:
+    def _beside_tools(turn: Turn, view: View) -> None:
         """Another round begins: the turn's text so far was written beside tool calls."""
         if not turn.text.strip():
             return
-        number = record.get("round")
+        number = view.round
         before = number - 1 if number is not None else len(turn.interim) + 1
         turn.interim = (*turn.interim, Interim(before, turn.text))
         turn.flags |= _INTERIM
 
-    def _partial(self, record: RecordDict, turn: Turn | None) -> None:
-        if turn is None or turn.status != OPEN or record.get("side") == "responder":
+    def _partial(self, view: View, turn: Turn | None) -> None:
+        if turn is None or turn.status != OPEN or view.side == "responder":
             return
-        have = turn.streamed - record["offset"]
-        if have < len(record["text"]):
-            fresh = record["text"][max(0, have) :]
+        have = turn.streamed - view.offset
+        if have < len(view.text):
+            fresh = view.text[max(0, have) :]
             turn.text += fresh
             turn.streamed += len(fresh)
 
-    def _response(self, record: RecordDict, turn: Turn | None) -> None:
-        totals = self._side(record)
-        usage = record.get("usage")
+    def _response(self, view: View, turn: Turn | None) -> None:
+        totals = self._side(view.side)
+        usage = view.usage
         if usage:
-            totals.add(usage)
-        if record.get("duration"):
-            totals.seconds += record["duration"]
+            add_usage(totals, usage)
+        duration = view.duration
+        if duration:
+            totals.seconds += duration
         if turn is None:
             return
-        if record.get("side") != "responder":
+        if view.side != "responder":
             if turn.stage == "tools":
                 # A file of another program without requests.
-                self._beside_tools(turn, record)
-            turn.text = record["raw"]
+                self._beside_tools(turn, view)
+            turn.text = view.raw
             turn.stage = "response"
-        if record.get("reasoning"):
+        if view.reasoning:
             turn.flags |= Flag.REASONING
-        _incomplete(turn, record)
-        if record.get("reused"):
+        if view.incomplete or view.finish_reason:
+            _incomplete(turn, view)
+        if view.reused:
             turn.flags |= Flag.REUSED
-        if record.get("duration") is not None:
-            turn.latency = (turn.latency or 0.0) + record["duration"]
+        if duration is not None:
+            turn.latency = (turn.latency or 0.0) + duration
         if usage:
             add_usage(turn, usage)
 
-    def _wrote(self, record: RecordDict, turn: Turn | None) -> None:
+    def _wrote(self, view: View, turn: Turn | None) -> None:
         if turn is not None:
-            turn.text = record["text"]
+            turn.text = view.text
             turn.flags |= Flag.HUMAN
             turn.stage = "response"
-            if record.get("reused"):
+            if view.reused:
                 turn.flags |= Flag.REUSED
 
     def _retry(self, record: RecordDict, turn: Turn | None) -> None:
-        self._side(record).retries += 1
+        self._side(record.get("side")).retries += 1
         if turn is not None:
             turn.flags |= Flag.RETRY
             turn.code(f"retry:{record.get('side') or turn.speaker}")
@@ -523,25 +544,25 @@ class Transcript:
                 turn.flags |= Flag.INCOMPLETE
                 turn.code("incomplete:stream_died")
 
-    def _tool_called(self, record: RecordDict, turn: Turn | None) -> None:
+    def _tool_called(self, view: View, turn: Turn | None) -> None:
         if turn is not None:
             turn.flags |= Flag.TOOL
             turn.stage = "tools"
 
-    def _tool_returned(self, record: RecordDict, turn: Turn | None) -> None:
+    def _tool_returned(self, view: View, turn: Turn | None) -> None:
         if turn is None:
             return
         # A call that was denied never ran, but the model called a tool and got an answer.
         turn.flags |= Flag.TOOL
-        if not record.get("ok", True):
+        if not view.ok:
             turn.flags |= Flag.TOOL_ERROR
-            turn.code(f"tool:{record.get('error_kind') or 'failed'}")
+            turn.code(f"tool:{view.error_kind or 'failed'}")
 
-    def _signals(self, record: RecordDict, turn: Turn | None) -> None:
+    def _signals(self, view: View, turn: Turn | None) -> None:
         if turn is None:
             return
         turn.stage = "signals"
-        matches = record["matches"]
+        matches = view.matches
         if not matches:
             turn.signals = ()
             turn.flags &= ~_SIGNAL
@@ -555,23 +576,23 @@ class Transcript:
         turn.signals = names
         turn.flags = turn.flags | _SIGNAL if names else turn.flags & ~_SIGNAL
 
-    def _processed(self, record: RecordDict, turn: Turn | None) -> None:
+    def _processed(self, view: View, turn: Turn | None) -> None:
         if turn is None:
             return
         turn.stage = "post_process"
-        turn.text = record["text"]
-        changed = record["changed"]
+        turn.text = view.text
+        changed = view.changed
         turn.flags = turn.flags | _CHANGED if changed else turn.flags & ~_CHANGED
 
-    def _discarded(self, record: RecordDict, turn: Turn | None) -> None:
+    def _discarded(self, view: View, turn: Turn | None) -> None:
         if turn is None:
             return
         turn.status = GONE
         turn.flags |= Flag.DISCARDED
-        turn.text = record["text"]
-        if record.get("error_text"):
+        turn.text = view.text
+        if view.error_text:
             turn.flags |= Flag.ERROR_TEXT
-        turn.note = str(record.get("hook") or "")
+        turn.note = str(view.hook or "")
         turn.stage = "commit"
 
     def _inactive(self, record: RecordDict, turn: Turn | None) -> None:
@@ -583,50 +604,49 @@ class Transcript:
         turn.note = str(record.get("reason") or "")
         turn.stage = "commit"
 
-    def _committed(self, record: RecordDict, turn: Turn | None) -> None:
+    def _committed(self, view: View, turn: Turn | None) -> None:
         if turn is None:
             return
         turn.status = COMMITTED
-        turn.text = record["text"]
-        turn.speaker = record["speaker"]
+        turn.text = view.text
+        turn.speaker = view.speaker
         turn.stage = "commit"
-        flags = int(turn.flags)
-        if record.get("human"):
+        # A reply supplied by hand replaces it completely.
+        flags = int(turn.flags) & ~_ERROR_TEXT
+        if view.human:
             flags |= _HUMAN
         else:
             # The human, whose turn it was, let the simulator speak.
             flags &= ~_HUMAN
-        if record.get("edited"):
-            flags |= int(Flag.EDITED)
-        if record.get("empty"):
-            flags |= int(Flag.EMPTY)
-        if record.get("truncated"):
-            flags |= int(Flag.TRUNCATED)
-        # A reply supplied by hand replaces it completely.
-        flags &= ~int(Flag.ERROR_TEXT)
-        if record.get("error_text"):
-            flags |= int(Flag.ERROR_TEXT)
+        if view.edited:
+            flags |= _EDITED
+        if view.empty:
+            flags |= _EMPTY
+        if view.truncated:
+            flags |= _TRUNCATED
+        if view.error_text:
+            flags |= _ERROR_TEXT
             turn.code("error_text")
-        if record.get("would_have"):
+        if view.would_have:
             flags |= int(Flag.WOULD_END)
-            turn.note = f"would have been {_PAST.get(record['would_have'], record['would_have'])}"
+            turn.note = f"would have been {_PAST.get(view.would_have, view.would_have)}"
         turn.flags = flags
-        if record.get("interim") == "say":
+        if view.interim == "say":
             turn.interim = ()
-        noticed = record.get("flags")
+        noticed = view.flags
         if noticed or flags & _ALL_NOTICED:
             take_noticed(turn, noticed)
 
-    def _decided(self, record: RecordDict, turn: Turn | None) -> None:
+    def _decided(self, view: View, turn: Turn | None) -> None:
         if turn is not None:
             turn.flags |= Flag.DECISION
-            turn.note = str(record.get("kind", ""))
+            turn.note = str(view.kind)
             code = f"decided:{turn.note}"
-            if not record.get("valid", True) and turn.note != "error":
+            if not view.valid and turn.note != "error":
                 code += ":invalid"
-            if record.get("for_record"):
+            if view.for_record:
                 code += ":record"
-            elif record.get("by") == "human":
+            elif view.by == "human":
                 code += ":human"
             turn.code(code)
 
@@ -636,7 +656,7 @@ class Transcript:
             turn.note = str(record.get("reason", ""))
             turn.text = str(record.get("dropped_text") or turn.text)
 
-    def _output(self, record: RecordDict, turn: Turn | None) -> None:
+    def _output(self, view: View, turn: Turn | None) -> None:
         self.outputs += 1
         if turn is not None:
             turn.flags |= Flag.OUTPUT
@@ -772,10 +792,10 @@ def take_noticed(turn: Turn, noticed: Any) -> None:
     turn.flags = flags
 
 
-def _incomplete(turn: Turn, record: RecordDict) -> None:
+def _incomplete(turn: Turn, view: View) -> None:
     """Keeps why a reply is incomplete: as recorded, and by its finish reason."""
-    reason = record.get("incomplete")
-    ended = finish_means(record.get("finish_reason"))
+    reason = view.incomplete
+    ended = finish_means(view.finish_reason)
     if reason or ended:
         turn.flags |= Flag.INCOMPLETE
         for code in dict.fromkeys((str(reason or ""), ended)):
@@ -833,6 +853,23 @@ def _ending(turn: Turn, termination: dict[str, Any]) -> None:
 _PAST = {"end": "ended", "discard": "discarded"}
 _WOULD_HAVE = {"end": "would have ended here", "discard": "would have been discarded"}
 
+_FREQUENT: Final = {
+    "turn.started": Transcript._turn_started,
+    "llm.request": Transcript._request,
+    "llm.partial": Transcript._partial,
+    "llm.response": Transcript._response,
+    "human.wrote": Transcript._wrote,
+    "tool.called": Transcript._tool_called,
+    "tool.returned": Transcript._tool_returned,
+    "signals.extracted": Transcript._signals,
+    "response.processed": Transcript._processed,
+    "turn.discarded": Transcript._discarded,
+    "turn.committed": Transcript._committed,
+    "user.decided": Transcript._decided,
+    "provider.output": Transcript._output,
+}
+"""Of types that come as views."""
+
 _HANDLERS: Final = {
     "header": Transcript._header,
     "history.seeded": Transcript._seeded,
@@ -842,23 +879,10 @@ _HANDLERS: Final = {
     "session.entered": Transcript._entered,
     "session.started": Transcript._session_started,
     "session.ended": Transcript._session_ended,
-    "turn.started": Transcript._turn_started,
-    "llm.request": Transcript._request,
-    "llm.partial": Transcript._partial,
-    "llm.response": Transcript._response,
-    "human.wrote": Transcript._wrote,
     "llm.retry": Transcript._retry,
     "llm.failed": Transcript._failed,
-    "tool.called": Transcript._tool_called,
-    "tool.returned": Transcript._tool_returned,
-    "signals.extracted": Transcript._signals,
-    "response.processed": Transcript._processed,
-    "turn.discarded": Transcript._discarded,
     "turn.inactive": Transcript._inactive,
-    "turn.committed": Transcript._committed,
-    "user.decided": Transcript._decided,
     "user.ended": Transcript._user_ended,
-    "provider.output": Transcript._output,
     "turn.cancelled": Transcript._cancelled,
     "turn.skipped": Transcript._skipped,
     "debug.held": Transcript._held,

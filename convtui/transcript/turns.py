@@ -233,8 +233,8 @@ class Session:
 
 def add_usage(total: Turn | Totals, usage: RecordDict) -> None:
     """Adds the usage of one call; figures that it lacks stay unknown."""
-    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    cost = usage.get("cost")
+    get = usage.get
+    prompt, completion, cost = get("prompt_tokens"), get("completion_tokens"), get("cost")
     if prompt is not None:
         total.prompt_tokens = (total.prompt_tokens or 0) + prompt
     if completion is not None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import events
 from textual.actions import SkipAction
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.filter import LineFilter, Monochrome
 from textual.screen import ModalScreen, Screen, SystemModalScreen
 
@@ -31,7 +32,12 @@ from convtui.tui.saved_state import SavedState
 from convtui.tui.screens.action_screen import ActionScreen, action_screen_of
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.terminal_end import leave_when_ended
-from convtui.tui.textual_compat import can_suspend, read_alt_enter, write_to_terminal
+from convtui.tui.textual_compat import (
+    can_suspend,
+    draw_promptly,
+    read_alt_enter,
+    write_to_terminal,
+)
 from convtui.tui.theme_drawing import draw_theme
 from convtui.tui.themes import Themes
 from convtui.tui.too_small import TooSmall, too_small
@@ -40,6 +46,8 @@ if TYPE_CHECKING:
     from convtui.config.settings import Config
 
 First = Callable[["ConvtuiApp"], Screen[Any]]
+_PROMPT = (events.Key, events.Paste, events.MouseDown, events.MouseScrollDown, events.MouseScrollUp)
+"""What a person does and expects to see the effect of at once."""
 
 
 class ConvtuiApp(NoticeApp, inherit_bindings=False):
@@ -110,6 +118,15 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
 
     # --- settings
 
+    def get_driver_class(self) -> type[Driver]:
+        """Called by Textual to learn how it reads and draws."""
+        driver = super().get_driver_class()
+        if driver.__name__ != "LinuxDriver":
+            return driver
+        from convtui.tui.terminal_driver import TerminalDriver
+
+        return TerminalDriver
+
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Called by Textual for each line that it draws."""
         # Textual's own idea of no colour is grey, ground and all.
@@ -146,8 +163,10 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
 
     def _after_first_frame(self) -> None:
         if not gc.isenabled():
-            # Exclude what exists now from garbage collection: it stays.
+            # Exclude what exists now from garbage collection: it stays. A full collection stops
+            # everything for a frame or two, and what streams in would cause one every other second.
             gc.freeze()
+            gc.set_threshold(700, 10, 300)
             gc.enable()
         self._warn(self.themes.problems, "Theme not loaded")
         if self.keymap_problem:
@@ -211,6 +230,8 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
 
     async def on_event(self, event: events.Event) -> None:
         """Passes keys and pastes through `TypedKeys` first."""
+        if isinstance(event, _PROMPT) and not event.is_forwarded:
+            draw_promptly(self.screen)
         if isinstance(event, events.Key) and not event.is_forwarded:
             # A key proves that the terminal has the focus; restore that of the input.
             self.app_focus = True

@@ -12,6 +12,7 @@ from convtui.tui.app import ConvtuiApp, First
 if TYPE_CHECKING:
     from convtui.batch.scheduler import Batch
     from convtui.config.settings import Config
+    from convtui.log.folding.process import FoldProcess
     from convtui.protocol import StartSpec
     from convtui.tui.screens.fleet.screen import FleetScreen
     from convtui.tui.sources.run import Plan
@@ -44,9 +45,10 @@ def run_replay(
     config: Config | None = None,
     at: tuple[int, int] | None = None,
     speed: float = 1.0,
+    folding: FoldProcess | None = None,
 ) -> int:
-    """Opens a saved log. Raises `LogError` if it cannot be opened."""
-    return _run(lambda app: app.runs.recording(path, at=at, speed=speed), config)
+    """Opens a saved log, which `folding` may read already. Raises `LogError` if it is none."""
+    return _run(lambda app: app.runs.recording(path, at=at, speed=speed, folding=folding), config)
 
 
 def run_batch(begin: Callable[[], Batch], *, config: Config | None = None) -> int:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from convtui.client.engine_client import EngineHandle
     from convtui.client.link import ConversationLink
     from convtui.config.settings import Config
+    from convtui.log.folding.process import FoldProcess
     from convtui.protocol import StartSpec
     from convtui.tui.screens.compare.screen import CompareScreen
     from convtui.tui.screens.debugger.screen import DebuggerScreen
@@ -69,13 +70,24 @@ class OpenRuns:
         return DebuggerScreen(self._keymap, LiveSource(run.handle), run)
 
     def recording(
-        self, path: Path, *, at: tuple[int, int] | None = None, speed: float = 1.0
+        self,
+        path: Path,
+        *,
+        at: tuple[int, int] | None = None,
+        speed: float = 1.0,
+        folding: FoldProcess | None = None,
     ) -> DebuggerScreen:
-        """A debugger on a saved log. Raises `LogError` if it cannot be opened."""
+        """A debugger on a saved log, which `folding` reads already.
+
+        Raises `LogError` if it cannot be opened.
+        """
         from convtui.tui.screens.debugger.screen import DebuggerScreen
         from convtui.tui.sources.replay import ReplaySource
 
-        screen = DebuggerScreen(self._keymap, ReplaySource(path, speed=speed), at=at)
+        config = self._config()
+        folds = config.paths.folds_dir if config is not None else None
+        source = ReplaySource(path, speed=speed, folds=folds, folding=folding)
+        screen = DebuggerScreen(self._keymap, source, at=at)
         self.log_of_last = lambda: path
         return screen
 

@@ -16,6 +16,7 @@ from convtui.batch.manifest_writer import ManifestWriter
 from convtui.errors import BatchLocked, FileError, NewerError
 from convtui.log.names import MANIFEST
 from tests.batch.manifests import begin
+from tests.builders.waiting import WITHIN
 
 DONE = {"kind": "completed", "by": "simulator", "reason": "script", "at_turn": 4}
 TOTALS = {
@@ -227,7 +228,7 @@ def test_a_full_disk_is_reported_and_nothing_half_is_left(
 
     monkeypatch.setattr("convtui.batch.manifest_writer.write_all", full)
     writer.add("stopped", why="anything")
-    assert failed.wait(5)
+    assert failed.wait(WITHIN)
     writer.add("finished")
     writer.close()
     assert writer.broken is not None and writer.broken.errno == errno.ENOSPC

@@ -161,7 +161,7 @@ async def test_a_second_interrupt_ends_everything_at_once(tmp_path: Path) -> Non
     stopping = asyncio.ensure_future(batch.stop())
     await asyncio.sleep(0)
     batch.kill()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await running
         await stopping
     read = read_batch(planned.out)

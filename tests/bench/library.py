@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from convtui.files.processes import cores
 from convtui.filters.filter import Filter, parse
 from convtui.library.library import Library
 from convtui.records.models import RecordDict, encode
@@ -23,7 +24,7 @@ from tests.bench.measure import Row, median
 from tests.e2e.terminal import clean_environment, convtui
 
 RUNS = 10_000
-_WORDS = (
+WORDS = (
     "ferry crossing booking refund morning evening cabin bicycle passenger ticket harbour delay "
     "weather luggage window island Saturday change price seat confirm cancel question thanks"
 )
@@ -55,7 +56,7 @@ def name(number: int) -> str:
 
 def _records(number: int, turns: int, dice: random.Random) -> Iterator[RecordDict]:
     seq = 0
-    words = _WORDS.split()
+    words = WORDS.split()
 
     def put(**record: object) -> RecordDict:
         nonlocal seq
@@ -150,7 +151,12 @@ def rows(home: Path, times: int, runs: int = RUNS) -> list[Row]:
 
     found = [
         Row(f"{runs:,} runs: first listing, no index", first["list"], note="in process, once"),
-        Row(f"{runs:,} runs: indexing every turn", first["turns"], note="in process, once"),
+        Row(
+            f"{runs:,} runs: indexing every turn",
+            first["turns"],
+            bar=8.0,
+            note=f"helpers and all, once; {cores()} cores, {first['cpu turns']:.1f} s of CPU",
+        ),
         Row(
             f"{runs:,} runs: list",
             again["list"],
@@ -161,7 +167,7 @@ def rows(home: Path, times: int, runs: int = RUNS) -> list[Row]:
         ),
     ]
     found += [
-        Row(f"{runs:,} runs: search: {what}", again[expression], bar=0.5, note=how(expression))
+        Row(f"{runs:,} runs: search: {what}", again[expression], bar=0.3, note=how(expression))
         for what, expression in SEARCHES
     ]
     command = convtui("runs", "--out", folder, "--limit", "50")
@@ -182,6 +188,7 @@ def rows(home: Path, times: int, runs: int = RUNS) -> list[Row]:
         Row(
             f"{runs:,} runs: convtui runs --limit 50",
             median(taken["runs"]),
+            bar=0.25,
             reference=median(taken["where"]),
             reference_is="convtui where",
             note=f"whole process, median of {times}",
@@ -207,10 +214,11 @@ def _measure(folder: Path, mode: str) -> dict[str, float]:
     found: dict[str, float] = {}
 
     def timed(what: str, work: Callable[[], Sequence[object]]) -> None:
-        started, spent = time.perf_counter(), time.process_time()
+        started, spent = time.perf_counter(), sum(os.times()[:4])
         work()
         found[what] = time.perf_counter() - started
-        found[f"cpu {what}"] = time.process_time() - spent
+        # Of helpers that have ended, too.
+        found[f"cpu {what}"] = sum(os.times()[:4]) - spent
 
     timed("stat", lambda: [entry.stat() for entry in os.scandir(folder)])
     timed("list", library.runs)

@@ -51,14 +51,17 @@ provider: {file}:{name}
 _OFF = b"not following"
 
 
-def key_to_paint(home: Path, name: str, times: int) -> list[float]:
-    """Seconds from a key (follow off) to the frame that says so, while provider `name` answers."""
+def key_to_paint(home: Path, name: str, times: int) -> tuple[list[float], list[float]]:
+    """Seconds from a key (follow off) to the frame that says so, while provider `name` answers.
+
+    Beside them, how many of them the screen's thread waited for a core that others had.
+    """
     folder = home / name
     folder.mkdir()
     (folder / "worst.py").write_text(PROVIDERS)
     scenario = folder / "scenario.yaml"
     scenario.write_text(_SCENARIO.format(file=folder / "worst.py", name=name))
-    taken = []
+    taken, waited = [], []
     command = convtui("debug", scenario, "--out", folder / "runs")
     with Terminal(command, env=clean_environment(home), cwd=folder) as terminal:
         terminal.until("Begin, please.", "2 provider")
@@ -68,13 +71,24 @@ def key_to_paint(home: Path, name: str, times: int) -> list[float]:
             terminal.until("word")
         for number in range(times):
             begin = len(terminal.chunks)
+            before = waited_for_core(terminal.process.pid)
             pressed = terminal.send("F")
             taken.append(terminal.until_raw(_OFF, begin=begin) - pressed)
+            waited.append(waited_for_core(terminal.process.pid) - before)
             terminal.send("F")
             terminal.until_gone(_OFF.decode())
             # Keys at every phase of the repainting, not in step with it.
             wait(0.02 + 0.013 * (number % 7))
-    return taken
+    return taken, waited
+
+
+def waited_for_core(pid: int) -> float:
+    """Seconds that the main thread of a process could have run and had no core (Linux)."""
+    try:
+        _, waited, _ = Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()
+    except (OSError, ValueError):
+        return 0.0
+    return int(waited) / 1e9
 
 
 def wait(seconds: float) -> None:
@@ -85,21 +99,23 @@ def wait(seconds: float) -> None:
 def rows(home: Path, times: int) -> list[Row]:
     """Key to paint, p95, with a provider that waits as the reference."""
     sys.stdout.flush()
-    idle = p95(key_to_paint(home, "idle", times))
     words = {
+        "idle": "waits",
         "stream": "streams 1,000 tokens/s",
         "spin": "spins the CPU",
         "block": "blocks",
     }
     taken = {name: key_to_paint(home, name, times) for name in words}
+    idle = p95(taken["idle"][0])
     return [
         Row(
             f"key to paint while a provider {what}, p95",
-            p95(taken[name]),
-            reference=idle,
+            p95(taken[name][0]),
+            reference=None if name == "idle" else idle,
             reference_is="idle",
-            bar=0.05,
-            note=f"pty, real engine, {times} keys, median {median(taken[name]) * 1000:.0f} ms",
+            bar=0.025 if name == "idle" else 0.05,
+            note=f"pty, real engine, {times} keys, median {median(taken[name][0]) * 1000:.0f} ms;"
+            f" {median(taken[name][1]) * 1000:.0f} ms of it without a core",
         )
         for name, what in words.items()
     ]

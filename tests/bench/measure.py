@@ -51,16 +51,16 @@ class Row:
         if self.bar is not None:
             bar = {
                 "ratio": f"{self.bar:g}x",
-                "measured": _quantity(self.bar, self.unit),
-                "excess": f"+{_quantity(self.bar, self.unit)}",
-                "at least": f">= {_quantity(self.bar, self.unit)}",
+                "measured": quantity(self.bar, self.unit),
+                "excess": f"+{quantity(self.bar, self.unit)}",
+                "at least": f">= {quantity(self.bar, self.unit)}",
             }[self.bar_is]
         reference = ""
         if self.reference is not None:
-            reference = f"{_quantity(self.reference, self.unit)} {self.reference_is}".rstrip()
+            reference = f"{quantity(self.reference, self.unit)} {self.reference_is}".rstrip()
         return (
             self.what,
-            _quantity(self.measured, self.unit),
+            quantity(self.measured, self.unit),
             reference,
             f"{self.ratio:.2f}x" if self.ratio is not None else "",
             bar,
@@ -72,7 +72,8 @@ class Row:
 HEAD = ("what", "measured", "reference", "ratio", "bar", "met", "how")
 
 
-def _quantity(value: float, unit: str) -> str:
+def quantity(value: float, unit: str) -> str:
+    """A value with its unit, for people."""
     if unit == "s" and abs(value) < 0.2:
         return f"{value * 1000:.3g} ms"
     if unit == "s":
@@ -90,12 +91,15 @@ def table(rows: Sequence[Row]) -> str:
     )
 
 
-def write_json(rows: Sequence[Row], path: Path, *, seconds: float) -> None:
-    """The same for programs."""
+def write_json(
+    rows: Sequence[Row], path: Path, *, seconds: float, worse: Sequence[str] = ()
+) -> None:
+    """The same for programs; `worse` are the rows that are, compared with an earlier run."""
     data = {
         "python": platform.python_version(),
         "seconds": round(seconds, 1),
         "rows": [asdict(row) | {"ratio": row.ratio, "met": row.met} for row in rows],
+        "worse": list(worse),
     }
     path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -11,10 +12,13 @@ from pathlib import Path
 from convtui.log.reader import LogReader
 from tests.bench import longlog
 from tests.bench.measure import Row, median, p95
-from tests.e2e.terminal import KEYS, Terminal, clean_environment, convtui
+from tests.bench.startup import MINIMAL, first_frame
+from tests.e2e.terminal import KEYS, Terminal, clean_environment, convtui, until
 
 TURNS = 100_000
 _HOW = "pty, key to frame"
+_BARS = {"search": 1.0, "filter": 1.0, "resize": 0.1}
+"""Seconds of what is not a key."""
 _COUNTER = """
 from textual.app import App
 from textual.widgets import Static
@@ -128,52 +132,100 @@ def short_resize(home: Path, times: int) -> float:
 
 def rows(home: Path, times: int) -> list[Row]:
     """Everything about the long log."""
-    minimal = minimal_key(home, times)
-    short = short_resize(home, times)
     log = longlog.cached(TURNS)
-    size = log.stat().st_size
+    folded = Row(
+        "100,000 turns: fold",
+        fold_time(log, max(1, times // 3)),
+        reference=bare_read(log),
+        reference_is="reading lines",
+        bar=2.0,
+        note="in process, no screen",
+    )
+    return [folded, *_opening(home, log, max(1, times // 5)), *_moving(home, log, times)]
+
+
+def _replay(home: Path, log: Path) -> Terminal:
+    return Terminal(convtui("replay", log), env=clean_environment(home), cwd=home)
+
+
+def _forget(home: Path) -> None:
+    """What was remembered of logs goes: the next opening is the first one."""
+    shutil.rmtree(home / "cache", ignore_errors=True)
+
+
+def _opening(home: Path, log: Path, times: int) -> list[Row]:
+    """From the start of the program: the first turns, then all, and both once more."""
+    empty, first, whole, first_again, whole_again, keys = [], [], [], [], [], []
+    minimal = minimal_key(home, 5 * times)
+    for _ in range(times):
+        empty.append(first_frame([sys.executable, "-c", MINIMAL], b"the first frame", home))
+        _forget(home)
+        with _replay(home, log) as terminal:
+            first.append(terminal.until_raw(b"T0") - terminal.started)
+            whole.append(terminal.until_raw(b"REPLAY") - terminal.started)
+            until(lambda: [*home.glob("cache/folds/*.fold")], "it is remembered")
+        with _replay(home, log) as terminal:
+            first_again.append(terminal.until_raw(b"T0") - terminal.started)
+            whole_again.append(terminal.until_raw(b"REPLAY") - terminal.started)
+        _forget(home)
+        with _replay(home, log) as terminal:
+            terminal.until_raw(b"T0")
+            keys += _while_loading(terminal, _Keys(terminal))
+    how = f"pty, from the start, median of {times}"
+    screens = (("first screen", first), ("first screen, opened again", first_again))
     found = [
         Row(
-            "100,000 turns: fold",
-            fold_time(log, max(1, times // 3)),
-            reference=bare_read(log),
-            reference_is="reading lines",
-            note="in process, no screen",
+            f"100,000 turns: {what}",
+            median(taken),
+            reference=median(empty),
+            reference_is="empty app",
+            bar=0.5,
+            bar_is="excess",
+            note=how,
         )
+        for what, taken in screens
     ]
-    with Terminal(convtui("replay", log), env=clean_environment(home), cwd=home) as terminal:
-        keys = _Keys(terminal)
-        terminal.until_raw(b"LOADING")
-        terminal.until_raw(b"T0", timeout=30)
-        loading = _while_loading(terminal, keys)
-        loaded = terminal.until_raw(b"REPLAY", timeout=60) - terminal.started
-        terminal.quiet(0.5)
-        found.append(Row("100,000 turns: all on the screen", loaded, note="pty, from the start"))
-        if loading:
-            found.append(
-                Row(
-                    "100,000 turns: a key while loading, p95",
-                    p95(loading),
-                    reference=minimal,
-                    reference_is="minimal app",
-                    bar=0.1,
-                    note=f"{_HOW}, {len(loading)} times, median {median(loading) * 1000:.0f} ms",
-                )
-            )
-        memory = peak_memory(terminal.process.pid) - size
-        measured = {name: [act() for _ in range(times)] for name, act in _moves(keys).items()}
-        memory = max(memory, peak_memory(terminal.process.pid) - size)
-        found += [
+    found += [
+        Row("100,000 turns: all on the screen", median(whole), bar=5.0, note=how),
+        Row("100,000 turns: all, opened again", median(whole_again), bar=1.0, note=how),
+    ]
+    if keys:
+        found.append(
             Row(
-                f"100,000 turns: {name}, p95",
-                p95(values),
-                reference=short if name == "resize" else minimal,
-                reference_is="100 turns" if name == "resize" else "minimal app",
-                bar=1.0 if name in ("search", "filter") else 0.05,
-                note=f"{_HOW}, {times} times, median {median(values) * 1000:.0f} ms",
+                "100,000 turns: a key while loading, p95",
+                p95(keys),
+                reference=minimal,
+                reference_is="minimal app",
+                bar=0.05,
+                note=f"{_HOW}, {len(keys)} times, median {median(keys) * 1000:.0f} ms",
             )
-            for name, values in measured.items()
-        ]
+        )
+    return found
+
+
+def _moving(home: Path, log: Path, times: int) -> list[Row]:
+    """Keys and changes of size, once all is on the screen."""
+    minimal = minimal_key(home, times)
+    short = short_resize(home, times)
+    size = log.stat().st_size
+    _forget(home)
+    with _replay(home, log) as terminal:
+        keys = _Keys(terminal)
+        terminal.until_raw(b"REPLAY")
+        terminal.quiet(0.5)
+        measured = {name: [act() for _ in range(times)] for name, act in _moves(keys).items()}
+        memory = peak_memory(terminal.process.pid) - size
+    found = [
+        Row(
+            f"100,000 turns: {name}, p95",
+            p95(values),
+            reference=short if name == "resize" else minimal,
+            reference_is="100 turns" if name == "resize" else "minimal app",
+            bar=_BARS.get(name, 0.05),
+            note=f"{_HOW}, {times} times, median {median(values) * 1000:.0f} ms",
+        )
+        for name, values in measured.items()
+    ]
     found.append(
         Row(
             "100,000 turns: memory over the file's size",
@@ -187,16 +239,16 @@ def rows(home: Path, times: int) -> list[Row]:
 
 
 def _while_loading(terminal: Terminal, keys: _Keys) -> list[float]:
-    """The frames that Home and End bring while the rest is being read."""
-    taken = []
-    for _ in range(8):
-        taken.append(keys.timed("home", longlog.marker(1).encode()))
+    """The frames that Home brings while the rest is being read."""
+    taken: list[float] = []
+    while True:
+        home = keys.timed("home", longlog.marker(1).encode())
         begin = len(terminal.chunks)
         terminal.press("end")
         terminal.until_raw(b"T0", begin=begin)
         if b"REPLAY" in terminal.raw:
-            return taken[:-1]
-    return taken
+            return taken
+        taken.append(home)
 
 
 def _moves(keys: _Keys) -> dict[str, Callable[[], float]]:

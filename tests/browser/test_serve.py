@@ -11,7 +11,7 @@ from convtui.config.paths import write_state
 from convtui.log.reader import open_log
 from tests.browser.serving import ServedPage, drawn_colours, logs_of, serving
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_engines]
+pytestmark = [pytest.mark.slow, pytest.mark.real_processes]
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -93,12 +92,12 @@ def texts(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def replaced(data: Any, path: tuple[Any, ...], value: Any) -> Any:
-    """JSON data with another value at a path."""
-    copy = json.loads(json.dumps(data))
-    holder = copy
-    for name in path[:-1]:
-        holder = holder[name]
-    holder[path[-1]] = value
+    """JSON data with another value at a path; what the path does not touch is shared."""
+    if not path:
+        return value
+    name, *rest = path
+    copy = data.copy()
+    copy[name] = replaced(data[name] if rest else None, tuple(rest), value)
     return copy
 
 

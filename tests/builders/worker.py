@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import subprocess
 import sys
 import threading
 from collections import defaultdict
@@ -15,11 +14,10 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any, cast
 
+from convtui.client import spawn
 from convtui.protocol import Kind, StartSpec, pack_json, pack_of, read_frame, unpack_of
 from convtui.scenario.scenario import Scenario
 from tests.builders.waiting import WITHIN
-
-_BOOT = "from convtui.engine.process.process import main; main()"
 
 
 class WorkerDriver:
@@ -36,13 +34,14 @@ class WorkerDriver:
         self.closed = False
         self._changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {_BOOT}"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        )
+        self.process = spawn.spawn_engine(sys.executable)
         threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(target=self._pass_on_errors, daemon=True).start()
+
+    def _pass_on_errors(self) -> None:
+        with cast(Any, self.process.stderr) as errors:
+            for line in errors:
+                sys.stderr.write(line.decode(errors="replace"))
 
     def _read(self) -> None:
         stream = cast(Any, self.process.stdout)

@@ -19,6 +19,7 @@ from convtui.batch.scheduler import Batch
 from convtui.cli.batch_plan import demo_plan
 from convtui.cli.batch_run import Interrupts
 from tests.builders.logs import sample, write_log
+from tests.builders.waiting import WITHIN
 from tests.cli.conftest import Run
 
 
@@ -417,7 +418,7 @@ async def test_a_second_interrupt_ends_everything_at_once() -> None:
     with interrupts.heard():
         for count in (1, 2):
             signal.raise_signal(signal.SIGINT)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(WITHIN):
                 while len(heard) < count:
                     await asyncio.sleep(0)
     assert heard == ["stop", "kill"]

@@ -276,7 +276,7 @@ def test_setup_is_called_only_when_asked_for(convtui: Run, recorded: Path, bot: 
     assert convtui("rehook", recorded, "--provider", f"{bot}:Bot", "--setup").code == 0
 
 
-@pytest.mark.real_engines
+@pytest.mark.real_processes
 def test_ctrl_c_ends_it_and_tells_what_was_done(
     convtui: Run, recorded: Path, bot: Path, tmp_path: Path
 ) -> None:

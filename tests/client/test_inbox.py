@@ -8,6 +8,7 @@ from contextvars import ContextVar
 
 from convtui.client.inbox import Inbox
 from convtui.protocol import Kind
+from tests.builders.waiting import WITHIN
 
 _app: ContextVar[str] = ContextVar("_app")
 
@@ -34,6 +35,6 @@ async def test_frames_are_taken_in_the_context_in_which_it_was_attached() -> Non
 
     thread = threading.Thread(target=work)
     thread.start()
-    await asyncio.wait_for(over.wait(), 5)
+    await asyncio.wait_for(over.wait(), WITHIN)
     thread.join()
     assert seen == ["the app", "the app"]

@@ -69,6 +69,21 @@ def clean_environment(home: Path | None = None, **more: str) -> dict[str, str]:
     return kept | more
 
 
+def start_process(
+    command: Sequence[str], terminal: int, *, env: Mapping[str, str], cwd: Path | str | None
+) -> subprocess.Popen[bytes]:
+    """A process in a session of its own whose controlling terminal is this one."""
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _BOOT, *command],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env=dict(env),
+        cwd=cwd,
+        start_new_session=True,
+    )
+
+
 class Terminal:
     """A program in a terminal of `columns` x `rows`.
 
@@ -98,14 +113,8 @@ class Terminal:
         self._vanishing, self._vanish = os.pipe()
         self._set_size(slave)
         self.started = time.perf_counter()
-        self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _BOOT, *map(str, command)],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env=dict(os.environ if env is None else env),
-            cwd=cwd,
-            start_new_session=True,
+        self.process = start_process(
+            list(map(str, command)), slave, env=os.environ if env is None else env, cwd=cwd
         )
         os.close(slave)
         self._reader = threading.Thread(target=self._read, name="terminal", daemon=True)

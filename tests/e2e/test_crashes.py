@@ -15,8 +15,9 @@ import pytest
 
 from convtui.client.engine_client import EngineHandle, EngineState
 from convtui.errors import LogError
+from convtui.log.lock import is_being_written
 from convtui.log.names import lock_path
-from convtui.log.reader import is_being_written, open_log
+from convtui.log.reader import open_log
 from convtui.log.writer import LogWriter
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.scenario.scenario import Scenario
@@ -26,7 +27,7 @@ from tests.soak import soak
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.real_engines,
+    pytest.mark.real_processes,
     pytest.mark.skipif(sys.platform == "win32", reason="process groups and signals"),
 ]
 SCRIPT = [f"line {number}" for number in range(30)]

@@ -14,7 +14,7 @@ from convtui.config.paths import builtin_dir
 from tests.builders.waiting import WITHIN
 from tests.e2e.terminal import Terminal, children, clean_environment, convtui, until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.real_processes]
 SAMPLE = builtin_dir("sample_runs") / "clean.jsonl"
 ENGINE_SIDE = ("convtui.engine", "convtui.providers", "convtui.simulators", "convtui.models")
 _TOLD = """

@@ -28,7 +28,6 @@ from tests.builders.waiting import WITHIN, when
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.real_engines,
     pytest.mark.skipif(sys.platform == "win32", reason="process groups and signals"),
 ]
 GOOD = """\

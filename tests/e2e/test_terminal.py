@@ -61,6 +61,7 @@ def hues(raw: bytes) -> set[bytes]:
     return found
 
 
+@pytest.mark.real_processes
 @pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 16)])
 def test_starts_in_every_size(home: Path, size: tuple[int, int]) -> None:
     with start(home, "replay", SAMPLE, size=size) as terminal:
@@ -153,6 +154,7 @@ def engine_of(terminal: Terminal) -> int:
     return children(terminal.process.pid)[0]
 
 
+@pytest.mark.real_processes
 def test_a_killed_engine_is_told_and_one_key_goes_on(home: Path) -> None:
     with demo(home) as terminal:
         terminal.until("cancelled?")
@@ -167,6 +169,7 @@ def test_a_killed_engine_is_told_and_one_key_goes_on(home: Path) -> None:
     until(lambda: not alive(fresh), "the engine has gone, too")
 
 
+@pytest.mark.real_processes
 def test_a_killed_screen_leaves_a_closed_log_and_no_process(home: Path) -> None:
     with demo(home) as terminal:
         terminal.until("cancelled?")
@@ -198,6 +201,7 @@ def behind_a_leader(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-c", f"{leader}; subprocess.call(sys.argv[1:])", *convtui(*arguments)]
 
 
+@pytest.mark.real_processes
 @pytest.mark.parametrize("behind", [False, True])
 def test_without_its_terminal_it_ends_in_order(behind: bool, home: Path) -> None:
     arguments = ("demo", "--out", home / "runs", "--speed", "6")

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
+from tests.builders.waiting import WITHIN
 from tests.fakes.listener import Listener
 from tests.fakes.openai_http import MODELS, Connection, Received
 from tests.fakes.openai_script import (
@@ -186,7 +187,7 @@ class OpenAIServerThread:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        if not self._ready.wait(10):
+        if not self._ready.wait(WITHIN):
             raise TimeoutError("the loopback server did not start")
         return self
 
@@ -197,7 +198,7 @@ class OpenAIServerThread:
         trace: TracebackType | None,
     ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(WITHIN)
 
     @property
     def url(self) -> str:

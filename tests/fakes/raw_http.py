@@ -119,6 +119,9 @@ def resets(first: bytes) -> Answer:
 class RawEndpoint:
     """Answers every request with `answer`, which may be exchanged; `requests` are all that came."""
 
+    running = 0
+    """How many run now in this process."""
+
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
         self.requests: list[RawRequest] = []
@@ -141,6 +144,7 @@ class RawEndpoint:
 
     async def __aenter__(self) -> Self:
         await self._listener.start()
+        RawEndpoint.running += 1
         return self
 
     async def __aexit__(
@@ -149,6 +153,7 @@ class RawEndpoint:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        RawEndpoint.running -= 1
         await self._listener.stop()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

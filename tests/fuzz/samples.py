@@ -88,11 +88,23 @@ def files(folder: Path) -> list[Sample]:
 
 
 _PUBLISHED = (
+    "atif/trajectory.json",
     "claude-code/simonw_sample_session.jsonl",
+    "codex/rollout-0.118.0-1.jsonl",
+    "codex/rollout-0.171.0-1.jsonl",
+    "deepeval/test_run.json",
+    "gemini-cli/session-0.36.0.json",
+    "gemini-cli/session-0.61.0.jsonl",
     "inspect/log_tool_call_error.json",
+    "inspect/notes-0.3.58.eval",
+    "langsmith/langchain.jsonl",
+    "langsmith/responses.jsonl",
+    "langwatch/events.jsonl",
+    "openai/messages_ai-sdk-5.json",
     "openai/sample_generic_session.json",
     "openai/sample_otel_json_traces.json",
     "promptfoo/production-logs.first2sessions.jsonl",
+    "sharegpt/glaive_toolcall_en_demo.3of300.json",
 )
 
 

@@ -23,9 +23,10 @@ from convtui.library.index import Index
 from convtui.library.index_file import FILE
 from convtui.library.index_rows import fold_text
 from convtui.library.index_summary import from_row, to_row
-from convtui.library.library import Library, matches_log
+from convtui.library.library import Library
 from convtui.library.newest import NewestRuns
 from convtui.library.run_rows import MAX_OUTPUT
+from convtui.library.searching import matches_log
 from convtui.log.notes import Notes
 from convtui.log.reader import digest_until
 from convtui.log.run_summary import RunSummary, list_runs, summarise
@@ -222,15 +223,28 @@ def filters() -> st.SearchStrategy[Node]:
     return st.recursive(atoms(), below, max_leaves=5)
 
 
+@pytest.fixture(scope="module", params=[False, True], ids=["few", "many"])
+def read_as(
+    request: pytest.FixtureRequest, library: Library, tmp_path_factory: pytest.TempPathFactory
+) -> Library:
+    """The same folder, indexed as few logs and as many are."""
+    folder = tmp_path_factory.mktemp("read-as") / "runs"
+    shutil.copytree(library.folder, folder, ignore=shutil.ignore_patterns(f"{FILE}*"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("convtui.library.indexing._MANY_FROM", 0 if request.param else 1 << 40)
+        Library(folder).runs(turns=True)
+    return Library(folder)
+
+
 @settings(max_examples=60, deadline=None)
 @given(node=filters(), full_text=st.booleans())
-def test_the_index_answers_as_the_logs_do(library: Library, node: Node, full_text: bool) -> None:
+def test_the_index_answers_as_the_logs_do(read_as: Library, node: Node, full_text: bool) -> None:
     expression = parse(str(node))
-    runs = library.runs(turns=True)
-    asked = library if full_text else Library(library.folder, full_text=False)
+    runs = read_as.runs(turns=True)
+    asked = read_as if full_text else Library(read_as.folder, full_text=False)
     found = {run.name for run in asked.search(expression, runs)}
     assert found == {run.name for run in runs if matches_log(run, expression)}
-    assert not library.notice
+    assert not read_as.notice
     assert not asked.notice
 
 

@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convtui.errors import FileError, LogError
+from convtui.log.lock import is_being_written
 from convtui.log.names import lock_path
-from convtui.log.reader import is_being_written, open_log
+from convtui.log.reader import open_log
 from convtui.log.writer import LogWriter
 from convtui.records.models import ToolReturned, TurnCommitted, Warned, decode, encode
 from convtui.secrets.redactor import Redactor

@@ -17,7 +17,7 @@ from tests.e2e.terminal import LEFT_OUT
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.real_engines,
+    pytest.mark.real_processes,
     pytest.mark.skipif(sys.platform != "linux", reason="reads the processes from /proc"),
 ]
 

@@ -35,6 +35,7 @@ from convtui.records.models import (
     Warned,
 )
 from convtui.transcript.fold import COMMITTED, GONE, OPEN, Flag, Transcript
+from tests.builders.folds import state
 from tests.builders.logs import (
     as_records,
     conversation,
@@ -46,31 +47,6 @@ from tests.builders.logs import (
     turn,
     write_log,
 )
-
-SLOTS = ("session", "number", "speaker", "attempt", "status", "text", "flags", "signals",
-         "latency", "prompt_tokens", "completion_tokens", "cost", "stage", "note", "error",
-         "first", "last", "index", "version", "streamed", "started", "codes")  # fmt: skip
-
-
-def state(transcript: Transcript) -> Any:
-    """Everything that a fold knows."""
-    return (
-        [tuple(getattr(each, name) for name in SLOTS) for each in transcript.turns],
-        [
-            (s.index, s.session_type, list(s.turns), s.first_speaker, s.max_turns, s.termination,
-             s.skipped, s.started_at, s.ended_at)
-            for s in transcript.sessions
-        ],
-        {side: totals.as_dict() for side, totals in transcript.totals.items()},
-        transcript.counts,
-        transcript.termination,
-        transcript.trailer,
-        transcript.hold,
-        transcript.prepared,
-        list(transcript.offsets),
-        transcript.lifecycle,
-        sorted(transcript.taken_over),
-    )  # fmt: skip
 
 
 def test_the_sample() -> None:

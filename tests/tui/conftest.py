@@ -13,7 +13,7 @@ from textual.app import App
 from textual.message_pump import MessagePump
 from textual.screen import Screen
 
-from convtui.tui.screens.debugger.repaints import FRAME
+from convtui.tui.screens.debugger.repaints import SLOWEST
 from tests.tui.harness.hands import Hands
 
 P = ParamSpec("P")
@@ -99,7 +99,7 @@ def _busy(app: App[Any]) -> bool:
 def _repaints_soon(pump: MessagePump) -> bool:
     """Whether something is about to be painted or measured by a timer that fires once."""
     return any(
-        timer._repeat == 0 and timer._interval <= FRAME and timer._task and not timer._task.done()
+        timer._repeat == 0 and timer._interval <= SLOWEST and timer._task and not timer._task.done()
         for timer in list(pump._timers)
     )
 

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
+from rich.segment import Segment
 from textual import events
 from textual.app import App, ComposeResult
+from textual.geometry import Size
 from textual.screen import Screen
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
 from textual.widgets import Input, Static
 from textual.worker import WorkerFailed
 
 from convtui.tui.textual_compat import (
+    KeptLines,
+    PromptTimer,
     ToastlessApp,
     after_refresh,
+    answers_key,
+    draw_promptly,
+    drawn_lines,
     forward,
     is_open,
     run_while_open,
@@ -129,3 +139,134 @@ async def test_an_event_is_forwarded_to_a_widget() -> None:
         box = app.query_one(Input)
         forward(box, events.Key("x", "x"))
         await until(pilot, lambda: box.value == "x")
+
+
+async def test_what_a_key_changes_does_not_wait_for_the_next_frame(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(PromptTimer, "_FRAME", 1e9)
+    monkeypatch.setattr(PromptTimer, "_HURRY", 1e9)
+    monkeypatch.setattr(PromptTimer, "_BURST", -1.0)
+    frames: list[float] = []
+
+    def draw() -> None:
+        frames.append(time.monotonic())
+        timer.pause()
+
+    app: App[None] = App()
+    async with app.run_test() as pilot:
+        timer = PromptTimer(app.screen)
+        timer._callback = draw
+        timer._start()
+        timer.hurry()
+        timer.resume()
+        await until(pilot, lambda: frames)
+
+        timer._hurry_until = 0.0
+        timer.resume()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(frames) == 1, "the next frame is not due for long"
+
+        timer.hurry()
+        answered = [timer.answers]
+        await until(pilot, lambda: len(frames) == 2)
+        assert [*answered, timer.answers] == [True, False]
+        timer.stop()
+
+
+class Typed(App[None]):
+    """Says which keys were pressed."""
+
+    def compose(self) -> ComposeResult:
+        yield Static("none")
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            draw_promptly(self.screen)
+        await super().on_event(event)
+
+    def on_key(self, event: events.Key) -> None:
+        self.query_one(Static).update(event.key)
+
+
+async def test_a_screen_draws_what_keys_have_changed() -> None:
+    app = Typed()
+    async with app.run_test() as pilot:
+        for key in ("a", "b"):
+            await pilot.press(key)
+            lines = ["".join(segment.text for segment in line) for line in drawn_lines(app)]
+            assert lines[0].strip() == key
+            assert isinstance(app.screen._update_timer, PromptTimer)
+            assert not answers_key(app)
+
+
+async def test_keys_that_come_like_a_paste_are_not_drawn_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("convtui.tui.textual_compat.time.monotonic", lambda: now)
+    app: App[None] = App()
+    async with app.run_test():
+        timer = PromptTimer(app.screen)
+        timer.hurry()
+        first = timer._hurry_until
+        for _ in range(50):
+            now += 0.005
+            timer.hurry()
+        assert timer._hurry_until == first
+        now += 1.0
+        timer.hurry()
+        assert timer._hurry_until > now
+
+
+class Rows(ScrollView):
+    """Numbered rows, each the same strip whenever it is asked for."""
+
+    DEFAULT_CSS = """
+    Rows { height: 6; border: round red; }
+    Rows.-other { border: round blue; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._styles_cache = KeptLines()
+        self.rows = [Strip([Segment(f"row {number}")]) for number in range(30)]
+
+    def on_mount(self) -> None:
+        self.virtual_size = Size(20, len(self.rows))
+
+    def render_line(self, y: int) -> Strip:
+        return self.rows[y + self.scroll_offset.y]
+
+    def drawn(self) -> list[Strip]:
+        return self.render_lines(self.outer_size.region)
+
+
+class Rowed(App[None]):
+    def compose(self) -> ComposeResult:
+        yield Rows()
+
+
+async def test_a_line_that_has_only_moved_is_not_drawn_again() -> None:
+    app = Rowed()
+    async with app.run_test() as pilot:
+        rows = app.query_one(Rows)
+        before = rows.drawn()
+        rows.scroll_to(y=1, animate=False)
+        await pilot.pause()
+        after = rows.drawn()
+        inside = range(2, rows.outer_size.height - 1)
+        assert all(before[y] is after[y - 1] for y in inside)
+
+        rows.rows[2] = Strip([Segment("another")])
+        rows.refresh()
+        changed = rows.drawn()
+        assert changed[2] is not after[2]
+        assert changed[3] is after[3]
+
+        rows.add_class("-other")
+        await pilot.pause()
+        framed = rows.drawn()
+        assert all(one is not other for one, other in zip(framed, changed, strict=True))
+        assert [list(strip) for strip in framed] != [list(strip) for strip in changed]

@@ -111,7 +111,7 @@ class Import:
         log, there = place_of(imported, self.folder)
         if there:
             return Outcome(log, imported.id, imported.sources, "there already")
-        earlier = None if imported.parent is not None else parents.earlier(imported)
+        earlier = parents.earlier(imported)
         store(imported, self.folder, redactor, parents, earlier)
         if earlier is None:
             return Outcome(log, imported.id, imported.sources, "imported")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,9 @@ MAX_FILE: Final = 512 << 20
 SUFFIXES: Final = (".json", ".jsonl", ".ndjson")
 _HEAD: Final = 1 << 18
 _STEPS: Final = 64
+_STRING_OR_BRACKET: Final = re.compile(
+    r'"[^"\\]*(?:\\.[^"\\]*)*(?:(?P<end>")|\\?\Z)|[{}\[\]]', re.DOTALL
+)
 
 
 @dataclass(slots=True, frozen=True)
@@ -65,37 +70,46 @@ def first_value(path: Path) -> Any:
 
 def _completed(text: str) -> Any:
     """The value that text begins, with what is open closed after the last whole item of it."""
-    for _ in range(_STEPS):
-        cut = max(text.rfind(sign) for sign in ",{[")
-        if cut < 0:
-            return None
-        text = text[: cut + 1] if text[cut] in "{[" else text[:cut]
+    ends = list(_last_ends(text))
+    closing = _closing_at(text, sorted(ends))
+    for end in ends:
         try:
-            return json.loads(text + _closing(text))
+            return json.loads(text[:end] + closing[end])
         except (ValueError, RecursionError):
-            text = text[:-1] if text[-1] in "{[" else text
+            continue
     return None
 
 
-def _closing(text: str) -> str:
-    """The brackets that close what is open at the end of JSON text."""
+def _last_ends(text: str) -> Iterator[int]:
+    """Where a value may be whole, up to there: the last places first."""
+    cut = len(text)
+    for _ in range(_STEPS):
+        cut = max(text.rfind(sign, 0, cut) for sign in ",{[")
+        if cut < 0:
+            return
+        yield cut if text[cut] == "," else cut + 1
+
+
+def _closing_at(text: str, ends: list[int]) -> dict[int, str]:
+    """What closes all that is open in JSON text which ends there, for some ends, first to last."""
+    found: dict[int, str] = {}
+    left = deque(ends)
     open_: list[str] = []
-    in_string = escaped = False
-    for sign in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif sign == "\\":
-                escaped = True
-            elif sign == '"':
-                in_string = False
-        elif sign == '"':
-            in_string = True
+    for token in _STRING_OR_BRACKET.finditer(text):
+        while left and left[0] <= token.start():
+            found[left.popleft()] = "".join(reversed(open_))
+        if not left:
+            break
+        sign = text[token.start()]
+        if sign == '"':
+            whole = token["end"] is not None
+            while left and (left[0] < token.end() or (left[0] == token.end() and not whole)):
+                found[left.popleft()] = '"' + "".join(reversed(open_))
         elif sign in "{[":
             open_.append("}" if sign == "{" else "]")
-        elif sign in "}]" and open_:
+        elif open_:
             open_.pop()
-    return '"' * in_string + "".join(reversed(open_))
+    return found | dict.fromkeys(left, "".join(reversed(open_)))
 
 
 def items(path: Path, damage: list[Finding]) -> Iterator[Item]:

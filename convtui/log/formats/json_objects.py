@@ -168,7 +168,7 @@ def parse_json(raw: bytes, where: str) -> Any:
     except UnicodeDecodeError as error:
         raise FileError(f"{where}: is not UTF-8 (byte {error.start + 1})") from None
     try:
-        value = json.loads(text, parse_constant=_no_constant)
+        value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         line = f"line {error.lineno}, " if "\n" in text.rstrip() else ""
         problem = f"{line}column {error.colno}: {error.msg}"

@@ -122,6 +122,10 @@ class Parents:
     def add(self, imported: Imported, log: Path) -> None:
         """Tells of a conversation that is in the folder."""
         self._known[imported.id] = log
+        session = imported.details.get("session_id")
+        if session and self._sessions is not None:
+            key = str(imported.details.get("format")), str(session)
+            self._sessions.setdefault(key, []).insert(0, log)
 
     def find(self, parent: ParentIn) -> ParentRef | None:
         """The log of a parent, as a header names it; None where it is not there."""
@@ -205,7 +209,7 @@ def store(
     if there:
         raise LogError(f"{path}: the log exists already, and logs are never overwritten")
     parent, change = earlier, None if earlier is None else {"kind": "grown"}
-    if imported.parent is not None:
+    if earlier is None and imported.parent is not None:
         parent = (parents or Parents(folder, redactor)).find(imported.parent)
         change = {"kind": imported.parent.kind}
     partial = partial_path(path)

@@ -59,8 +59,13 @@ def has_frames(size: Size) -> bool:
 
 def entitle(pane: Widget, title: str, facts: str = "") -> None:
     """Sets the words in a pane's frame; text from outside is drawn without control characters."""
-    pane.border_title = Content(visible_line(title, 60)) if title else None
-    pane.border_subtitle = Content(visible_line(facts, 60)) if facts else None
+    heading = Content(visible_line(title, 60)) if title else None
+    note = Content(visible_line(facts, 60)) if facts else None
+    # Setting them draws the whole pane again, whatever they were.
+    if pane.border_title != (heading.markup if heading is not None else None):
+        pane.border_title = heading
+    if pane.border_subtitle != (note.markup if note is not None else None):
+        pane.border_subtitle = note
 
 
 def make_pane(pane: Widget, title: str, kind: str = "") -> None:

@@ -45,7 +45,8 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
         super().__init__()
         self.keymap = keymap
         self._armed: tuple[str, float] = ("", 0.0)
-        self._actions_by_context: dict[tuple[str, ...], dict[str, Action]] = {}
+        self._actions_by_context: dict[tuple[str, ...], dict[str, Action | None]] = {}
+        self._keys_by_context: dict[tuple[str, ...], dict[str, tuple[str, ...]]] = {}
         for action in keymap.actions_in(*self.KEY_CONTEXTS):
             for key in keymap.keys(action):
                 if not self._bindings.key_to_bindings.get(key):
@@ -113,21 +114,24 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
 
     def action_of(self, key: str) -> Action | None:
         """The action of a key in the current contexts."""
-        contexts = self.contexts()
+        return self._action_in(self.contexts(), key)
+
+    def _action_in(self, contexts: tuple[str, ...], key: str) -> Action | None:
         known = self._actions_by_context.setdefault(contexts, {})
         if key not in known:
-            action = self.keymap.find(key, contexts)
-            if action is None:
-                return None
-            known[key] = action
+            known[key] = self.keymap.find(key, contexts)
         return known[key]
 
     def _working_keys(self, action: Action) -> tuple[str, ...]:
         """The keys of an action that no other action takes in the current contexts."""
-        keys = self.keymap.keys(action)
-        if action.contexts.isdisjoint(self.contexts()):
-            return keys  # of a focused input
-        return tuple(key for key in keys if self.action_of(key) is action)
+        contexts = self.contexts()
+        known = self._keys_by_context.setdefault(contexts, {})
+        if action.id not in known:
+            keys = self.keymap.keys(action)
+            if not action.contexts.isdisjoint(contexts):  # else it is of a focused input
+                keys = tuple(key for key in keys if self._action_in(contexts, key) is action)
+            known[action.id] = keys
+        return known[action.id]
 
     def keys_dropped(self) -> None:
         """Says that keys in a burst, or right after text, were ignored."""
@@ -221,8 +225,14 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
         keys = self._working_keys(action) if self.keymap.shown_keys(action) else ()
         return self.keymap.display(keys[0]) if keys else ""
 
+    @property
+    def _key_bar(self) -> KeyBar | None:
+        """The footer; None before it is there, and after."""
+        return next((child for child in self.children if isinstance(child, KeyBar)), None)
+
     def refresh_footer(self) -> None:
-        for bar in self.query(KeyBar):
+        bar = self._key_bar
+        if bar is not None:
             bar.items = self.footer_items()
 
     def on_key_bar_chosen(self, event: KeyBar.Chosen) -> None:

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from convtui.log.detail import TurnDetail, fold_until, sort_records
 from convtui.log.reader import LogReader
@@ -17,9 +17,11 @@ from convtui.records.codec import RecordDict
 from convtui.transcript.fold import Turn
 from convtui.tui.sources.source import Notify, Records
 
+LONG = 8 << 20
+"""Bytes of a log from which on a process of its own folds it."""
 SLICE = 0.004
 """Seconds of reading per iteration of the event loop."""
-PROGRESS_EVERY = 0.25
+PROGRESS_EVERY = 0.4
 """Seconds between updates of the screen while the log is read."""
 FOLLOW_EVERY = 0.25
 """Seconds between reads of a log that another process is still writing."""
@@ -71,6 +73,20 @@ def steps_of(records: list[RecordDict]) -> list[Step]:
     return steps
 
 
+class Folding(Protocol):
+    """Another process that reads the log, as far as it goes well (`convtui.log.folding`)."""
+
+    @property
+    def identity(self) -> tuple[int, int] | None:
+        """Device and number of the file that it reads."""
+
+    def steps(self) -> AsyncGenerator[bytes]:
+        """What it has read, for `take_step()`."""
+
+    def close(self) -> None:
+        """Ends it."""
+
+
 class ReplaySource:
     """A saved conversation with transport controls. Raises `LogError` if it cannot be opened.
 
@@ -81,8 +97,19 @@ class ReplaySource:
 
     live = False
 
-    def __init__(self, path: Path | str, *, speed: float = 1.0) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        speed: float = 1.0,
+        folds: Path | None = None,
+        folding: Folding | None = None,
+    ) -> None:
+        """`folds` is the folder in which the folds of long logs are remembered; `folding` is a
+        process that folds this log already."""
         self.reader = LogReader(path)
+        self._folds = folds
+        self._folding = folding
         self.transcript = self.reader.transcript
         self.speed = speed
         self.position: int | None = None
@@ -100,6 +127,7 @@ class ReplaySource:
         self._play_task: asyncio.Task[None] | None = None
         self._load_task: asyncio.Task[None] | None = None
         self._closed = False
+        self._notified_at = 0.0
 
     @property
     def path(self) -> Path:
@@ -174,14 +202,9 @@ class ReplaySource:
 
     async def load(self) -> None:
         """Reads the log in slices, then follows it while another process writes it."""
-        notified_at = 0.0
+        await self._take_steps()
         while self.reader.advance(SLICE):
-            # A frame costs as much as reading a thousand turns, so progress updates are rare.
-            if time.monotonic() - notified_at >= PROGRESS_EVERY or not notified_at:
-                self._notify()
-                notified_at = time.monotonic()
-                # What was read stays; collecting it again and again would freeze the screen.
-                gc.freeze()
+            self._notify_progress()
             # A key press needs several loop iterations to be handled: leave time for them.
             await asyncio.sleep(0.001)
         self.loading = False
@@ -198,6 +221,45 @@ class ReplaySource:
                 # Whatever was written between the last read and the writer's exit.
                 self.reader.advance()
                 await self._finish_reading()
+
+    async def _take_steps(self) -> None:
+        """Has a long log folded by a process of its own, as far as that goes well."""
+        if self._folding is None and self.reader.size < LONG:
+            return
+        take_step = await asyncio.to_thread(self._start_folding)
+        if self._folding is None:
+            return
+        slice_ends = 0.0
+        async with contextlib.aclosing(self._folding.steps()) as steps:
+            async for step in steps:
+                if self._folding.identity != self.reader.identity:
+                    return
+                try:
+                    take_step(self.reader, step)
+                except ValueError:
+                    return
+                self._notify_progress()
+                if time.perf_counter() >= slice_ends:
+                    await asyncio.sleep(0.001)
+                    slice_ends = time.perf_counter() + SLICE
+
+    def _start_folding(self) -> Callable[[LogReader, bytes], None]:
+        from convtui.log.folding.process import FoldProcess
+        from convtui.log.folding.steps import take_step
+
+        if self._folding is None:
+            with contextlib.suppress(OSError):
+                self._folding = FoldProcess(self.path, self._folds)
+        return take_step
+
+    def _notify_progress(self) -> None:
+        # A frame costs as much as reading a thousand turns, so progress updates are rare.
+        now = time.monotonic()
+        if now - self._notified_at >= PROGRESS_EVERY:
+            self._notified_at = now
+            self._notify()
+            # What was read stays; collecting it again and again would freeze the screen.
+            gc.freeze()
 
     async def _finish_reading(self) -> None:
         self.running = await asyncio.to_thread(lambda: self.reader.running)
@@ -240,6 +302,8 @@ class ReplaySource:
         for task in (self._play_task, self._load_task):
             if task is not None:
                 task.cancel()
+        if self._folding is not None:
+            self._folding.close()
         self._records.close()
         self.reader.close()
         # What load() froze can be collected now, and the screen that showed it.

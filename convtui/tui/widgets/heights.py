@@ -36,13 +36,15 @@ class Heights:
         ]
         self.total = sum(self._blocks)
 
-    def append(self, height: int, *, exact: bool) -> None:
-        if len(self._heights) % _BLOCK == 0:
-            self._blocks.append(0)
-        self._heights.append(height)
-        self._exact.append(exact)
-        self._blocks[-1] += height
-        self.total += height
+    def add_estimates(self, count: int, height: int) -> None:
+        """Appends items whose heights are not known."""
+        first = len(self._heights) // _BLOCK
+        self._heights.extend(array("l", [height]) * count)
+        self._exact.extend(bytes(count))
+        del self._blocks[first:]
+        for begin in range(first * _BLOCK, len(self._heights), _BLOCK):
+            self._blocks.append(sum(self._heights[begin : begin + _BLOCK]))
+        self.total += height * count
 
     def put(self, item: int, height: int) -> int:
         """Sets an exact height; returns the difference to the old one."""

@@ -22,13 +22,18 @@ from textual.widget import Widget
 
 from convtui.tui.drawing.clusters import anchored, separated
 from convtui.tui.drawing.palette import Palette, palette_of
-from convtui.tui.drawing.strips import restyled
+from convtui.tui.drawing.strips import PlacedStrips, placed, restyled
+from convtui.tui.textual_compat import KeptLines
 from convtui.tui.timers import call_once
 from convtui.tui.widgets.copy_rows import CopyRow, copied
 from convtui.tui.widgets.heights import Heights, row_to_show
 
 _SLICE = 0.004
-_PROGRESS_EVERY = 0.05
+_PAUSE = 0.004
+"""Seconds of measuring, and after them those that are left to all else."""
+_QUIET = 0.05
+"""Seconds that the first slice waits: what is seen is drawn before."""
+_PROGRESS_EVERY = 0.25
 """Seconds between updates of the scroll bar while heights are measured."""
 MAX_COPY_LINES = 100_000
 
@@ -58,8 +63,12 @@ class LineView(ScrollView, can_focus=True):
         classes: str | None = None,
     ) -> None:
         super().__init__(name=name, id=id, classes=classes)
+        self._styles_cache = KeptLines()
         self._palette = palette
         self._base: Style | None = None
+        self._strips = PlacedStrips()
+        self._columns: int | None = None
+        """The width of the lines while they are drawn: asking for it costs as much as a line."""
         self.heights = Heights()
         self._width = 0
         self._placing = False
@@ -68,6 +77,7 @@ class LineView(ScrollView, can_focus=True):
         self._timer: Timer | None = None
         self._measured_to = 0
         self._progress_at = 0.0
+        self._measures_all = True
         self.stick_to_end = False
         """Whether the last line stays visible when lines are added."""
         self.follows = False
@@ -92,7 +102,7 @@ class LineView(ScrollView, can_focus=True):
         return [self.measure(item) for item in range(first, last)]
 
     def row(self, item: int, row: int) -> Strip:
-        """One line, without background."""
+        """One line, without background; cheapest if it is the same strip while nothing changes."""
         raise NotImplementedError
 
     def row_style(self, item: int, row: int) -> Style | None:
@@ -168,6 +178,16 @@ class LineView(ScrollView, can_focus=True):
     def measuring(self) -> bool:
         """Whether some heights are still estimates."""
         return self._timer is not None
+
+    @property
+    def measures_all(self) -> bool:
+        """Whether items are measured that are not visible; without, their heights are guessed."""
+        return self._measures_all
+
+    @measures_all.setter
+    def measures_all(self, value: bool) -> None:
+        self._measures_all = value
+        self._measure_later()
 
     def keep_room(self, least: int, most: int) -> None:
         """Sets the empty lines below the end, and gives up those that are too many."""
@@ -273,10 +293,7 @@ class LineView(ScrollView, can_focus=True):
             self.set_reactive(Widget.scroll_y, float(top))
             self.set_reactive(Widget.scroll_target_y, float(top))
             return
-        if self.show_vertical_scrollbar:
-            self.vertical_scrollbar.window_virtual_size = total
-            self.vertical_scrollbar.window_size = self.view_height
-            self.vertical_scrollbar.position = top
+        self._show_place()
         self._placing = True
         try:
             self.scroll_target_y = top
@@ -284,6 +301,13 @@ class LineView(ScrollView, can_focus=True):
         finally:
             self._placing = False
         self.refresh()
+
+    def _show_place(self) -> None:
+        """Updates the scroll bar."""
+        if self.show_vertical_scrollbar:
+            self.vertical_scrollbar.window_virtual_size = self.virtual_size.height
+            self.vertical_scrollbar.window_size = self.view_height
+            self.vertical_scrollbar.position = self._placed[0]
 
     def validate_scroll_y(self, value: float) -> float:
         """Keeps the position in bounds, and where it is until a changed height is taken in."""
@@ -333,6 +357,9 @@ class LineView(ScrollView, can_focus=True):
 
     def _forget_heights(self) -> None:
         before = self.line_count
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
         self.rewrap()
         self.heights.invalidate()
         self._moved_by(self.line_count - before)
@@ -346,11 +373,11 @@ class LineView(ScrollView, can_focus=True):
     # --- measuring in the background
 
     def _measure_later(self) -> None:
-        if self._timer is None and self._width and self.is_mounted:
+        if self._timer is None and self._width and self._measures_all and self.is_mounted:
             self._measured_to = self.heights.next_estimate()
             if self._measured_to >= 0:
                 self._progress_at = time.perf_counter()
-                self._timer = call_once(self, 0.001, self._measure_slice)
+                self._timer = call_once(self, _QUIET, self._measure_slice)
 
     def _measure_slice(self) -> None:
         self._timer = None
@@ -369,16 +396,18 @@ class LineView(ScrollView, can_focus=True):
             item = self.heights.next_estimate()
         self._measured_to = item
         self._moved_by(self.line_count - before)
-        now = time.perf_counter()
-        if item < 0 or now - self._progress_at > _PROGRESS_EVERY:
-            self._progress_at = now
+        if item < 0:
             self._settle(anchor)
-        elif anchor is not None:
+            return
+        if anchor is not None:
             self._place(self.heights.start(anchor[0]) - anchor[1], quiet=True)
         else:
             self._place(self.line_count - self.view_height + self._room_below(), quiet=True)
-        if item >= 0:
-            self._timer = call_once(self, 0.001, self._measure_slice)
+        now = time.perf_counter()
+        if now - self._progress_at > _PROGRESS_EVERY:
+            self._progress_at = now
+            self._show_place()
+        self._timer = call_once(self, _PAUSE, self._measure_slice)
 
     # --- drawing
 
@@ -386,7 +415,9 @@ class LineView(ScrollView, can_focus=True):
         base = self._base
         if base is None:
             base = self._base = self.rich_style
-        width = self.scrollable_content_region.width
+        width = self._columns
+        if width is None:
+            width = self.scrollable_content_region.width
         if not self._width:
             return Strip.blank(width, base)  # drawn before it was told its size
         line = round(self.scroll_y) + y
@@ -394,18 +425,23 @@ class LineView(ScrollView, can_focus=True):
             strip = self.empty_row(y)
             return strip.apply_style(base).crop_extend(0, width, base)
         item, row = self.heights.find(line)
-        strip = separated(self.row(item, row))
-        selection = self.text_selection
-        if selection is not None and (span := selection.get_span(line)) is not None:
-            strip = restyled(strip, *span, self.palette.style("mark:accent"))
+        strip = self.row(item, row)
         under = self.row_style(item, row)
         if under is not None:
             base += under
-        return strip.apply_style(base).crop_extend(0, width, base).apply_offsets(0, line)
+        selection = self.text_selection
+        if selection is not None and (span := selection.get_span(line)) is not None:
+            marked = restyled(separated(strip), *span, self.palette.style("mark:accent"))
+            return placed(marked, base, width, line)
+        return self._strips.get(strip, base, width, line)
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Called by Textual; anchors emoji after its filters, which would break them."""
-        return [anchored(strip) for strip in super().render_lines(crop)]
+        self._columns = self.scrollable_content_region.width
+        try:
+            return [anchored(strip) for strip in super().render_lines(crop)]
+        finally:
+            self._columns = None
 
     # --- selecting text
 

@@ -120,7 +120,7 @@ def test_files_of_one_name_do_not_meet(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.real_engines
+@pytest.mark.real_processes
 @pytest.mark.parametrize("shared", [True, False])
 async def test_hooks_run_over_logs_on_the_nodes(
     cluster: Cluster, apart: Cluster, project: Path, tmp_path: Path, *, shared: bool
@@ -141,7 +141,7 @@ async def test_hooks_run_over_logs_on_the_nodes(
 
 
 @pytest.mark.slow
-@pytest.mark.real_engines
+@pytest.mark.real_processes
 async def test_hooks_that_cannot_be_loaded_on_a_node_say_why(
     cluster: Cluster, project: Path, tmp_path: Path
 ) -> None:

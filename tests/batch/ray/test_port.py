@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.real_engines,
+    pytest.mark.real_processes,
     pytest.mark.skipif(sys.platform == "win32", reason="process groups and signals"),
 ]
 WITHIN = 120.0

@@ -252,7 +252,7 @@ def findings(handle: EngineHandle) -> list[str]:
         return [finding.code for finding in log.findings]
 
 
-@pytest.mark.real_engines
+@pytest.mark.real_processes
 async def test_one_act_after_the_other(tmp_path: Path) -> None:
     assert len(NAMES) >= 23
     handle = await conversation(spec("a", ACTS.removeprefix(HEAD), NAMES))
@@ -442,7 +442,6 @@ BLOCKS = {
 """What blocks an engine, and the findings in its log when it was ended."""
 
 
-@pytest.mark.real_engines
 async def test_an_engine_that_is_blocked_in_a_turn_is_ended_where_nobody_watches(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -473,7 +472,6 @@ async def test_an_engine_that_is_blocked_in_a_turn_is_ended_where_nobody_watches
     assert errors.count("the turn had 0.9 s (limits.turn_timeout, limits.tool_timeout)") == 4
 
 
-@pytest.mark.real_engines
 async def test_an_engine_that_lost_its_screen_ends_whatever_blocks_it(tmp_path: Path) -> None:
     """Also where the signals that would end it are blocked."""
     body = acts("signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32)); sum(range(10**12))")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from convtui.engine.core.output import Lines
+from tests.builders.waiting import WITHIN
 
 
 def test_whoever_takes_a_line_in_may_have_others_flush_the_stream() -> None:
@@ -14,7 +15,7 @@ def test_whoever_takes_a_line_in_may_have_others_flush_the_stream() -> None:
     def emit(text: str) -> None:
         other = threading.Thread(target=stream.flush, daemon=True)
         other.start()
-        other.join(5)
+        other.join(WITHIN)
         flushed.append(not other.is_alive())
 
     stream = Lines(emit)

@@ -23,7 +23,6 @@ from tests.builders.waiting import WITHIN, when
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.real_engines,
     pytest.mark.skipif(sys.platform == "win32", reason="process groups and signals"),
 ]
 
@@ -87,6 +86,7 @@ def codes(handle: EngineHandle) -> list[str]:
         return [finding.code for finding in log.findings]
 
 
+@pytest.mark.real_processes
 async def test_a_whole_conversation(tmp_path: Path) -> None:
     async with running(spec(tmp_path, "def bot(messages): return 'fine'")) as handle:
         await ended(handle)

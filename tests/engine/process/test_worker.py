@@ -18,7 +18,6 @@ from tests.builders.worker import WorkerDriver, bot_spec, hosting
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.real_engines,
     pytest.mark.skipif(sys.platform == "win32", reason="process groups and signals"),
 ]
 
@@ -28,6 +27,7 @@ def short_lived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONVTUI_HOME", str(tmp_path / "home"))
 
 
+@pytest.mark.real_processes
 async def test_two_conversations_each_with_a_log_of_its_own(tmp_path: Path) -> None:
     body = """
     async def bot(messages):

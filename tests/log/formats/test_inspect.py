@@ -19,6 +19,7 @@ from convtui.log.formats.registry import format_for
 from convtui.log.formats.store import store
 from convtui.log.reader import open_log
 from tests import places
+from tests.log.formats.told import imported
 
 SAMPLES = places.SAMPLES / "inspect"
 RUN = {
@@ -183,3 +184,94 @@ def test_the_published_samples(tmp_path: Path) -> None:
     assert records(log, "llm.response")[0]["usage"] == {"prompt_tokens": 66, "completion_tokens": 2}
     (log,) = logs(SAMPLES / "log_tool_call_error.json", tmp_path / "b")
     assert [record["ok"] for record in records(log, "tool.returned")] == [False] * 11
+
+
+# --- archives that releases have written
+
+
+def test_an_archive_of_a_release_has_a_log_for_each_epoch(tmp_path: Path) -> None:
+    samples, findings = imported(SAMPLES / "notes-0.3.285.eval", tmp_path, "inspect")
+    assert (len(samples), findings) == (2, [])
+    assert [one.header["imported"]["epoch"] for one in samples] == [1, 2]
+    for one in samples:
+        assert one.said == [
+            ("persona", "What is in notes.txt?"),
+            ("provider", "notes.txt says alpha; missing is not there."),
+            ("persona", "And now?"),
+            ("provider", "It still says alpha."),
+        ]
+        assert one.prompts() == [1001, 1002, 1003, 1004]
+        assert one.results() == [("look", True), ("look", False), ("asked", True)]
+        assert one.all("llm.response")[0]["reasoning"] == "List them first."
+        scores = one.header["imported"]["scores"]
+        assert scores["includes"]["value"] == "C"
+
+
+def test_an_archive_from_before_zstandard_says_the_same(tmp_path: Path) -> None:
+    old, findings = imported(SAMPLES / "notes-0.3.58.eval", tmp_path / "old", "inspect")
+    new, _ = imported(SAMPLES / "notes-0.3.285.eval", tmp_path / "new", "inspect")
+    assert findings == []
+    assert [one.said for one in old] == [one.said for one in new]
+    assert [one.prompts() for one in old] == [one.prompts() for one in new]
+    assert [one.results() for one in old] == [one.results() for one in new]
+    ending = old[0].records[-1]["termination"]
+    assert (ending["kind"], ending["reason"]) == (
+        "max_turns",
+        "the limit of the sample was reached: message 10",
+    )
+
+
+def test_what_a_tool_failed_with_is_its_result(tmp_path: Path) -> None:
+    (one, _), _ = imported(SAMPLES / "notes-0.3.285.eval", tmp_path, "inspect")
+    assert one.all("tool.returned")[1]["result"] == "no such file"
+
+
+def test_calls_of_models_that_are_no_message_are_kept_at_their_place(tmp_path: Path) -> None:
+    (one, _), _ = imported(SAMPLES / "notes-0.3.285.eval", tmp_path, "inspect")
+    (aside,) = one.all("inspect.model")
+    assert aside["data"]["model"] == "mockllm/helper"
+    assert aside["data"]["message"]["content"] == "It says alpha."
+    assert aside["data"]["usage"]["input_tokens"] == 1009
+    kinds = [record["type"] for record in one.records]
+    before = [kind for kind in kinds[: kinds.index("inspect.model")] if kind == "llm.response"]
+    assert len(before) == 2
+
+
+def test_an_archive_of_a_run_that_was_killed_has_what_was_done(tmp_path: Path) -> None:
+    (one,), findings = imported(SAMPLES / "notes-0.3.285-killed.eval", tmp_path, "inspect")
+    assert findings == [] and one.turns[-1][1] == "notes.txt says alpha; missing is not there."
+    assert one.records[-1]["termination"]["reason"] == "the run was not finished; this sample was"
+
+
+def test_a_sample_whose_run_was_cancelled_did_not_fail(tmp_path: Path) -> None:
+    sample = {"input": "hi", "messages": [], "error": {"message": "CancelledError('scope')"}}
+    path = tmp_path / "log.json"
+    path.write_text(json.dumps({"status": "cancelled", "eval": {}, "samples": [sample]}))
+    (one,), _ = imported(path, tmp_path / "logs", "inspect")
+    ending = one.records[-1]["termination"]
+    assert (ending["kind"], ending["reason"]) == ("interrupted", "the run was cancelled")
+
+
+def test_the_size_of_a_limit_is_a_number_as_a_person_writes_it(tmp_path: Path) -> None:
+    sample = {"input": "hi", "messages": [], "limit": {"type": "token", "limit": 2000.0}}
+    path = tmp_path / "log.json"
+    path.write_text(json.dumps({"status": "success", "eval": {}, "samples": [sample]}))
+    (one,), _ = imported(path, tmp_path / "logs", "inspect")
+    assert one.records[-1]["termination"]["reason"].endswith("was reached: token 2000")
+
+
+def test_a_log_on_a_single_line_is_one_all_the_same(tmp_path: Path) -> None:
+    data = json.loads((SAMPLES / "log_formats.json").read_text())
+    path = tmp_path / "log.json"
+    path.write_text(json.dumps(data))
+    (one,), _ = imported(path, tmp_path / "logs", "inspect")
+    assert len(one.said) == 2
+
+
+@pytest.mark.parametrize("name", ["notes-0.3.285.eval", "notes-0.3.58.eval"])
+def test_an_archive_that_is_cut_off_is_said_to_be_so(name: str, tmp_path: Path) -> None:
+    whole = (SAMPLES / name).read_bytes()
+    path = tmp_path / "run.eval"
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(FileError, match="is cut off or damaged"):
+        imported(path, tmp_path / "logs", "inspect")

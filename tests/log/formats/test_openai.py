@@ -15,6 +15,7 @@ from convtui.log.formats.registry import format_for
 from convtui.log.formats.store import store
 from convtui.log.reader import open_log
 from tests import places
+from tests.log.formats import told
 
 HI: list[dict[str, Any]] = [
     {"role": "user", "content": "hi"},
@@ -201,3 +202,48 @@ def test_a_file_of_another_format_is_said_to_be_so() -> None:
 
 def test_keys_far_inside_make_no_file_of_waza() -> None:
     assert format_for(places.SAMPLES / "inspect/log_formats.json").name == "inspect"
+
+
+# --- content in blocks
+
+
+def test_blocks_of_the_ai_sdk_are_calls_results_and_thoughts(tmp_path: Path) -> None:
+    path = places.SAMPLES / "openai/messages_ai-sdk-5.json"
+    (one,), findings = told.imported(path, tmp_path, "openai")
+    assert findings == []
+    assert one.said == [
+        ("persona", "What is in notes.txt?"),
+        ("provider", "notes.txt says alpha; missing is not there."),
+        ("persona", "And now?"),
+        ("provider", "Still alpha."),
+    ]
+    first = one.all("llm.response")[0]
+    assert (first["raw"], first["reasoning"]) == ("I'll look.", "List them first.")
+    assert [call["arguments"] for call in one.all("tool.called")] == [
+        {"path": "notes.txt"},
+        {"path": "missing"},
+    ]
+    assert one.results() == [("look", True), ("look", False)]
+    assert one.all("tool.returned")[1]["result"] == "no such file"
+
+
+def test_blocks_whose_text_is_a_value(tmp_path: Path) -> None:
+    path = places.SAMPLES / "openai/reason_tool_use_demo.1of50.jsonl"
+    (one,), findings = told.imported(path, tmp_path, "openai")
+    assert findings == []
+    assert one.said[1] == ("provider", "The current stock price of Apple is $134.32.")
+    assert one.said[3] == ("provider", "Microsoft's current stock price is $235.77.")
+    assert [call["arguments"] for call in one.all("tool.called")] == [
+        {"symbol": "AAPL"},
+        {"symbol": "MSFT"},
+    ]
+    assert len(one.results()) == 2
+    assert all(reply["reasoning"] for reply in one.all("llm.response"))
+
+
+def test_a_call_in_a_block_that_is_no_json_keeps_its_text(tmp_path: Path) -> None:
+    said = {"role": "assistant", "content": [{"type": "tool_call", "value": "look(1"}]}
+    path = save(tmp_path / "a.json", [{"role": "user", "content": "hi"}, said])
+    (one,), _ = told.imported(path, tmp_path / "logs", "openai")
+    (called,) = one.all("tool.called")
+    assert (called["name"], called["raw_arguments"]) == ("unknown", "look(1")

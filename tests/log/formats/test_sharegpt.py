@@ -12,6 +12,8 @@ from convtui.cli.check import check_log
 from convtui.log.formats.registry import format_for
 from convtui.log.formats.store import store
 from convtui.log.reader import open_log
+from tests import places
+from tests.log.formats.told import imported
 
 HI = [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "hello"}]
 SAID = [("persona", "hi"), ("provider", "hello")]
@@ -99,3 +101,22 @@ def test_what_is_no_turn_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
 def test_conversations_of_hermes_keep_their_format(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(lines({"conversations": HI, "completed": True}))
     assert format_for(tmp_path / "a.jsonl").name == "hermes-trajectory"
+
+
+def test_a_published_data_set_with_calls(tmp_path: Path) -> None:
+    path = places.SAMPLES / "sharegpt/glaive_toolcall_en_demo.3of300.json"
+    told, findings = imported(path, tmp_path, "sharegpt")
+    assert findings == []
+    assert [len(one.said) for one in told] == [6, 2, 6]
+    first = told[0]
+    assert first.said[1] == (
+        "provider",
+        "The area of the rectangle with length 5 units and breadth 3 units is 15 square units.",
+    )
+    assert first.results() == [("calculate_area", True)] * 3
+    assert [one["result"] for one in first.all("tool.returned")] == [
+        {"area": 15},
+        {"area": 50.24},
+        {"area": 49},
+    ]
+    assert "calculate_area" in first.all("sharegpt.tools")[0]["data"]["content"]

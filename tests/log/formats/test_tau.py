@@ -169,6 +169,102 @@ def test_voices_speak_in_turns(tmp_path: Path) -> None:
     assert records(log, "tau-bench.turn_taking")[0]["data"]["action"] == "interrupt"
 
 
+def voices(*ticks: dict[str, Any]) -> dict[str, Any]:
+    numbered = [
+        {"tick_id": n, "timestamp": f"2026-03-04T10:00:{n:02}", "user_chunk": None, **tick}
+        for n, tick in enumerate(ticks)
+    ]
+    return simulation(messages=None, ticks=numbered)
+
+
+def heard(side: str, text: str, utterance: str = "u") -> dict[str, Any]:
+    role = "user" if side == "user" else "assistant"
+    return {f"{side}_chunk": {"role": role, "content": text, "utterance_ids": [utterance]}}
+
+
+def test_tools_of_voices_are_called_and_return(tmp_path: Path) -> None:
+    call = {"id": "c1", "name": "get_line", "arguments": {"n": 1}, "requestor": "assistant"}
+    result = {"id": "c1", "role": "tool", "content": "no such line", "error": True,
+              "requestor": "assistant"}  # fmt: skip
+    path = save(
+        tmp_path / "s.json",
+        voices(
+            heard("user", "Is my line up?"),
+            heard("agent", "One moment."),
+            {"agent_tool_calls": [call]},
+            {"agent_tool_results": [result],
+             "user_tool_calls": [{"name": "look"}], "user_tool_results": [{"content": "dark"}]},
+            heard("agent", "There is no such line."),
+        ),
+    )  # fmt: skip
+    (log,) = logs(path, tmp_path / "logs")
+    assert turns(log) == [("persona", "Is my line up?"), ("provider", "There is no such line.")]
+    first, last = records(log, "llm.response")
+    assert (first["raw"], first["tool_calls"][0]["id"]) == ("One moment.", "c1")
+    (returned,) = records(log, "tool.returned")
+    assert (returned["ok"], returned["result"]) == (False, "no such line")
+    assert records(log, "tau-bench.user_tool_call")[0]["data"] == [{"name": "look"}]
+    assert records(log, "tau-bench.user_tool_result")[0]["data"] == [{"content": "dark"}]
+    assert last["t"] == 4.0
+
+
+def test_voices_that_speak_at_once_are_not_cut_to_pieces(tmp_path: Path) -> None:
+    path = save(
+        tmp_path / "s.json",
+        voices(
+            heard("user", "I want a boat"),
+            {**heard("user", " to go"), **heard("agent", "Mhm.")},
+            heard("user", " to sea.", "u"),
+            heard("agent", "Fine.", "other"),
+        ),
+    )
+    (log,) = logs(path, tmp_path / "logs")
+    assert turns(log) == [
+        ("persona", "I want a boat to go to sea."),
+        ("provider", "Mhm. Fine."),
+    ]
+
+
+def test_results_lead_to_the_simulations_beside_them(tmp_path: Path) -> None:
+    index = [{"id": "s1", "task_id": "t7", "trial": 0}]
+    results = save(tmp_path / "run" / "results.json", {**RESULTS, "simulation_index": index})
+    save(tmp_path / "run" / "simulations" / "s1.json", simulation())
+    (log,) = logs(results, tmp_path / "logs")
+    assert turns(log) == SAID
+
+
+def test_what_else_tau2_says_of_a_simulation(tmp_path: Path) -> None:
+    run = simulation(reason="context_window_exceeded", policy="Be brief.")
+    run["messages"][0]["generation_time_seconds"] = 1.5
+    (log,) = logs(save(tmp_path / "s.json", run), tmp_path / "logs")
+    assert termination(log)["kind"] == "failed"
+    assert records(log, "tau-bench.system")[0]["data"] == {"content": "Be brief."}
+    assert records(log, "llm.response")[0]["duration"] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("raw", "thought", "finish"),
+    [
+        ({"id": "r1", "model": "acme-2", "stop_reason": "end_turn",
+          "thinking_blocks": [{"type": "thinking", "thinking": "hm", "signature": "x"}]},
+         "hm", "end_turn"),
+        ({"id": "r1", "model": "acme-2", "finish_reason": "stop",
+          "message": {"role": "assistant", "reasoning_content": "hm"}}, "hm", "stop"),
+        ({"id": "r1", "model": "acme-2"}, None, None),
+    ],
+)  # fmt: skip
+def test_what_the_provider_answered_beside_the_text(
+    raw: dict[str, Any], thought: str | None, finish: str | None, tmp_path: Path
+) -> None:
+    run = simulation()
+    run["messages"][0]["raw_data"] = raw
+    (log,) = logs(save(tmp_path / "s.json", run), tmp_path / "logs")
+    first = records(log, "llm.response")[0]
+    assert (first.get("reasoning"), first.get("finish_reason")) == (thought, finish)
+    assert (first["model"], first["response_id"]) == ("acme-2", "r1")
+    assert first["source"]["raw_data"] == raw
+
+
 def test_a_time_without_a_zone_is_shown_as_one(tmp_path: Path) -> None:
     (log,) = logs(save(tmp_path / "s.json", simulation()), tmp_path / "logs")
     shown = io.StringIO()

@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 
 from convtui.errors import LogError
+from convtui.log.folding.child import Folding as FoldingOf
+from convtui.log.reader import LogReader
 from convtui.log.writer import LogWriter
 from convtui.records.models import Header, TurnCommitted, TurnStarted
 from convtui.tui.sources.replay import ReplaySource, steps_of
+from tests.builders.folds import state
 from tests.builders.waiting import WITHIN
+from tests.e2e.terminal import until
 from tests.tui.harness.sample import refund, turn, write_log
 
 
@@ -171,6 +176,104 @@ async def test_a_long_log_is_read_in_slices_with_progress(tmp_path: Path) -> Non
     assert len(replay.transcript.turns) == 1999
     assert seen[0] < 1.0
     assert seen == sorted(seen)
+    replay.close()
+
+
+class Dealt:
+    """A process that folds, of which a test says what it sends."""
+
+    def __init__(self, log: Path, steps: list[bytes]) -> None:
+        info = log.stat()
+        self.identity: tuple[int, int] | None = (info.st_dev, info.st_ino)
+        self.dealt = steps
+        self.closed = False
+
+    async def steps(self) -> AsyncGenerator[bytes]:
+        for step in self.dealt:
+            yield step
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def long_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("convtui.log.reader._CHUNK", 1000)
+    return write_log(tmp_path / "a.jsonl", refund())
+
+
+async def read_here(log: Path) -> str:
+    replay = await loaded(log)
+    replay.close()
+    return state(replay.transcript)
+
+
+def folded(log: Path) -> list[bytes]:
+    frames: list[bytes] = []
+    FoldingOf(log, None, lambda data: frames.append(bytes(data))).run()
+    return frames[1:]
+
+
+async def test_what_another_process_folds_is_taken_over(
+    long_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = await read_here(long_log)
+    steps = folded(long_log)
+    # None of it, some, all: the rest is read here.
+    for count in range(len(steps) + 1):
+        dealt = Dealt(long_log, steps[:count])
+        replay = ReplaySource(long_log, folding=dealt)
+        await replay.load()
+        assert state(replay.transcript) == expected
+        assert replay.changed == {*range(len(replay.transcript.turns))}
+        replay.close()
+        assert dealt.closed
+    monkeypatch.setattr(LogReader, "_add_chunk", lambda *_: pytest.fail("read here, too"))
+    replay = ReplaySource(long_log, folding=Dealt(long_log, steps))
+    await replay.load()
+    assert state(replay.transcript) == expected
+    replay.close()
+
+
+async def test_what_is_of_no_use_is_not_taken_over(long_log: Path) -> None:
+    expected = await read_here(long_log)
+    steps = folded(long_log)
+    for wrong in ([b""], [b"x" * 99], [steps[1]], [steps[0], steps[0]], [steps[0], steps[1][:-1]]):
+        replay = ReplaySource(long_log, folding=Dealt(long_log, wrong))
+        await replay.load()
+        assert state(replay.transcript) == expected
+        replay.close()
+    other = Dealt(long_log, steps)
+    other.identity = (0, 0)
+    replay = ReplaySource(long_log, folding=other)
+    await replay.load()
+    assert state(replay.transcript) == expected
+    replay.close()
+
+
+@pytest.mark.slow
+async def test_a_long_log_is_folded_by_another_process_and_remembered(
+    long_log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = await read_here(long_log)
+    monkeypatch.setattr("convtui.tui.sources.replay.LONG", 0)
+    monkeypatch.setattr(LogReader, "_add_chunk", lambda *_: pytest.fail("read here"))
+    folds = tmp_path / "folds"
+    for _ in range(2):
+        replay = ReplaySource(long_log, folds=folds)
+        await replay.load()
+        assert state(replay.transcript) == expected
+        await asyncio.to_thread(until, lambda: [*folds.glob("*.fold")], "it is remembered")
+        replay.close()
+
+
+async def test_where_no_process_can_be_started_the_log_is_read_here(
+    long_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convtui.tui.sources.replay.LONG", 0)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    replay = await loaded(long_log)
+    assert len(replay.transcript.turns) == 7
     replay.close()
 
 

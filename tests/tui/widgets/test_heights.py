@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,8 +15,9 @@ SIZES = st.lists(st.integers(0, 9), max_size=1500)
 @given(SIZES, st.lists(st.tuples(st.integers(0, 1499), st.integers(0, 9)), max_size=20))
 def test_sums_and_places(sizes: list[int], changes: list[tuple[int, int]]) -> None:
     heights = Heights()
-    for size in sizes:
-        heights.append(size, exact=False)
+    for size, run in groupby(sizes):
+        heights.add_estimates(len([*run]), size)
+    assert not any(map(heights.is_exact, range(len(sizes))))
     for item, size in changes:
         if item < len(sizes):
             heights.put(item, size)

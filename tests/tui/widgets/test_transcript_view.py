@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 from collections.abc import Callable
 from itertools import product
 
 import pytest
+from rich.segment import Segment
 from textual.app import App, ComposeResult
 from textual.geometry import Offset
 from textual.pilot import Pilot
@@ -17,7 +19,9 @@ from convtui.printing.turn_sign import turn_sign
 from convtui.transcript.fold import Flag, Session, Transcript
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, plain
+from convtui.tui.drawing.strips import PlacedStrips
 from convtui.tui.sources.break_marks import BreakMark
+from convtui.tui.textual_compat import KeptLines
 from convtui.tui.widgets.transcript.calls import call_spans
 from convtui.tui.widgets.transcript.marks import (
     TurnExtras,
@@ -35,6 +39,8 @@ from tests.tui.harness.sources import Story, ferry, many, match
 
 class Stage(App[None]):
     """An app with a transcript and nothing else."""
+
+    CSS = "TranscriptView.-framed { border: round red; } .-framed:focus { border: round blue; }"
 
     def __init__(self, transcript: Transcript | None = None, empty: str = "") -> None:
         super().__init__()
@@ -246,6 +252,45 @@ async def test_moving_following_and_opening() -> None:
             assert view.render_line(row).text.startswith("▌")
 
 
+async def test_only_what_is_seen_is_measured_until_all_is_to_be() -> None:
+    app = Stage(many(3000))
+    app.view.measures_all = False
+    async with app.run_test(size=(80, 24)) as pilot:
+        view = app.view
+        await until(pilot, lambda: view.view_width > 0)
+        for index in (2999, 0, 1500):
+            view.go_to(index)
+            await pilot.pause()
+            assert f" {index + 1} " in "\n".join(screen(view))
+        assert not view.measuring
+        exact = [item for item in range(3000) if view.heights.is_exact(item)]
+        assert 3 <= len(exact) < 200
+        consistent(view)
+        top = screen(view)
+        view.measures_all = True
+        await settled(pilot, view)
+        assert view.heights.next_estimate() == -1
+        assert screen(view) == top
+        consistent(view)
+
+
+async def test_another_width_measures_what_is_seen_first_and_in_the_end_all() -> None:
+    app = Stage(many(3000))
+    async with app.run_test(size=(80, 24)) as pilot:
+        view = app.view
+        await settled(pilot, view)
+        view.go_to(1500)
+        await pilot.pause()
+        for width in (50, 64, 120):
+            await pilot.resize_terminal(width, 24)
+            await until(pilot, lambda width=width: view.view_width > width - 8)  # type: ignore[misc]
+            assert any(line.startswith("▌") for line in screen(view))
+        await settled(pilot, view)
+        assert view.heights.next_estimate() == -1
+        consistent(view)
+        assert any(line.startswith("▌") for line in screen(view))
+
+
 async def test_the_end_stays_in_sight_while_turns_come() -> None:
     transcript = many(50)
     app = Stage(transcript)
@@ -419,6 +464,78 @@ async def test_streaming_draws_the_tail() -> None:
         consistent(view)
 
 
+def drawn(view: TranscriptView) -> list[list[Segment]]:
+    return [list(strip) for strip in view.render_lines(view.outer_size.region)]
+
+
+def drawn_anew(view: TranscriptView) -> list[list[Segment]]:
+    """What is drawn where nothing was kept of earlier frames."""
+    kept = (view._cache, view._strips, view._styles_cache)
+    view._cache, view._strips, view._styles_cache = {}, PlacedStrips(), KeptLines()
+    lines = drawn(view)
+    view._cache, view._strips, view._styles_cache = kept
+    return lines
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_what_is_kept_of_earlier_frames_is_what_would_be_drawn_anew(seed: int) -> None:
+    chance = random.Random(seed)
+    story = Story()
+    story.begin()
+    story.open()
+    app = Stage(story.transcript)
+    noted: set[int] = set()
+
+    def stream() -> None:
+        text = chance.choice(["word " * chance.randint(1, 40), "a\nb\n", "é👍🏽 ", "line\n\nnext "])
+        story.transcript.stream(story.session, story.number, text)
+        changed.add(len(story.transcript.turns) - 1)
+
+    def finish() -> None:
+        story.finish("as it was said in the end", commit=chance.random() < 0.7)
+        changed.add(len(story.transcript.turns) - 1)
+        story.open(chance.choice(["persona", "provider"]))
+
+    def note() -> None:
+        noted.symmetric_difference_update({chance.randrange(len(story.transcript.turns))})
+        app.view.set_noted(frozenset(noted))
+
+    changes: list[Callable[[], object]] = [
+        *(stream, stream, stream, finish, finish, note),
+        lambda: app.view.move(chance.choice([-1, 1])),
+        lambda: setattr(app.view, "follow", not app.view.follow),
+        lambda: app.view.page(chance.choice([-1, 1])),
+        lambda: app.view.search(chance.choice(["word", "next", None])),
+        lambda: app.view.toggle_class("-framed"),
+        lambda: app.view.blur() if app.view.has_focus else app.view.focus(),
+    ]
+    async with app.run_test(size=(60, 24)) as pilot:
+        view = app.view
+        await settled(pilot, view)
+        for _ in range(60):
+            changed: set[int] = set()
+            for _ in range(chance.randint(1, 4)):
+                chance.choice(changes)()
+            view.refresh_turns(changed)
+            if chance.random() < 0.5:
+                await pilot.pause()
+            assert drawn(view) == drawn_anew(view)
+
+
+def test_only_the_last_lines_of_a_long_text_are_kept_as_drawn() -> None:
+    story = Story()
+    story.begin()
+    story.open()
+    lines = TurnLines(Geometry(60, 2, 1), Palette())
+    turn = story.transcript.turns[0]
+    for number in range(1000):
+        story.transcript.stream(1, 1, f"line {number}\n")
+        lines.update(turn, Frame(), None, None, None)
+        assert f"line {number}" in lines.strip(number).text
+    assert len(lines._strips) <= 200
+    assert "line 0" in lines.strip(0).text
+
+
 def test_the_signs_of_a_turn_that_streams_change_with_its_state() -> None:
     story = Story()
     story.begin()
@@ -429,7 +546,7 @@ def test_the_signs_of_a_turn_that_streams_change_with_its_state() -> None:
 
     def head(extra: TurnExtras | None = None) -> str:
         lines.update(turn, Frame(), extra, None, None)
-        return lines.strip(0).text[:2]
+        return lines.strip(0).text[1:3]
 
     assert head() == f"{glyphs.WORKING} "
     turn.flags |= Flag.HELD

@@ -34,6 +34,10 @@ _READ: Final = frozenset(
         "finish_reason", "reasoning", "active", "compacted", "session_id", "id",
     }
 )  # fmt: skip
+_SPELLED: Final = {
+    "toolCalls": "tool_calls", "toolCallId": "tool_call_id", "toolName": "tool_name",
+}  # fmt: skip
+"""Keys as JavaScript has them, and ours."""
 _DECODED: Final = ("reasoning_details", "codex_reasoning_items", "codex_message_items")
 _MAX_TIME: Final = 1e11
 
@@ -50,6 +54,8 @@ class Message:
     content: Any = None
     """What stands in the place of `text`, where that is not all: parts, an object."""
     calls: list[dict[str, Any]] = field(default_factory=list)
+    settled: bool = False
+    """Whether files of its kind need not say what its calls have returned."""
     call_id: str = ""
     name: str = ""
     """The tool's."""
@@ -105,10 +111,17 @@ def message_of(data: Any, address: str, line: int | None = None) -> Message:
         message = Message("", "", address, line, content=plain(data))
         message.problems.append(f"{address}: is no message, but {kind_of(data)}")
         return message
-    fields = {str(key): plain(value) for key, value in data.items() if value is not None}
+    fields = {
+        _SPELLED.get(str(key), str(key)): plain(value)
+        for key, value in data.items()
+        if value is not None
+    }
     message = Message(as_text(fields.get("role")), "", address, line, id=fields.get("id"))
     if not message.role and "role" in fields:
-        message.problems.append(f"{address}: role must be text, not {kind_of(fields['role'])}")
+        what = (
+            "is empty" if fields["role"] == "" else f"must be text, not {kind_of(fields['role'])}"
+        )
+        message.problems.append(f"{address}: role {what}")
         message.more["role"] = fields["role"]
     content = _content(fields.get("content"))
     if isinstance(content, str):
@@ -156,7 +169,7 @@ def text_of(content: Any) -> str:
     texts = []
     for part in content:
         kind = part.get("type") if isinstance(part, dict) else None
-        text = part.get("text") if isinstance(part, dict) else part
+        text = part.get("text", part.get("value")) if isinstance(part, dict) else part
         if isinstance(text, str) and kind in (None, *_TEXTS):
             texts.append(text)
         else:

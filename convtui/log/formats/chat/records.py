@@ -77,12 +77,18 @@ class MessageReader:
 
     def read(self, message: Message) -> list[tuple[float, Record]]:
         """The records of the next message."""
+        last = self._last
+        if last is not None and not last.calls and message.role not in ("tool", "function"):
+            # Its turn was over when it was said, not when somebody spoke again.
+            self._close()
         if message.at is not None and self._began is not None:
             self._builder.advance(message.at - self._began)
         self._line = message.line
         for problem in message.problems:
             self._warn("message", problem)
         if message.event:
+            if message.summary:
+                self._summary(message)
             self._builder.keep(message.event, message.content)
             return self._builder.take()
         if message.is_summary and message.active:
@@ -107,12 +113,12 @@ class MessageReader:
         """There are no more messages."""
         builder, last = self._builder, self._last
         self._line = None
-        if ending.seconds is not None:
-            builder.advance(ending.seconds)
         if last is not None and (not last.active or not last.calls or last.text.strip()):
             self._close()
         elif last is not None:
             self._processed(builder.round_envelope, last)
+        if ending.seconds is not None:
+            builder.advance(ending.seconds)
         if not builder.turn:
             self._warn("no_messages", "nothing that was said is on record")
         ending.termination = {**ending.termination, "at_turn": builder.turn}
@@ -154,7 +160,7 @@ class MessageReader:
             self._close()
         if self._last is None:
             builder.start_turn("provider")
-        elif builder.unanswered:
+        elif builder.unanswered and not self._last.settled:
             names = ", ".join(repr(name[:40]) for name in list(builder.unanswered.values())[:5])
             self._warn("no_result", f"{message.address}: calls without a result: {names}")
         self._last = message

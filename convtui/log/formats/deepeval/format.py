@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -21,8 +22,14 @@ _LISTS: Final = ("conversationalTestCases", "conversational_test_cases", "testCa
                  "conversational_goldens", "conversationalGoldens", "goldens")  # fmt: skip
 _ABOUT: Final = ("scenario", "expectedOutcome", "expected_outcome", "userDescription",
                  "user_description", "chatbotRole", "chatbot_role", "metricsData", "metrics_data",
-                 "success", "name", "context", "tags", "additional_metadata")  # fmt: skip
-_TURN: Final = frozenset({"role", "content", "tools_called", "toolsCalled", "order"})
+                 "success", "name", "context", "tags", "additional_metadata", "metadata",
+          "comments", "expectations")  # fmt: skip
+_TURN: Final = frozenset(
+    {
+        "role", "content", "tools_called", "toolsCalled", "mcp_tools_called", "mcpToolsCalled",
+        "order",
+    }
+)  # fmt: skip
 _DEPTH: Final = 4
 
 
@@ -86,25 +93,50 @@ def _messages(turns: list[Any], where: str) -> Iterator[Message]:
             continue
         message = message_of({"role": turn.get("role"), "content": turn.get("content")}, address)
         message.more |= {str(k): plain(v) for k, v in turn.items() if k not in _TURN}
-        tools = [as_object(t) for t in as_list(turn.get("tools_called") or turn.get("toolsCalled"))]
+        took = message.more.pop("latency_ms", message.more.pop("latencyMs", None))
+        if isinstance(took, (int, float)) and not isinstance(took, bool) and took >= 0:
+            message.duration = took / 1000
+        tools = _tools_of(turn)
         if not tools or message.role != "assistant":
             yield message
             continue
         # The turn is what was said after its tools had returned.
-        calling = Message("assistant", "", address)
+        calling = Message("assistant", "", address, settled=True)
         results = []
         for tool in tools:
             number += 1
-            given = tool.get("input_parameters", tool.get("inputParameters"))
-            function = {"name": tool.get("name"), "arguments": given}
             id_ = f"call_{number}"
+            function = {"name": tool.name, "arguments": tool.given}
             calling.calls.append({"id": id_, "type": "function", "function": function})
-            if "output" in tool:
-                text = text_of_result(tool["output"])
+            if tool.output is not None:
+                text = text_of_result(tool.output)
                 results.append(Message("tool", text, address, call_id=id_))
         yield calling
         yield from results
         yield message
+
+
+@dataclass(slots=True)
+class _Tool:
+    """A tool that was called in a turn."""
+
+    name: Any
+    given: Any
+    output: Any
+
+
+def _tools_of(turn: Mapping[str, Any]) -> list[_Tool]:
+    own = as_list(turn.get("tools_called") or turn.get("toolsCalled"))
+    of_servers = as_list(turn.get("mcp_tools_called") or turn.get("mcpToolsCalled"))
+    return [
+        *(
+            _Tool(
+                t.get("name"), t.get("input_parameters", t.get("inputParameters")), t.get("output")
+            )
+            for t in map(as_object, own)
+        ),
+        *(_Tool(t.get("name"), t.get("args"), t.get("result")) for t in map(as_object, of_servers)),
+    ]
 
 
 def _ending(case: Mapping[str, Any]) -> Ending:

@@ -16,6 +16,7 @@ from convtui.errors import FileError
 from convtui.log.formats.chat.messages import Message, message_of, text_of
 from convtui.log.formats.findings import Finding, finding_of
 from convtui.log.formats.hermes.sessions import Session, columns_of, in_order, link
+from convtui.log.formats.json_files import first_value
 from convtui.log.formats.json_objects import (
     MAX_LINE,
     head_of,
@@ -38,12 +39,18 @@ def is_export(path: Path) -> bool:
     if path.suffix.lower() not in (".jsonl", ".json"):
         return False
     first = head_of(path).split("\n", 1)[0]
-    return (
-        first.startswith("{")
-        and '"messages"' in _whole(path, first)
-        and '"id"' in first
-        and sum(f'"{name}"' in first for name in _COLUMNS) >= 2
-    )
+    names = [f'"{name}"' for name in _COLUMNS]
+    if not first.startswith("{") or '"id"' not in first or sum(n in first for n in names) < 2:
+        return False
+    session = first_value(path)
+    if isinstance(session, dict) and ("id" not in session or _columns_in(session) < 2):
+        # Another tool's file, with such names further inside.
+        return False
+    return '"messages"' in _whole(path, first)
+
+
+def _columns_in(session: dict[str, Any]) -> int:
+    return sum(name in session for name in _COLUMNS)
 
 
 def _whole(path: Path, first: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from convtui.errors import FileError
 from convtui.log.formats.findings import Finding, finding_of
 from convtui.log.formats.json_files import first_value, whole
-from convtui.log.formats.json_objects import parse_json
+from convtui.log.formats.json_objects import head_of, parse_json
 from convtui.records.values import as_list, as_object
 
 SUFFIX: Final = ".eval"
@@ -25,6 +25,8 @@ MAX_SAMPLE: Final = 512 << 20
 _HEADER: Final = "header.json"
 _START: Final = "_journal/start.json"
 _SAMPLES: Final = "samples/"
+_ZIP: Final = "PK"
+"""What an archive begins with."""
 _ZSTD: Final = 93
 _NO_ZSTD: Final = (
     "packed with Zstandard, which Python before 3.14 cannot unpack: install `convtui[inspect]`, or"
@@ -48,7 +50,8 @@ class EvalLog:
 def is_log(path: Path) -> bool:
     """Whether a file is a log of Inspect, by its beginning. Never raises."""
     if path.suffix.lower() == SUFFIX:
-        return path.is_file() and zipfile.is_zipfile(path)
+        # One that is cut off has no directory, which is at its end.
+        return path.is_file() and head_of(path, len(_ZIP)) == _ZIP
     value = first_value(path) if path.suffix.lower() == ".json" else None
     if not isinstance(value, Mapping) or not isinstance(value.get("eval"), Mapping):
         return False
@@ -120,7 +123,9 @@ def _opened(path: Path) -> Any:
             return plain
         plain.close()
         return _with_zstd(path)
-    except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
+    except zipfile.BadZipFile as error:
+        raise FileError(f"{path}: is cut off or damaged: it is no whole archive") from error
+    except (OSError, NotImplementedError) as error:
         raise FileError(f"{path}: cannot be read: {error}") from error
 
 

@@ -126,6 +126,8 @@ class _Call:
     usage: dict[str, Any] | None
     stop: str
     seconds: float | None
+    data: dict[str, Any]
+    """What is kept of it where its reply is no message."""
 
 
 def _calls_of(events: list[dict[str, Any]]) -> dict[str, list[_Call]]:
@@ -146,9 +148,18 @@ def _calls_of(events: list[dict[str, Any]]) -> dict[str, list[_Call]]:
             _usage(output.get("usage")),
             as_text(choice.get("stop_reason")),
             float(seconds) if isinstance(seconds, (int, float)) else None,
+            drop_none(
+                {
+                    "model": event.get("model"),
+                    "role": event.get("role"),
+                    "message": plain(message) if message else None,
+                    "usage": output.get("usage"),
+                    "error": event.get("error") or output.get("error"),
+                }
+            ),
         )
-        key = as_text(message.get("id")) or f"text {message.get('content')!r}"
-        calls.setdefault(key, []).append(call)
+        by_id, by_text = _keys_of(message)
+        calls.setdefault(by_id or by_text, []).append(call)
     return calls
 
 
@@ -174,17 +185,37 @@ class _Sample:
     texts: dict[str, Any] = field(default_factory=dict)
 
     def messages(self) -> Iterator[Message]:
-        """They, in order."""
+        """They, in order, and calls whose replies are none of them as events between them."""
         calls = {key: list(of_message) for key, of_message in self.calls.items()}
-        given = as_list(self.data.get("messages")) or self._input()
-        for index, item in enumerate(given):
-            value = _filled(item, self.texts)
+        given = [_filled(item, self.texts) for item in as_list(self.data.get("messages"))]
+        given = given or self._input()
+        aside = self._aside(given)
+        for index, value in enumerate(given):
             for message in messages_of(_spoken(value), f"{self.place}: messages[{index}]"):
                 if message.role == "assistant":
                     self._add_call(message, value, calls)
+                    while aside and message.at is not None and (aside[0].at or 0) < message.at:
+                        yield aside.pop(0)
                 elif message.role == "tool":
                     _failed(message)
                 yield message
+        yield from aside
+
+    def _aside(self, given: list[Any]) -> list[Message]:
+        """The calls that answered somebody else: a scorer, an agent that was used as a tool."""
+        keys = {key for value in given for key in _keys_of(as_object(value))}
+        calls = [call for key, made in self.calls.items() if key not in keys for call in made]
+        return [
+            Message(
+                "",
+                "",
+                self.place,
+                event="model",
+                at=call.at,
+                content=_filled(call.data, self.texts),
+            )
+            for call in sorted(calls, key=lambda call: call.at or 0)
+        ]
 
     def _input(self) -> list[Any]:
         """What was to be said first, where nothing more came of it."""
@@ -193,7 +224,7 @@ class _Sample:
 
     def _add_call(self, message: Message, value: Any, calls: dict[str, list[_Call]]) -> None:
         data = as_object(value)
-        keys = (as_text(data.get("id")), f"text {data.get('content')!r}")
+        keys = _keys_of(data)
         call = next((calls[key].pop(0) for key in keys if calls.get(key)), None)
         if call is None:
             message.model = as_text(data.get("model")) or None
@@ -201,6 +232,11 @@ class _Sample:
         message.at, message.usage, message.duration = call.at, call.usage, call.seconds
         message.model = call.model or None
         message.finish = _STOPS.get(call.stop, call.stop) or None
+
+
+def _keys_of(message: Mapping[str, Any]) -> tuple[str, str]:
+    """What the call that a message came of may be known by."""
+    return as_text(message.get("id")), f"text {message.get('content')!r}"
 
 
 def _spoken(value: Any) -> Any:
@@ -237,6 +273,8 @@ def _failed(message: Message) -> None:
     if isinstance(error, Mapping):
         message.failed = True
         message.more["error"] = dict(error)
+        # It is what the model was told, where the tool said nothing.
+        message.text = message.text or as_text(error.get("message"))
 
 
 def _filled(value: Any, texts: Mapping[str, Any], depth: int = _DEPTH) -> Any:
@@ -259,10 +297,15 @@ def _ending(sample: Mapping[str, Any], *, finished: bool) -> Ending:
     error, limit = as_object(sample.get("error")), as_object(sample.get("limit"))
     if error:
         reason = as_text(error.get("message")) or "the sample failed"
+        if reason.startswith("CancelledError"):
+            reason = "the run was cancelled"
+            return Ending({"kind": "interrupted", "by": "harness", "reason": reason})
         return Ending({"kind": "failed", "by": "harness", "reason": reason})
     if limit:
         kind = as_text(limit.get("type"))
-        reason = f"the limit of the sample was reached: {kind} {limit.get('limit', '')}".rstrip()
+        most = limit.get("limit")
+        size = f" {most:.15g}" if isinstance(most, (int, float)) else ""
+        reason = f"the limit of the sample was reached: {kind}{size}"
         return Ending({"kind": _LIMITS.get(kind, "interrupted"), "by": "harness", "reason": reason})
     if not finished:
         reason = "the run was not finished; this sample was"

@@ -52,6 +52,8 @@ class _Run:
 
     id: str
     messages: list[Any] = field(default_factory=list)
+    times: list[float | None] = field(default_factory=list)
+    """When each message was there first, in seconds since the epoch."""
     about: dict[str, Any] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
     began: datetime | None = None
@@ -67,7 +69,7 @@ def _chats(path: Path, damage: list[Finding]) -> Iterator[Chat]:
             if one.get("type") in _EVENTS:
                 _take(one, runs)
             elif _is_result(one):
-                yield _chat(_Run("", as_list(one["messages"]), {}, one), f"{index}", path)
+                yield _chat(_Run("", as_list(one["messages"]), results=one), f"{index}", path)
             else:
                 what = "is neither a result nor an event of a scenario; left out"
                 damage.append(Finding(path, what, item.line))
@@ -84,6 +86,9 @@ def _take(event: Mapping[str, Any], runs: dict[str, _Run]) -> None:
         run.about = {**as_object(event.get("metadata")), **{n: event.get(n) for n in ids}}
     elif event["type"] == _SNAPSHOT:
         run.messages = as_list(event.get("messages"))
+        at = _time(event.get("timestamp"))
+        new = len(run.messages) - len(run.times)
+        run.times += [None if at is None else at.timestamp()] * new
     else:
         run.status = as_text(event.get("status"))
         run.results = as_object(event.get("results"))
@@ -103,7 +108,7 @@ def _chat(run: _Run, place: str, path: Path) -> Chat:
     return Chat(
         NAME,
         path,
-        partial(_messages, run.messages),
+        partial(_messages, run),
         session_id=run.id,
         place=place,
         persona=as_text(run.about.get("name")) or "user",
@@ -115,9 +120,12 @@ def _chat(run: _Run, place: str, path: Path) -> Chat:
     )
 
 
-def _messages(given: list[Any]) -> Iterator[Message]:
-    for index, item in enumerate(given):
-        yield from messages_of(item, f"messages[{index}]")
+def _messages(run: _Run) -> Iterator[Message]:
+    for index, item in enumerate(run.messages):
+        for message in messages_of(item, f"messages[{index}]"):
+            if message.at is None and index < len(run.times):
+                message.at = run.times[index]
+            yield message
 
 
 def _ending(run: _Run) -> Ending:

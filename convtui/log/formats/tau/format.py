@@ -20,12 +20,13 @@ from convtui.log.formats.findings import Finding
 from convtui.log.formats.json_files import first_value, whole
 from convtui.log.formats.json_objects import files_of, kind_of
 from convtui.log.formats.registry import Format, Imported
-from convtui.log.formats.tau.ticks import messages_of_ticks
+from convtui.log.formats.tau.ticks import call_of, messages_of_ticks
 from convtui.records.times import parse_time, zone_of
 from convtui.records.values import as_list, as_object, as_text, drop_none
 
 NAME: Final = "tau-bench"
 RESULTS: Final = "results.json"
+SIMULATIONS: Final = "simulations"
 _SENTINELS: Final = ("###STOP###", "###TRANSFER###", "###OUT-OF-SCOPE###")
 _STOPS: Final = {
     "user_stop": ("completed", "persona"),
@@ -36,13 +37,23 @@ _STOPS: Final = {
     "agent_error": ("failed", "provider"),
     "user_error": ("failed", "simulator"),
     "infrastructure_error": ("failed", "harness"),
+    "context_window_exceeded": ("failed", "provider"),
     "unexpected_error": ("failed", "harness"),
 }
 
 
 def detect(path: Path) -> bool:
     """Whether a file has results of either, or a folder does. Never raises."""
-    return any(map(_is_one, _candidates(path))) if path.is_dir() else _is_one(path)
+    folder = _beside(path)
+    return any(map(_is_one, _candidates(folder))) if folder.is_dir() else _is_one(path)
+
+
+def _beside(path: Path) -> Path:
+    """The folder with the simulations that a file of results is about, if it has none itself."""
+    beside = path.parent / SIMULATIONS
+    if path.name != RESULTS or not beside.is_dir() or _is_one(path):
+        return path
+    return beside
 
 
 def _is_one(path: Path) -> bool:
@@ -71,7 +82,7 @@ def _candidates(folder: Path) -> list[Path]:
 
 def files(path: Path) -> list[Path]:
     """The files that are read for a path. Raises `FileError` for a folder without any."""
-    return files_of(path, _candidates, _is_one, "results of tau-bench or tau2")
+    return files_of(_beside(path), _candidates, _is_one, "results of tau-bench or tau2")
 
 
 def read(path: Path) -> Iterator[Imported]:
@@ -162,7 +173,7 @@ def _simulation(run: Mapping[str, Any], address: str, path: Path, about: Mapping
     kept = ("id", "task_id", "trial", "seed", "reward_info", "termination_reason", "agent_cost",
             "user_cost", "duration", "mode")  # fmt: skip
     created = parse_time(as_text(run.get("start_time")))
-    ticks = as_list(run.get("ticks"))
+    ticks, policy = as_list(run.get("ticks")), as_text(run.get("policy"))
     where = f"{address}: ticks" if ticks else f"{address}: messages"
     return Chat(
         NAME,
@@ -176,6 +187,7 @@ def _simulation(run: Mapping[str, Any], address: str, path: Path, about: Mapping
         created=created,
         created_from="start_time",
         created_zone=zone_of(as_text(run.get("start_time"))),
+        kept={"system": {"content": policy}} if policy else {},
         ending=lambda: _ending(run),
         details=drop_none(
             {
@@ -204,6 +216,7 @@ def _message(item: Any, address: str) -> Iterator[Message]:
     calls = [as_object(call) for call in as_list(fields.pop("tool_calls", None))]
     of_user = fields.get("requestor") == "user" or fields.get("role") == "user"
     usage, cost = as_object(fields.pop("usage", None)), fields.pop("cost", None)
+    took = fields.pop("generation_time_seconds", None)
     raw = fields.pop("raw_data", None)
     if fields.get("role") == "tool":
         fields["tool_call_id"] = fields.pop("id", None)
@@ -224,17 +237,27 @@ def _message(item: Any, address: str) -> Iterator[Message]:
     if message.role == "tool" and item.get("error") is True:
         message.failed = True
     if message.role == "assistant":
-        message.calls = [_call(call) for call in calls]
+        message.calls = [call_of(call) for call in calls]
         figures = {name: usage.get(name) for name in ("prompt_tokens", "completion_tokens")}
         if isinstance(cost, (int, float)) and not isinstance(cost, bool) and cost >= 0:
             figures["cost"] = float(cost)
         message.usage = drop_none(figures) or None
+        if isinstance(took, (int, float)) and not isinstance(took, bool) and took >= 0:
+            message.duration = float(took)
+        _add_raw(message, as_object(raw))
     yield message
 
 
-def _call(call: Mapping[str, Any]) -> dict[str, Any]:
-    function = {"name": call.get("name"), "arguments": call.get("arguments")}
-    return {"id": call.get("id"), "type": "function", "function": function}
+def _add_raw(message: Message, raw: Mapping[str, Any]) -> None:
+    """What the answer of the provider says beside the text, which differs with the provider."""
+    said = as_object(raw.get("message"))
+    blocks = as_list(raw.get("thinking_blocks")) or as_list(said.get("thinking_blocks"))
+    thoughts = [as_text(as_object(block).get("thinking")) for block in blocks]
+    told = as_text(said.get("reasoning_content")) or "\n".join(text for text in thoughts if text)
+    message.reasoning = told or message.reasoning
+    message.model = as_text(raw.get("model")) or None
+    message.finish = as_text(raw.get("stop_reason")) or as_text(raw.get("finish_reason")) or None
+    message.response_id = as_text(raw.get("id")) or None
 
 
 def _ending(run: Mapping[str, Any]) -> Ending:

@@ -272,7 +272,10 @@ def _identity(group: Sequence[Files]) -> str:
     for files in group:
         for path in files.sources:
             digest.update(path.name.encode("utf-8", "surrogateescape") + b"\0")
-            digest.update(path.read_bytes() + b"\0")
+            with path.open("rb") as file:
+                while piece := file.read(1 << 20):
+                    digest.update(piece)
+            digest.update(b"\0")
     return digest.hexdigest()[:32]
 
 

@@ -81,7 +81,7 @@ def is_log(head: str) -> bool:
 def _entries(text: str) -> Iterator[tuple[datetime, str, str]]:
     held: list[str] = []
     begun: tuple[datetime, str] | None = None
-    for line in text.replace("\r\n", "\n").removesuffix("\n").split("\n"):
+    for line in _lines(text):
         match = _LINE.fullmatch(line)
         at = _time(match["at"]) if match else None
         if match is None or at is None:
@@ -94,9 +94,19 @@ def _entries(text: str) -> Iterator[tuple[datetime, str, str]]:
         yield *begun, "\n".join(held)
 
 
+def _lines(text: str) -> Iterator[str]:
+    """The lines of a text, one at a time: together they take more memory than the text."""
+    start = 0
+    while (end := text.find("\n", start)) >= 0:
+        yield text[start:end].removesuffix("\r")
+        start = end + 1
+    if start < len(text) or not text:
+        yield text[start:]
+
+
 def _time(text: str) -> datetime | None:
     try:
-        return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").astimezone()
+        return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError, OSError):
         return None
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from convtui.errors import CommandRefused, EngineError
 from convtui.library.families import oldest_first
-from convtui.log.reader import is_being_written
+from convtui.log.lock import is_being_written
 from convtui.log.run_summary import RunSummary, header_of, summarise
 from convtui.text.boundary import visible_line
 from convtui.transcript.fold import OPEN, Flag

@@ -25,7 +25,7 @@ from convtui.tui.sources.source import LiveSource, Source
 from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.widgets.inspector.inspector import Inspector
 from convtui.tui.widgets.inspector.tabs import DECISION
-from convtui.tui.widgets.keybar import KeyBar, KeyItem
+from convtui.tui.widgets.keybar import KeyItem
 from convtui.tui.widgets.statusline import StatusLine
 from convtui.tui.widgets.takeover import TakeOverInput
 from convtui.tui.widgets.transcript.outline import Outline
@@ -189,7 +189,7 @@ class DebuggerScreen(ActionScreen):
 
     def repaint(self) -> None:
         self._repaints.begin()
-        if not self.query(KeyBar):
+        if self._key_bar is None:
             return
         if self.parts.transcript.hold_changed():
             self._hold_changed()
@@ -357,7 +357,7 @@ class DebuggerScreen(ActionScreen):
         self._focus_changed()
 
     def _focus_changed(self) -> None:
-        if self.run is not None and self.query(KeyBar):
+        if self.run is not None and self._key_bar is not None:
             self.parts.hold_bar.show()
         self.refresh_footer()
 

@@ -75,6 +75,11 @@ class TranscriptFeed:
             self._view.show_empty(self._empty())
         self._keep_place()
         source, view, outline = self._conversation.source, self._view, self._outline
+        replay = self._conversation.replay
+        # While turns come by the thousand, only those are measured that are looked at.
+        loading = replay is not None and replay.loading
+        if view.measures_all == loading:
+            view.measures_all = not loading
         marked = self._breaks.refresh()
         if self._transcript is not source.transcript:
             self._transcript = source.transcript

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from convtui.batch.manifest import BatchFile, read_batch
 from convtui.errors import FileError
-from convtui.log.reader import is_being_written
+from convtui.log.lock import is_being_written
 from convtui.records.values import as_object
 from convtui.tui.screens.fleet.entries import EntryRows
 from convtui.tui.screens.fleet.view import Controls, FleetRow, Standing

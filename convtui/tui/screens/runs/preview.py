@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from convtui.library.library import RunTurns
+from convtui.library.indexed_run import RunTurns
 from convtui.log.batch_counts import BatchCounts
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import one_line, visible_line

@@ -64,6 +64,13 @@ class TabBar(Widget):
         self.active = TABS[0]
         self.filled: Collection[str] = ()
 
+    def show(self, tabs: Sequence[str], *, active: str, filled: Collection[str]) -> None:
+        """Shows which tab is open, and which have something to say; drawn only if that is new."""
+        before = (self.tabs, self.active, self.filled)
+        if before != (tabs, active, filled):
+            self.tabs, self.active, self.filled = tabs, active, filled
+            self.refresh(layout=tabs != before[0])
+
     def rows(self, width: int) -> list[list[tuple[str, str, str]]]:
         """The tabs by line, each with its key and what is drawn of it."""
         ways = [self._rows(width, names, end) for names, end in _WAYS]
@@ -244,12 +251,11 @@ class Inspector(Vertical):
         shown = (turn.session, turn.number, self._tab) if turn is not None else ()
         self._pane.show(doc, keep_place=shown == self._shown)
         self._shown = shown
-        self._bar.active = self._tab
-        self._bar.filled = [t for t in self.tabs if has_content(t, self._detail, self._tab_context)]
-        if self._bar.tabs != self.tabs:
-            self._bar.tabs = self.tabs
-            self._bar.refresh(layout=True)
-        self._bar.refresh()
+        self._bar.show(
+            self.tabs,
+            active=self._tab,
+            filled=[t for t in self.tabs if has_content(t, self._detail, self._tab_context)],
+        )
 
     def on_tab_bar_chosen(self, event: TabBar.Chosen) -> None:
         event.stop()

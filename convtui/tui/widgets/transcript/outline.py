@@ -105,8 +105,8 @@ class Outline(LineView):
         """Updates changed and new turns, and sessions."""
         items = self._tree.refresh(changed)
         with self.holding():
-            for _ in range(1 + len(self._tree.transcript.sessions) - len(self.heights)):
-                self.heights.append(2, exact=False)
+            added = 1 + len(self._tree.transcript.sessions) - len(self.heights)
+            self.heights.add_estimates(max(0, added), 2)
             self._measure(items)
 
     def rewrap(self) -> None:

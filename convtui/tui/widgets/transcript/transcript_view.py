@@ -172,8 +172,7 @@ class TranscriptView(LineView):
     def _append(self, added: int) -> None:
         if added <= 0:
             return
-        for _ in range(added):
-            self.heights.append(6, exact=False)
+        self.heights.add_estimates(added, 6)
         self._count_digits()
         if len(str(self._largest)) > self._geometry.digits:
             self._make_geometry()
@@ -487,30 +486,18 @@ class TranscriptView(LineView):
             block = self._block(summary)
             own = item == self.cursor and block.is_own(row)
             return Strip([mark if own else Segment(" "), *strip_of(block.spans(row), self.palette)])
-        strip = self._lines(item).strip(row)
-        frame = self._frame(item)
-        lines = self.heights[item]
-        own = (
-            frame.height_before(self._geometry.width - 2)
-            <= row
-            < lines - self._after(item) - self._geometry.gap
-        )
-        if item == self.cursor and own:
-            return Strip([Segment(glyphs.BAR, self.palette.style("accent")), *strip])
-        return Strip([Segment(" "), *strip])
+        selected = item == self.cursor and self._is_own(item, row)
+        return self._lines(item).strip(row, selected=selected)
 
     def row_style(self, item: int, row: int) -> Style | None:
         if item != self.cursor:
             return None
         summary = self.summary_at(item)
-        if summary is not None:
-            own = self._block(summary).is_own(row)
-            return self.palette.background("selection") if own else None
-        frame = self._frame(item)
-        inside = self.heights[item] - self._after(item) - self._geometry.gap
-        if frame.height_before(self._geometry.width - 2) <= row < inside:
-            return self.palette.background("selection")
-        return None
+        own = self._is_own(item, row) if summary is None else self._block(summary).is_own(row)
+        return self.palette.background("selection") if own else None
+
+    def _is_own(self, item: int, row: int) -> bool:
+        return self._lines(item).is_own(row, self.heights[item])
 
     def copy_row(self, item: int, row: int) -> CopyRow:
         summary = self.summary_at(item)
@@ -573,11 +560,6 @@ class TranscriptView(LineView):
             block = SummaryLines(summary, self._geometry, frame)
             self._blocks[summary.first] = block
         return block
-
-    def _after(self, item: int) -> int:
-        """How many rows of sessions follow a turn."""
-        after = self._frame(item).after
-        return len(self._frame(item).rows_after(self._geometry.width - 2)) if after else 0
 
     def _frame(self, item: int) -> Frame:
         frame = self._frames.by_turn.get(item, _NO_FRAME)

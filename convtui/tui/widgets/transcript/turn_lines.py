@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 
+from rich.segment import Segment
 from textual.strip import Strip
 
 from convtui.log.notes import TurnNote
@@ -34,6 +36,8 @@ from convtui.tui.widgets.transcript.tool_marks import tool_rows
 OPEN_CHARS = 2_000_000
 _NARROW = 30
 _MAX_MARKS = 200
+_MOST_STRIPS = 200
+"""Lines that are kept as they are drawn: a text that grows scrolls away."""
 
 Content = str | Sequence[Span]
 """A turn's text, or its pieces with roles."""
@@ -111,7 +115,7 @@ class TurnLines:
         self.palette = palette
         self.key: tuple[object, ...] = ()
         self.height = 0
-        self._strips: dict[int, Strip] = {}
+        self._strips: dict[tuple[int, bool], Strip] = {}
         self._wrapped: Wrapped | None = None
         self._marks: list[tuple[int, int, str]] = []
         self._hidden = 0
@@ -187,7 +191,7 @@ class TurnLines:
         )
         if same:
             keep = len(self._before) + geometry.stacked + grown
-            self._strips = {row: strip for row, strip in self._strips.items() if row < keep}
+            self._strips = {key: strip for key, strip in self._strips.items() if key[0] < keep}
         else:
             self._strips.clear()
         self._turn, self._marks, self._tail = turn, marks, tail
@@ -203,12 +207,21 @@ class TurnLines:
             + geometry.gap
         )
 
-    def strip(self, row: int) -> Strip:
-        """One line, without the first cell, which belongs to the selection."""
-        strip = self._strips.get(row)
+    def strip(self, row: int, *, selected: bool = False) -> Strip:
+        """One line; its first cell has the mark of the selection."""
+        strip = self._strips.get((row, selected))
         if strip is None:
-            strip = self._strips[row] = strip_of(self._spans(row), self.palette)
+            style = self.palette.style("accent")
+            mark = Segment(glyphs.BAR, style) if selected else Segment(" ")
+            strip = Strip([mark, *strip_of(self._spans(row), self.palette)])
+            if len(self._strips) >= _MOST_STRIPS:
+                self._strips = dict(islice(self._strips.items(), _MOST_STRIPS // 2, None))
+            self._strips[row, selected] = strip
         return strip
+
+    def is_own(self, row: int, height: int) -> bool:
+        """Whether a line is the turn's, not of the sessions around it or the gap below it."""
+        return len(self._before) <= row < height - len(self._after) - self.geometry.gap
 
     def copy_row(self, row: int) -> CopyRow:
         """One line for the clipboard; its indent includes the selection's cell."""

@@ -1,0 +1,1 @@
+"""Long logs are folded by a process of their own, which remembers what came of it."""
