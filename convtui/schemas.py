@@ -322,9 +322,11 @@ def recognise(path: Path) -> CheckKind:
         scores[kind] += 3 * (telling in keys)  # type: ignore[index]
     best = max(scores, key=lambda kind: scores[kind])
     if not scores[best]:
+        known = {*Scenario.model_fields, *Plan.model_fields, *Persona.model_fields}
+        known |= {*Theme.model_fields, *own_keys}
+        meant = [f"{key!r}{near}" for key in sorted(keys) if (near := did_you_mean(key, known))]
         raise UsageError(
             f"{path}: cannot tell whether this is a scenario, plan, persona, theme or"
-            " keymap;"
-            " it has none of their keys"
+            f" keymap; it has none of their keys{': ' if meant else ''}{'; '.join(meant[:3])}"
         )
     return best

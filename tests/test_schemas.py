@@ -180,6 +180,9 @@ def test_what_cannot_be_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="none of their keys"):
         check_file(path)
     assert "unknown key 'foo'" in str(check_file(path, "scenario")[0])
+    path.write_text("persnoa: demo\nfoo: 1\n")
+    with pytest.raises(UsageError, match=r"keys: 'persnoa', did you mean 'persona'\?"):
+        check_file(path)
     with pytest.raises(UsageError, match="cannot tell"):
         check_file(tmp_path / "x.bin")
     with pytest.raises(UsageError, match="no kind 'themes', did you mean 'theme'"):

@@ -12,7 +12,8 @@ from convtui.batch.personas import PersonaChoice
 from convtui.batch.plan import CellFlags, Plan
 from convtui.batch.plan_parts import key_path
 from convtui.errors import DataFileError, FilterError, Problem, UsageError
-from convtui.files.near import near_file
+from convtui.files.near import no_file
+from convtui.files.regular import is_dir, is_file
 from convtui.files.validation import KeyPath, dotted
 from convtui.filters.breaks import parse_breakpoint
 from convtui.library.recorded_provider import with_recorded
@@ -106,7 +107,7 @@ class Drafts:
         }
         with contextlib.suppress(UsageError):
             spec = parse_provider_spec(draft.written_provider, self._plan.base)
-            draft.provider = spec.resolved(self._plan.base)
+            draft.provider = spec.located(self._plan.base)
         if choice.persona.persona is None:
             draft.problems += choice.persona.problems
             return draft
@@ -296,9 +297,8 @@ def _unready(scenario: Scenario) -> list[Problem]:
     problems = [*scenario.problems()]
     spec = scenario.provider.spec
     file = Path(spec.target)
-    if spec.kind == "file" and not file.exists():
-        message = f"{file}: there is no such file{near_file(file)}"
-        problems.append(Problem(message, key="provider.use"))
+    if spec.kind == "file" and not (is_file(file) or is_dir(file)):
+        problems.append(Problem(no_file(file), key="provider.use"))
     for text in scenario.breakpoints:
         try:
             parse_breakpoint(text)

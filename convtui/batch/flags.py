@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from convtui.batch.plan import CellFlags, Plan
 from convtui.errors import UsageError
+from convtui.files.regular import is_file
 from convtui.files.validation import KeyPath
 from convtui.scenario.flags import keys_set_by
 from convtui.scenario.provider_spec import absolute
@@ -139,7 +140,7 @@ def _located(text: str, cwd: Path) -> str:
     file = _SPEC_FILE.fullmatch(text)
     if file:
         return f"{absolute(file['file'], cwd)}{file['rest'] or ''}"
-    looks_like_one = re.search(r"\.ya?ml$|[*?]", text, re.I) or (cwd / text).is_file()
+    looks_like_one = re.search(r"\.ya?ml$|[*?]", text, re.I) or is_file(cwd / text)
     return str(absolute(text, cwd)) if looks_like_one else text
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from convtui.errors import FileError
+from convtui.files.regular import is_file, open_regular
 from convtui.log.names import MANIFEST
 from convtui.records.codec import decode
 from convtui.records.values import as_object
@@ -34,7 +35,7 @@ def new_folder(parent: Path, title: str, now: datetime | None = None) -> Path:
 
 def is_batch(path: Path) -> bool:
     """Whether it is the folder of a batch, or its manifest."""
-    return path.name == MANIFEST or (path / MANIFEST).is_file()
+    return path.name == MANIFEST or is_file(path / MANIFEST)
 
 
 def batch_folders(parent: Path) -> list[Path]:
@@ -52,7 +53,7 @@ def begun_with(folder: Path) -> dict[str, Any]:
     Only the first line is read: there may be many batches, with many conversations each.
     """
     try:
-        with (folder / MANIFEST).open("rb") as file:
+        with open_regular(folder / MANIFEST) as file:
             head = decode(file.readline())
     except (OSError, ValueError):
         return {}

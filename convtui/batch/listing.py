@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from convtui.batch.manifest import BatchFile, Entry, counts, read_batch
 from convtui.errors import ConvtuiError, FileError, did_you_mean, listed
+from convtui.files.regular import is_file
 from convtui.library.library import Library
 from convtui.log.batch_counts import BatchCounts
 from convtui.log.lock import is_being_written
@@ -141,7 +142,7 @@ def logs_in(folder: Path) -> list[Path]:
     began again.
     """
     logs = sorted(Path(entry.path) for entry in log_files(folder))
-    if not (folder / MANIFEST).is_file():
+    if not is_file(folder / MANIFEST):
         return logs
     try:
         entries = read_batch(folder).entries.values()
@@ -214,9 +215,9 @@ def names_batch(word: str, folders: Sequence[Path]) -> Path | None:
     """
     try:
         path = Path(word)
-        if word.strip() and path.name == MANIFEST and path.is_file():
+        if word.strip() and path.name == MANIFEST and is_file(path):
             return path.parent
-        if word.strip() and (path / MANIFEST).is_file():
+        if word.strip() and is_file(path / MANIFEST):
             return path
     except (OSError, ValueError):
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, Final
 
 from convtui.batch.plan import Plan
 from convtui.errors import DataFileError, Problem, UsageError, did_you_mean, listed
+from convtui.files.regular import exists, is_dir, is_file
 from convtui.files.validation import KeyPath
 from convtui.files.yaml import load_yaml, validate
 from convtui.scenario.persona import Persona, builtin_personas, load_persona, row_persona
@@ -204,9 +204,8 @@ def _matching(folder: Path, pattern: str, written: str) -> list[Path]:
     files: list[Path] = []
     try:
         for path in folder.glob(pattern):
-            with contextlib.suppress(OSError):
-                if path.is_file():
-                    files.append(path)
+            if is_file(path):
+                files.append(path)
             if len(files) > _MOST_FILES:
                 raise UsageError(f"{written} matches more than {_MOST_FILES:,} files")
     except (ValueError, OSError) as error:
@@ -231,7 +230,7 @@ def _builtin() -> set[str]:
 
 def _is_wild(text: str, base: Path) -> bool:
     """Whether it is a pattern, and no file whose name has such signs."""
-    return _WILD.search(text) is not None and not absolute(text, base).exists()
+    return _WILD.search(text) is not None and not exists(absolute(text, base))
 
 
 def _row_names(table: PersonaTable, rows: str) -> list[str]:
@@ -259,6 +258,6 @@ def _no_match(pattern: str, matches: Iterable[Path], folder: Path) -> str:
             f"{pattern} matches {counted(len(others), 'file')}, but no persona (.yaml) and no table"
             f" (.tsv, .csv): {listed(others)}"
         )
-    if not folder.is_dir():
+    if not is_dir(folder):
         return f"{pattern} matches nothing: there is no folder {folder}"
     return f"{pattern} matches nothing in {folder}"

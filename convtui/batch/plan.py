@@ -23,6 +23,7 @@ from convtui.batch.plan_parts import (
     Vary,
 )
 from convtui.errors import DataFileError, FilterError, Problem, UsageError
+from convtui.files.regular import is_dir, is_file
 from convtui.files.yaml import KeyPath, Lines, load_yaml, validate
 from convtui.filters.breaks import parse_breakpoint
 from convtui.scenario.parts import (
@@ -262,7 +263,7 @@ class Plan(StrictModel):
         if not isinstance(self.scenario, str):
             return None
         file = absolute(self.scenario, self.base)
-        if not file.is_file():
+        if not is_file(file):
             # Named with its place: the file that names it is the one to mend.
             missing = _missing(file, self._path)
             raise DataFileError([self._places.problem(("scenario",), missing)])
@@ -330,8 +331,8 @@ def _without_tasks(file: Path | None, plan: Path | None) -> str:
 
 
 def _missing(file: Path, named_by: Path | None) -> str:
-    from convtui.files.near import near_file
+    from convtui.files.near import no_file
 
-    if file.is_dir():
+    if is_dir(file):
         return f"{file}: this is a directory, not a scenario"
-    return f"{file}: there is no such file{near_file(file, named_by=named_by)}"
+    return no_file(file, named_by=named_by)

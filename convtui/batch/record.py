@@ -16,6 +16,7 @@ from convtui.batch.plan import Plan
 from convtui.config.paths import Paths
 from convtui.config.seal import is_sealed, load_key, seal_of
 from convtui.errors import FileError
+from convtui.files.regular import is_file
 from convtui.records.values import as_object, as_text
 
 
@@ -33,7 +34,7 @@ class PlanSource:
     @property
     def readable(self) -> bool:
         """Whether the same plan can be read again: no flag was masked, the file is there."""
-        return are_whole(self.flags) and (self.file is None or self.file.is_file())
+        return are_whole(self.flags) and (self.file is None or is_file(self.file))
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> PlanSource | None:

@@ -52,10 +52,11 @@ _COMMANDS: Final[dict[str, str]] = {
     "completion": "Print a completion script for bash, zsh or fish.",
     "help": "Print a page of the manual.",
 }
-_MACHINE_ERRORS: Final = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
-)
-"""What can happen to any file: full and read-only disks, limits."""
+_MACHINE_ERRORS: Final = frozenset({
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE,
+    errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.ESTALE,
+})  # fmt: skip
+"""What can happen to any file: full and read-only disks, limits, locked folders, names too long."""
 EPILOG: Final = """\b
 Example:
   convtui demo                  watch a conversation now

@@ -19,6 +19,7 @@ from convtui.cli.batch_how import How, batch_folder
 from convtui.cli.batch_plan import Planned, planned
 from convtui.cli.common import say, says_yes
 from convtui.errors import FileError, FilterError, UsageError
+from convtui.files.regular import is_file
 
 _OF_COMMAND: Final = frozenset({
     "on", "env", "anew", "rerun", "agreed", "speed", "dry_run", "tui", "against", "junit", "report",
@@ -90,7 +91,7 @@ def _without_plan(batch: BatchFile, source: PlanSource | None, how: How, theme: 
     why = "it does not say what its plan was"
     if source is not None:
         why = "values of its flags may be secret and were not kept; give the same command again"
-        if source.file is not None and not source.file.is_file():
+        if source.file is not None and not is_file(source.file):
             why = f"its plan {source.file} is gone"
     what = "run again" if how.rerun is not None else "resumed"
     unfinished = "" if batch.finished else "is unfinished and "

@@ -13,6 +13,7 @@ from convtui.cli.common import has_screen
 from convtui.cli.logs import log_folders
 from convtui.cli.remote import check_remote
 from convtui.errors import FileError, UsageError
+from convtui.files.regular import is_dir, is_file
 from convtui.log.names import MANIFEST
 
 LAST: Final = "last"
@@ -37,9 +38,9 @@ class Wanted:
         for name in filter(None, (junit, report)):
             # Said before hours are spent, not after.
             folder = Path(name).absolute().parent
-            if not folder.is_dir():
+            if not is_dir(folder):
                 raise FileError(f"{name}: there is no folder {folder}")
-            if Path(name).is_dir():
+            if is_dir(Path(name)):
                 raise FileError(f"{name}: this is a folder; name a file")
         as_json, plain = bool(flags.get("as_json")), bool(flags.get("plain"))
         if as_json and plain:
@@ -120,7 +121,7 @@ def batch_folder(word: str, out: str | None) -> Path | None:
     if word == LAST:
         return find_batch(word, log_folders(out))
     path = Path(word)
-    other = path.name != MANIFEST and path.is_file()
+    other = path.name != MANIFEST and is_file(path)
     return None if other else names_batch(word, log_folders(out))
 
 

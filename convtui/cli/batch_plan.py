@@ -17,7 +17,9 @@ from convtui.cli.logs import log_folders
 from convtui.cli.start import DEFAULT_SCENARIO, check_default_provider, interpreter
 from convtui.config.settings import Config
 from convtui.errors import FileError, UsageError, did_you_mean, listed
+from convtui.files.env import check_env_file
 from convtui.files.near import near_file
+from convtui.files.regular import exists, is_dir, is_file
 from convtui.scenario.waza_task import provider_note
 from convtui.text.counts import counted
 
@@ -62,8 +64,7 @@ def planned(
         wire=flags.get("wire"),
         theme=flags.get("theme"),
     )
-    if config.env_file and not Path(config.env_file).is_file():
-        raise FileError(f"{config.env_file}: there is no such file of environment variables")
+    check_env_file(config.env_file)
     runs = log_folders(flags.get("out"))
     file = _file(word, flags, cwd, runs)
     plan = Plan.of(None, base=cwd) if file is None else _read(file, flags, tell)
@@ -91,7 +92,7 @@ def _file(
     """The file of the plan; None where flags say everything. `runs` are folders of saved runs."""
     if word is not None:
         path = cwd / word
-        if path.exists() or path.suffix.lower() in (".yaml", ".yml"):
+        if exists(path) or path.suffix.lower() in (".yaml", ".yml"):
             return path
         if word == DEMO:
             return demo_plan()
@@ -101,7 +102,7 @@ def _file(
     if flags.get("persona") or flags.get("provider"):
         return None
     for name in (DEFAULT_PLAN, DEFAULT_SCENARIO):
-        if (cwd / name).is_file():
+        if is_file(cwd / name):
             return cwd / name
     raise UsageError(
         "what should run? Name a plan or a scenario, or a --persona and a --provider; there is no"
@@ -114,7 +115,7 @@ def _read(file: Path, flags: Mapping[str, Any], tell: Callable[[str], None]) -> 
     """The plan in a file, or of the one scenario in it."""
     from convtui.schemas import recognise
 
-    if file.is_dir():
+    if is_dir(file):
         raise FileError(f"{file}: this is a folder, but no batch: it has no batch.jsonl")
     if file.suffix.lower() in (".jsonl", ".json"):
         raise UsageError(f"{file} is a log: `convtui replay {file}` shows it")

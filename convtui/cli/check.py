@@ -12,6 +12,7 @@ import click
 from convtui.cli.common import echo, example, json_flag, print_json, say
 from convtui.cli.logs import log_or_filter
 from convtui.errors import LogError, Problem, UsageError, did_you_mean
+from convtui.files.regular import exists
 from convtui.text.boundary import visible
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _check(
 
         return "provider", *check_provider(file, quiet=quiet)
     path = Path(file)
-    if kind in (None, "log") and not path.exists():
+    if kind in (None, "log") and not exists(path):
         try:
             path = Path(log_or_filter(file) or file)
         except LogError as error:

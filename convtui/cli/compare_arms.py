@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convtui.cli.common import print_json, report_printer, say
 from convtui.errors import UsageError
+from convtui.files.regular import is_dir
 
 if TYPE_CHECKING:
     from convtui.analysis.profile.profile import RunProfile
@@ -109,7 +110,7 @@ def _planned_arms(
 ) -> list[tuple[str, str | None, dict[str, Any]]]:
     """Name, scenario file and flags of both arms. Raises `UsageError`."""
     one, other = split_arms(arguments)
-    logs = [path for path in (*one, *other) if path.endswith(".jsonl") or Path(path).is_dir()]
+    logs = [path for path in (*one, *other) if path.endswith(".jsonl") or is_dir(Path(path))]
     if logs:
         raise UsageError(f"{logs[0]}: --runs takes scenarios, not logs")
     warm = flags.get("warm")

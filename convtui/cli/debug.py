@@ -9,6 +9,7 @@ import click
 
 from convtui.cli.common import example, has_screen, theme_flag
 from convtui.cli.flags import scenario_flags
+from convtui.files.regular import is_file
 
 
 @click.command(
@@ -32,7 +33,7 @@ def command(scenario: str | None, paused: bool, **flags: Any) -> int:
     from convtui.cli.start import DEFAULT_SCENARIO
 
     if scenario is None and not any(flags[name] for name in ("provider", "persona", "resume")):
-        if not Path(DEFAULT_SCENARIO).is_file():
+        if not is_file(Path(DEFAULT_SCENARIO)):
             from convtui.cli.picker import pick
 
             return pick(flags["theme"])

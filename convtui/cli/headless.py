@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,12 @@ class Conductor:
             raise self._error
         self.code = self._exit_code()
 
+    @property
+    def log(self) -> Path | None:
+        """The log, if there is one: where nothing could be written, there is none."""
+        path = self.handle.log_path
+        return path if path is not None and path.exists() else None
+
     def _exit_code(self) -> int:
         if self.handle.state is EngineState.CLOSED:
             return exit_code(self.handle.transcript.termination)
@@ -74,7 +81,7 @@ class Conductor:
         say(f"convtui: {self._gave_up or error.get('message', 'the engine has gone')}")
         for frame in error.get("frames", ()):
             say(f"  {frame}")
-        return 3
+        return 3 if self.log is not None else _code_of(error)
 
     async def _watch(self) -> None:
         """Ends an engine that provider code blocks for longer than a turn may take."""
@@ -170,15 +177,21 @@ def agreed_to(consent: Any) -> list[str]:
 def startup_error(error: EngineError, handle: EngineHandle) -> ConvtuiError:
     """The error of an engine that did not start, with the exit code of its cause."""
     described = handle.error or {}
-    kind = getattr(convtui.errors, str(described.get("type")), None)
     text = str(error)
     printed = "".join(piece for _, piece in handle.early_output[-20:]).strip()
     if printed and printed not in text:
         text = f"{text}\nIt printed:\n{printed}"
     failure = EngineError(text)
-    if isinstance(kind, type) and issubclass(kind, ConvtuiError):
-        failure.exit_code = kind.exit_code
+    failure.exit_code = _code_of(described)
     return failure
+
+
+def _code_of(error: Mapping[str, Any]) -> int:
+    """The exit code of an error that an engine has described."""
+    kind = getattr(convtui.errors, str(error.get("type")), None)
+    if isinstance(kind, type) and issubclass(kind, ConvtuiError):
+        return kind.exit_code
+    return EngineError.exit_code
 
 
 def summary(transcript: Transcript, log: Path | None, code: int) -> dict[str, Any]:

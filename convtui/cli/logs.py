@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from convtui.cli.common import settings
+from convtui.files.regular import is_dir, is_file
 from convtui.library.log_names import as_path, find_log, names_log
 from convtui.log.names import MANIFEST
 
@@ -29,12 +30,12 @@ def logs_named(words: Sequence[str], out: str | None = None) -> list[str]:
 
 def batch_named(word: str, out: str | None = None) -> str | None:
     """The folder of the batch of that very name or path; None for anything else."""
-    if is_folder(word) and (Path(word) / MANIFEST).is_file():
+    if is_folder(word) and is_file(Path(word) / MANIFEST):
         return word
     if not word.strip() or Path(word).name != word or "\0" in word:
         return None
     folders = (folder / word for folder in log_folders(out))
-    return next((str(folder) for folder in folders if (folder / MANIFEST).is_file()), None)
+    return next((str(folder) for folder in folders if is_file(folder / MANIFEST)), None)
 
 
 def log_or_filter(word: str, out: str | None = None) -> str | None:
@@ -48,10 +49,7 @@ def log_or_filter(word: str, out: str | None = None) -> str | None:
 
 def is_folder(word: str) -> bool:
     """Whether `word` is the path of a folder."""
-    try:
-        return Path(word).is_dir()
-    except (OSError, ValueError):
-        return False
+    return is_dir(Path(word))
 
 
 def log_folders(out: str | None) -> list[Path]:

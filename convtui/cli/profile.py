@@ -13,6 +13,7 @@ from convtui.cli.logs import log_named, log_or_filter, logs_named
 from convtui.cli.progress import Bar
 from convtui.cli.remote import on_flag
 from convtui.errors import ConvtuiError, LogError, UsageError
+from convtui.files.regular import exists, is_dir
 
 if TYPE_CHECKING:
     from convtui.analysis.profile.profile import Profile, RunProfile
@@ -62,7 +63,7 @@ def command(
     logs = logs_named(logs, out)
     wanted = parse(expression) if expression is not None else None
     folder = settings(out_dir=out).runs_dir
-    profile = read_profile(logs or ([str(folder)] if folder.is_dir() else []), wanted, on=on)
+    profile = read_profile(logs or ([str(folder)] if is_dir(folder) else []), wanted, on=on)
     if not profile.runs:
         what = "no run matches" if expression is not None else "no saved runs there"
         hint = "`convtui runs` lists them, `convtui demo` makes one"
@@ -96,7 +97,7 @@ def split_filter(arguments: Sequence[str], out: str | None = None) -> tuple[list
     """
     logs = list(arguments)
     last = logs[-1] if logs else ""
-    if not last or Path(last).exists() or log_or_filter(last, out) is not None:
+    if not last or exists(Path(last)) or log_or_filter(last, out) is not None:
         return logs, None
     if last.endswith(".jsonl") or (len(last.split()) == 1 and ("/" in last or "\\" in last)):
         # Says what there is instead.
@@ -115,7 +116,7 @@ def log_paths(logs: Sequence[str]) -> list[tuple[Path, bool]]:
     paths: dict[Path, bool] = {}
     for log in logs_named(logs):
         path = Path(log)
-        if path.is_dir():
+        if is_dir(path):
             for file in logs_in(path):
                 paths.setdefault(file, False)
         elif not path.name.endswith(_BESIDE):

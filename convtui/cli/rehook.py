@@ -21,6 +21,7 @@ from convtui.cli.logs import logs_named
 from convtui.cli.progress import Bar
 from convtui.cli.remote import check_remote, env_flag, on_flag
 from convtui.errors import EngineError, UsageError
+from convtui.files.regular import is_dir
 
 if TYPE_CHECKING:
     from convtui.analysis.rehook.report import RehookReport
@@ -178,7 +179,7 @@ def _paths(logs: Sequence[str]) -> list[Path]:
     paths: list[Path] = []
     for log in logs_named(logs):
         path = Path(log)
-        if path.is_dir():
+        if is_dir(path):
             paths += logs_in(path)
         else:
             LogReader(path).close()

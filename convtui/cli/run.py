@@ -12,6 +12,7 @@ from convtui.cli.common import Choice, echo, example, json_flag, print_json, say
 from convtui.cli.common import no_screen as say_no_screen
 from convtui.cli.flags import scenario_flags
 from convtui.errors import FileError, UsageError
+from convtui.files.regular import is_dir, is_file
 
 if TYPE_CHECKING:
     from convtui.cli.start import Plan
@@ -71,7 +72,7 @@ def command(
 def _default_scenario() -> str:
     from convtui.cli.start import DEFAULT_SCENARIO
 
-    if not Path(DEFAULT_SCENARIO).is_file():
+    if not is_file(Path(DEFAULT_SCENARIO)):
         raise UsageError(
             f"what should run? Name a scenario, or a --provider; there is no {DEFAULT_SCENARIO}"
             " here (`convtui init` writes one, `convtui demo` needs none)"
@@ -81,12 +82,12 @@ def _default_scenario() -> str:
 
 def _provider_is_there(scenario: Scenario) -> None:
     """Raises `FileError` for a provider in a file that does not exist."""
-    from convtui.files.near import near_file
+    from convtui.files.near import no_file
 
     spec = scenario.provider.spec
     path = Path(spec.target)
-    if spec.kind == "file" and not path.exists():
-        raise FileError(f"{path}: there is no such file{near_file(path)}")
+    if spec.kind == "file" and not (is_file(path) or is_dir(path)):
+        raise FileError(no_file(path))
 
 
 def run_headless(
@@ -128,7 +129,7 @@ def run_headless(
             code, log = conduct_here(planned, shown)
         else:
             done = conduct(planned.spec, shown, planned.python)
-            code, log = done.code, done.handle.log_path
+            code, log = done.code, done.log
         summaries.append(summary(shown.transcript, log, code))
         worst = max(worst, code)
         sys.stdout.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,8 +13,9 @@ import click
 
 from convtui.cli.common import example, json_flag, say, settings
 from convtui.cli.runs_list import print_rows, print_runs_json, when
-from convtui.errors import LogError, UsageError, did_you_mean
+from convtui.errors import FileError, LogError, UsageError, did_you_mean
 from convtui.files.collecting import uncollected
+from convtui.files.regular import is_dir
 
 if TYPE_CHECKING:
     from convtui.cli.runs_batches import FoundBatch
@@ -106,6 +108,7 @@ def command(
         return list_trash(config.paths.trash_dir, as_json=as_json)
     from convtui.library.run_order import NEWEST
 
+    _check_folder(config.runs_dir)
     order = order or NEWEST
     wanted = Selection.of(config.runs_dir, arguments, name, since, ended, changes=bool(chosen))
     matches, everything = wanted.find(order)
@@ -129,10 +132,24 @@ def command(
         return 0
     if not matches and not batches:
         what = "no run matches" if everything else "no saved runs yet; `convtui demo` makes one"
-        say(f"{what} ({wanted.library.folder})")
+        folder = wanted.library.folder
+        say(f"{what} ({folder}{'' if is_dir(folder) else ': there is no such folder'})")
         return 0
     print_rows(matches, everything, order, limit, batches=batches, every=every, tree=tree)
     return 0
+
+
+def _check_folder(folder: Path) -> None:
+    """Raises `FileError` for what is no folder, or cannot be read. One that is missing is empty."""
+    try:
+        with os.scandir(folder):
+            pass
+    except FileNotFoundError:
+        pass
+    except NotADirectoryError:
+        raise FileError(f"{folder}: this is a file; runs are saved in a folder") from None
+    except OSError as error:
+        raise FileError(f"{folder}: cannot be read: {error.strerror}") from None
 
 
 def _check(

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from convtui.cli.common import say, settings
 from convtui.cli.logs import log_folders, log_named
 from convtui.config.settings import Config
-from convtui.errors import DataFileError, FileError, FilterError, UsageError
+from convtui.errors import DataFileError, FilterError, UsageError
+from convtui.files.env import check_env_file
 from convtui.library.recorded_provider import with_recorded
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.scenario.flags import keys_set_by
@@ -72,8 +73,7 @@ def plan(
     check_breakpoints(scenario)
     if parent is None:
         check_warm(scenario)
-    if config.env_file and not Path(config.env_file).is_file():
-        raise FileError(f"{config.env_file}: there is no such file of environment variables")
+    check_env_file(config.env_file)
     spec = StartSpec(
         scenario=scenario.for_engine(),
         out_dir=str(config.runs_dir.absolute()),

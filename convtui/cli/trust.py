@@ -9,6 +9,7 @@ import click
 
 from convtui.cli.common import echo, example, json_flag, print_json, say, says_yes, table
 from convtui.errors import UsageError
+from convtui.files.regular import is_dir
 
 if TYPE_CHECKING:
     from convtui.config.paths import Paths
@@ -46,7 +47,7 @@ def command(folder: str | None, listing: bool, revoke: bool, yes: bool, as_json:
         gone = revoke_folder(paths, home)
         say(f"{home.resolve()}: {'not trusted any more' if gone else 'was not trusted'}")
         return 0
-    if not root.is_dir():
+    if not is_dir(root):
         raise UsageError(f"{root}: there is no such folder")
     project = _project(root)
     if project is None:
@@ -99,7 +100,7 @@ def _list(paths: Paths, *, as_json: bool) -> int:
     rows = []
     for folder, digest in sorted(read_trusted(paths).items()):
         state = "gone"
-        if Path(folder).is_dir():
+        if is_dir(Path(folder)):
             try:
                 named = _named(Path(folder))
                 same = named is not None and digest_of(named[1]) == digest

@@ -12,6 +12,7 @@ from convtui.cli.common import example, json_flag, print_json, report_printer, s
 from convtui.cli.logs import logs_named
 from convtui.cli.progress import Bar
 from convtui.errors import FileError, LogError, UsageError
+from convtui.files.regular import is_dir
 
 if TYPE_CHECKING:
     from convtui.warm.store import WarmStore
@@ -152,7 +153,7 @@ def _logs(arguments: Sequence[str], filter_: str | None, out: str | None) -> lis
         raise UsageError(f"{last} and --filter {filter_}: give one filter, joined by &")
     expression = last if filter_ is None else filter_
     wanted = None if expression is None else parse(expression)
-    folders = [Path(name) for name in named if Path(name).is_dir()]
+    folders = [Path(name) for name in named if is_dir(Path(name))]
     if not named:
         folders = [settings(out_dir=out).runs_dir]
     runs = []
@@ -161,7 +162,7 @@ def _logs(arguments: Sequence[str], filter_: str | None, out: str | None) -> lis
         saved = library.runs()
         runs += saved if wanted is None else library.search(wanted, saved)
     for name in named:
-        if Path(name).is_dir():
+        if is_dir(Path(name)):
             continue
         run = summarise(Path(name))
         if run.damaged:

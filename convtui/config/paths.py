@@ -112,10 +112,10 @@ def builtin_dir(name: str) -> Path:
     raise FileError(f"the built-in {name} are missing: install convtui again")
 
 
-def writable_dir(path: Path) -> Path:
+def writable_dir(path: Path, *, otherwise: str = "choose another with --out") -> Path:
     """`path` as a writable directory, which is created when missing.
 
-    Raises `FileError` that says why it cannot be.
+    `otherwise` is what to do where it is none. Raises `FileError` that says why it cannot be.
     """
     import tempfile
 
@@ -132,7 +132,7 @@ def writable_dir(path: Path) -> Path:
             file.flush()
     except OSError as error:
         raise FileError(
-            f"{path}: cannot be written to: {error.strerror or error}; choose another with --out"
+            f"{path}: cannot be written to: {error.strerror or error}; {otherwise}"
         ) from None
     return path
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
 from convtui.config.paths import HOME_VARIABLE, Paths
 from convtui.errors import DataFileError, Problem, UsageError, did_you_mean, nearest
+from convtui.files.regular import exists, is_file
 from convtui.files.validation import KeyPath, Lines, attribute_docs, problems_of
 from convtui.files.yaml import read_text
 
@@ -148,7 +149,7 @@ class Config:
         if self.keymap:
             return Path(self.keymap)
         own = self.paths.keymap_file
-        return own if own.exists() else None
+        return own if exists(own) else None
 
     def origin(self, name: str) -> Origin:
         """Where a setting comes from. Raises `UsageError` for an unknown one."""
@@ -222,7 +223,7 @@ def project_file(cwd: Path) -> Path | None:
     """The nearest `convtui.toml` from `cwd` upwards."""
     for folder in (cwd, *cwd.parents):
         candidate = folder / PROJECT_FILE
-        if candidate.is_file():
+        if is_file(candidate):
             return candidate
     return None
 
@@ -241,7 +242,7 @@ def load_config(
     cwd = (Path.cwd() if cwd is None else cwd).absolute()
     layers = _Layers(Paths.find(environ))
     own = layers.paths.config_file
-    if own.exists():
+    if exists(own):
         layers.add_file("user", own)
     project = project_file(cwd)
     if project is not None and project != own:

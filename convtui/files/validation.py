@@ -84,7 +84,9 @@ def problems_of(
                 _parameter(item, model) or explain(item, known) + _elsewhere(item, model),
                 path=path,
                 line=line_of(lines, where),
-                key=dotted(where),
+                key=dotted(
+                    (*where[:-1], str(where[-1])) if item["type"] == "invalid_key" else where
+                ),
             )
         )
     return sorted(problems, key=lambda problem: problem.line or 0)
@@ -130,7 +132,7 @@ def explain(item: Mapping[str, Any], known: Iterable[str]) -> str:
     kind, value = item["type"], item.get("input")
     ctx = item.get("ctx", {})
     name = str(item["loc"][-1]) if item["loc"] else ""
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "invalid_key"):
         return f"unknown key {name!r}{did_you_mean(name, known)}"
     if kind == "missing":
         return f"the key {name!r} is required"
@@ -156,9 +158,9 @@ def explain(item: Mapping[str, Any], known: Iterable[str]) -> str:
         "finite_number": "a finite number",
     }.get(kind)
     if wanted:
-        quote = isinstance(value, (int, float)) and kind == "string_type"
-        advice = f'; put it in quotes: "{_yaml_word(value)}"' if quote else ""
-        return f"must be {wanted}, not {kind_of(value)}{advice}"
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        same = is_number and wanted.endswith("number")
+        return f"must be {wanted}, not {shown(value) if same else kind_of(value)}{_advice(item)}"
     limits = {
         "greater_than_equal": ("at least", "ge"),
         "greater_than": ("more than", "gt"),
@@ -174,6 +176,22 @@ def explain(item: Mapping[str, Any], known: Iterable[str]) -> str:
         return "must not be empty"
     message = str(item["msg"])
     return message[:1].lower() + message[1:]
+
+
+def _advice(item: Mapping[str, Any]) -> str:
+    """How to write what was meant, where a value is right but for its form."""
+    kind, value = item["type"], item.get("input")
+    if kind == "string_type" and isinstance(value, (int, float)):
+        return f'; put it in quotes: "{_yaml_word(value)}"'
+    if kind in ("int_type", "float_type") and isinstance(value, str):
+        number = value.strip().replace("_", "")
+        fits = int if kind == "int_type" else float
+        try:
+            fits(number)
+        except ValueError:
+            return ""
+        return f"; write {number}"
+    return ""
 
 
 def _yaml_word(value: object) -> str:

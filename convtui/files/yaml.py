@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from convtui.errors import DataFileError, FileError, Problem
 from convtui.files.near import near_file
+from convtui.files.regular import NOT_REGULAR
 from convtui.files.validation import KeyPath, Lines, dotted, line_of, validate
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def read_text(path: Path, *, max_bytes: int = MAX_BYTES, named_by: Path | None =
         if stat.S_ISDIR(mode):
             raise FileError(f"{path}: this is a directory, not a file")
         if not stat.S_ISREG(mode):
-            raise FileError(f"{path}: this is not a regular file")
+            raise FileError(f"{path}: {NOT_REGULAR}")
         with path.open("rb") as file:
             raw = file.read(max_bytes + 1)
     except FileNotFoundError:

@@ -9,6 +9,7 @@ from typing import Final, NoReturn
 
 from convtui.config.paths import builtin_dir
 from convtui.errors import LogError, did_you_mean, listed
+from convtui.files.regular import dead_link, exists, is_file, is_other
 from convtui.log.names import MANIFEST
 from convtui.log.run_summary import RunSummary, log_files
 from convtui.text.boundary import visible_line
@@ -46,7 +47,9 @@ def find_log(word: str, folders: Sequence[Path]) -> Path:
             return matches[0]
         if matches:
             return _ambiguous(word, matches)
-    if any((folder / word / MANIFEST).is_file() for folder in folders):
+    if is_other(path := Path(word)) or dead_link(path):
+        return path  # Whoever opens it says what it is.
+    if any(is_file(folder / word / MANIFEST) for folder in folders):
         name = visible_line(word, 80)
         raise LogError(
             f"{name}: this is a batch, not a log: `convtui batch {name}` shows it, `convtui runs"
@@ -67,7 +70,7 @@ def names_log(word: str, folders: Sequence[Path]) -> Path | None:
         return find_log(word, folders)
     path = as_path(word)
     if path is not None:
-        return path if path.suffix == _ENDING and path.exists() else None
+        return path if path.suffix == _ENDING and exists(path) else None
     for folder in folders:
         matches = _matches(word, folder)
         whole = [file for file in matches if word in (file.name, file.stem)]
@@ -84,12 +87,8 @@ def as_path(word: str) -> Path | None:
     path = Path(word)
     if not word.strip() or word.startswith(SAMPLE):
         return None
-    try:
-        if "\0" in word or path.name != word or word in (".", "..") or path.is_file():
-            return path
-    except (OSError, ValueError):
-        return path
-    return None
+    looks_like_one = "\0" in word or path.name != word or word in (".", "..")
+    return path if looks_like_one or is_file(path) else None
 
 
 def samples() -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from convtui.files.regular import is_file
 from convtui.library.log_names import find_log
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def with_recorded(scenario: Scenario, folders: Sequence[Path], cwd: Path | None 
     spec = scenario.provider.spec
     log = Path(spec.target)
     here = (scenario.base, cwd or Path.cwd())
-    if spec.kind != "recorded" or log.is_file() or log.parent not in here:
+    if spec.kind != "recorded" or is_file(log) or log.parent not in here:
         return scenario
     use = str(replace(spec, target=str(find_log(log.name, folders))))
     provider = scenario.provider.model_copy(update={"use": use})

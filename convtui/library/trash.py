@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from convtui.errors import FileError
+from convtui.files.regular import is_file
 from convtui.log.lock import is_being_written
 from convtui.log.names import LOCK, MANIFEST
 from convtui.text.boundary import visible_line
@@ -63,8 +64,8 @@ class Trash:
         cannot be moved.
         """
         log = log.absolute()
-        batch = (log / MANIFEST).is_file()
-        if not batch and not log.is_file():
+        batch = is_file(log / MANIFEST)
+        if not batch and not is_file(log):
             raise FileError(f"{log}: there is no such log")
         if is_being_written(log / MANIFEST if batch else log):
             what = "batch" if batch else "run"

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 from convtui.errors import LogError
 from convtui.files.collecting import uncollected
 from convtui.files.near import near_file
+from convtui.files.regular import is_dir, open_regular
 from convtui.log.lock import is_being_written
 from convtui.log.recordfile import RecordFile
 from convtui.records.codec import FORMAT, MAJOR, RecordDict, decode, fast_decoder
@@ -388,10 +389,10 @@ class LogReader:
 
 
 def _open(path: Path) -> BinaryIO:
-    if path.is_dir():
+    if is_dir(path):
         raise LogError(f"{path}: this is a folder; name a log in it (*.jsonl)")
     try:
-        file = path.open("rb")
+        file = open_regular(path)
     except FileNotFoundError:
         hint = near_file(path) or "; `convtui runs` lists saved ones"
         raise LogError(f"{path}: there is no such log{hint}") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from convtui.errors import LogError
+from convtui.files.regular import open_regular
 from convtui.records.codec import RecordDict, decode
 from convtui.records.fields import FieldChecker
 from convtui.secrets.redactor import Redactor
@@ -36,7 +37,7 @@ class RecordFile:
         self._offsets = offsets
         self._fields = FieldChecker()
         try:
-            self._file: BinaryIO = path.open("rb") if file is None else file
+            self._file: BinaryIO = open_regular(path) if file is None else file
         except OSError as error:
             raise LogError(f"{path}: cannot be read: {error.strerror}") from error
 

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from convtui.files.regular import open_regular
 from convtui.filters.runs import RunFacts, header_tags
 from convtui.log.batch_counts import BatchCounts
 from convtui.log.lock import is_being_written
@@ -198,7 +199,7 @@ def summarise(path: Path, notes: Notes | None = None) -> RunSummary:
     Its `notes` are read where they are not given.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             stat = os.fstat(file.fileno())
             header = _header(file, stat.st_size)
             tail = _Tail(file, stat.st_size)
@@ -284,13 +285,13 @@ def _whole(value: Any) -> int | None:
 
 def header_of(path: Path) -> RecordDict:
     """The header of a log. Raises OSError, and ValueError for a file that is no log."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return _header(file, os.fstat(file.fileno()).st_size)
 
 
 def trailer_of(path: Path) -> RecordDict | None:
     """The trailer of a log that was closed, else None. Raises OSError."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return _Tail(file, os.fstat(file.fileno()).st_size).trailer
 
 

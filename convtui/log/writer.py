@@ -166,7 +166,10 @@ class LogWriter:
             return written
 
     def abandon(self) -> None:
-        """Closes the file without a trailer; the log stays readable as an unfinished one."""
+        """Closes the file without a trailer; the log stays readable as an unfinished one.
+
+        A file that not even a header could be written to is no log, and removed.
+        """
         with self._lock:
             if self._closed:
                 return
@@ -174,6 +177,9 @@ class LogWriter:
             _OPEN.discard(self)
             if self._is_log(self.size):
                 SYNCER.close(self._fd)
+            if self._broken is not None and not self.count:
+                with contextlib.suppress(OSError):
+                    self.path.unlink()
             self._release_lock()
 
     def _release_lock(self) -> None:

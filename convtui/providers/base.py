@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import contextvars
-import inspect
 import re
-import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-from convtui.errors import ThreadExit
 from convtui.models.base import Delta, Message, ModelClients, Reply
-from convtui.text.causes import describe_one
+from convtui.providers.calling import needs_no_thread
 from convtui.text_checks.reasoning import is_inside, reasoning_spans
 
 Speaker = Literal["persona", "provider"]
@@ -199,6 +194,7 @@ class Provider:
     async def cleanup(self) -> None:
         """Called once at the end, also after a failure."""
 
+    @needs_no_thread
     def prepare_sessions(self, session_types: list[str]) -> list[str]:
         """The sessions to hold. May reorder `session_types` or put a mandatory one first."""
         return session_types
@@ -217,13 +213,16 @@ class Provider:
         )
 
     async def respond(self, request: Request) -> AsyncIterator[Delta]:
-        """The reply as a stream of deltas. By default: `generate_response` in one piece."""
+        """The reply as a stream of deltas. By default: `generate_response` in one piece, or in
+        those that it yields."""
         from convtui.providers.call_shape import read_call_shape
-        from convtui.providers.replies import read_reply
+        from convtui.providers.streams import answer
 
         shape = read_call_shape(self.generate_response, names_decide=False)
         positional, named = shape.bind(request.last_text, request.messages)
-        yield read_reply(await call(self.generate_response, *positional, **named))
+        async with contextlib.aclosing(answer(self.generate_response, *positional, **named)) as own:
+            async for delta in own:
+                yield delta
 
     def extract_signals(self, raw: str) -> list[SignalMatch]:
         """The signals in a raw reply. By default: every declared one, case-insensitively."""
@@ -236,52 +235,3 @@ class Provider:
     def should_discard_response(self, signals: list[SignalMatch]) -> bool:
         """Whether a reply with these signals is dropped instead of committed."""
         return False
-
-
-_QUICK: Final = frozenset({Provider.prepare_sessions})
-"""Plain hooks of ours, which need no thread."""
-
-
-async def call(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
-    """Calls provider code, `async def` or plain.
-
-    Plain functions run in a thread of their own, so that one that blocks stops only its own
-    conversation. A cancelled call leaves its thread running.
-    """
-    if inspect.iscoroutinefunction(function):
-        return await function(*arguments, **named)
-    if getattr(function, "__func__", None) in _QUICK:
-        return function(*arguments, **named)
-    result = await in_thread(function, *arguments, **named)
-    return await result if inspect.isawaitable(result) else result
-
-
-async def in_thread(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
-    """Runs a function in a new daemon thread, with this task's context variables."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Any] = loop.create_future()
-    context = contextvars.copy_context()
-
-    def settle(value: Any, error: BaseException | None) -> None:
-        if done.cancelled():
-            return
-        if error is None:
-            done.set_result(value)
-        else:
-            done.set_exception(error)
-
-    def run() -> None:
-        value: Any = None
-        error: BaseException | None = None
-        try:
-            value = context.run(function, *arguments, **named)
-        except (SystemExit, KeyboardInterrupt, StopIteration, GeneratorExit) as failure:
-            # None of these may travel through a future: they would end the loop, or confuse it.
-            error = ThreadExit(failure, describe_one(failure))
-        except BaseException as failure:  # noqa: BLE001 - handed to the caller, whatever it is
-            error = failure
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(settle, value, error)
-
-    threading.Thread(target=run, name="convtui-provider", daemon=True).start()
-    return await done

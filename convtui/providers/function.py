@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from convtui.models.base import Delta
-from convtui.providers.base import Provider, Request, call, in_thread
+from convtui.providers.base import Provider, Request
 from convtui.providers.call_shape import read_call_shape
-from convtui.providers.pieces import piece_delta
-from convtui.providers.replies import read_reply
+from convtui.providers.streams import answer
 
 
 class FunctionProvider(Provider):
@@ -25,21 +23,10 @@ class FunctionProvider(Provider):
         self.function = function
         self.shape = read_call_shape(function, names_decide=False)
         self.stateful = None if self.shape.only_text else False
-        self._yields = inspect.isgeneratorfunction(function)
-        self._yields_async = inspect.isasyncgenfunction(function)
         self.name = getattr(function, "__name__", type(function).__name__)
         self.system_prompt = system_prompt
 
-    async def respond(self, request: Request) -> AsyncIterator[Delta]:
+    def respond(self, request: Request) -> AsyncIterator[Delta]:
         """The function's reply, streamed when it is a generator."""
         positional, named = self.shape.bind(request.last_text, request.messages)
-        if self._yields_async:
-            async for piece in self.function(*positional, **named):
-                yield piece_delta(piece)
-        elif self._yields:
-            pieces = self.function(*positional, **named)
-            end = object()
-            while (piece := await in_thread(next, pieces, end)) is not end:
-                yield piece_delta(piece)
-        else:
-            yield read_reply(await call(self.function, *positional, **named))
+        return answer(self.function, *positional, **named)

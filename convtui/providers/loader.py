@@ -16,7 +16,9 @@ from types import ModuleType
 from typing import Any
 
 from convtui.errors import ProviderLoadError, did_you_mean, listed, misspelled
-from convtui.files.near import near_file
+from convtui.files.near import no_file
+from convtui.files.project import project_root
+from convtui.files.regular import is_dir, is_file
 from convtui.models.base import ModelClients
 from convtui.providers.base import Provider
 from convtui.providers.call_shape import CallShape, read_call_shape
@@ -31,12 +33,12 @@ from convtui.providers.vera import hooks as vera_hooks
 from convtui.providers.vera import loader as vera_loader
 from convtui.scenario.provider_hooks import HOOKS, METHODS
 from convtui.scenario.provider_spec import ProviderSpec, source_names
+from convtui.text.aliases import PROVIDER
 from convtui.text.causes import describe, repr_of
 from convtui.text.relocation import path_at_home, path_here
 from convtui.text.tracebacks import location, own_frames
 
 ENTRY_POINTS = "convtui.providers"
-_ROOT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 
 
 _MODULES = 100
@@ -219,10 +221,10 @@ def import_file(path: Path, *, anew: bool = False) -> ModuleType:
     known = None if anew else FILES.module(path)
     if known is not None:
         return known
-    if path.is_dir():
+    if is_dir(path):
         raise ProviderLoadError(f"{path}: this is a folder; write {path}/FILE.py:NAME")
-    if not path.is_file():
-        raise ProviderLoadError(f"{path}: there is no such file{near_file(path)}")
+    if not is_file(path):
+        raise ProviderLoadError(no_file(path))
     FILES.importing(path)
     module = _import_new(path.resolve())
     if not anew:
@@ -232,23 +234,23 @@ def import_file(path: Path, *, anew: bool = False) -> ModuleType:
 
 def _import_new(path: Path) -> ModuleType:
     package_root = path.parent
-    parts = [path.stem]
-    while (package_root / "__init__.py").is_file() and package_root.parent != package_root:
+    parts = [] if path.stem == "__init__" else [path.stem]
+    while is_file(package_root / "__init__.py") and package_root.parent != package_root:
         parts.insert(0, package_root.name)
         package_root = package_root.parent
     modules = OwnModules.current()
     modules.add(package_root, own=True)
-    root = next((p for p in path.parents if any((p / m).exists() for m in _ROOT_MARKS)), None)
+    root = project_root(path.parent)
     if root is not None:
         modules.add(root, own=False)
-    if len(parts) > 1:
+    if is_file(path.parent / "__init__.py"):
         return import_module(modules.for_them(".".join(parts), str(path)), path)
     name = path.stem
     known = sys.modules.get(name)
     taken = known is not None and getattr(known, "__file__", None) != str(path)
     if taken or name in sys.stdlib_module_names or modules.protects(name):
         # Other code must not get the developer's `json.py` or `mcp.py` for that name.
-        name = f"_convtui_provider_{name}"
+        name = f"{PROVIDER}{name}"
     spec = importlib.util.spec_from_file_location(name, path)
     loader = modules.adopted(spec).loader if spec is not None else None
     if spec is None or loader is None:
@@ -290,7 +292,7 @@ def _importing(run: Callable[[], object], what: str) -> None:
             frames=own_frames(error),
             location=location(error),
         ) from error
-    except (KeyboardInterrupt, GeneratorExit):
+    except KeyboardInterrupt:
         raise
     except BaseException as error:
         raise ProviderLoadError(

@@ -22,7 +22,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-_ALIAS: Final = "_convtui_beside_"
+from convtui.files.regular import is_file
+from convtui.text.aliases import BESIDE
+
 _OURS: Final = (
     "convtui", "litellm", "mcp", "httpx", "pydantic", "pyyaml", "python-dotenv",
     "platformdirs", "lark", "click", "filelock", "watchfiles",
@@ -94,7 +96,7 @@ class OwnModules(MetaPathFinder):
         # The innermost folder first.
         for folder in sorted(self._around(file), key=len, reverse=True):
             if top in self._beside.get(folder, ()):
-                return f"{_ALIAS}{self._folders.index(folder)}_{top}{dot}{rest}"
+                return f"{BESIDE}{self._folders.index(folder)}_{top}{dot}{rest}"
         return name
 
     def _around(self, file: str) -> list[str]:
@@ -116,8 +118,8 @@ class OwnModules(MetaPathFinder):
         """The spec of a name that is shadowed; None leaves it to the other finders."""
         if not self._protected:
             return None
-        if path is None and fullname.startswith(_ALIAS):
-            number, _, name = fullname.removeprefix(_ALIAS).partition("_")
+        if path is None and fullname.startswith(BESIDE):
+            number, _, name = fullname.removeprefix(BESIDE).partition("_")
             there = PathFinder.find_spec(name, [self._folders[int(number)]])
             if there is None or there.origin is None:
                 return None
@@ -169,7 +171,7 @@ def _modules_of(folder: Path) -> Iterator[str]:
     for entry in entries:
         name = entry.name.partition(".")[0]
         module = entry.name.endswith(suffixes)
-        if name.isidentifier() and (module or (entry / "__init__.py").is_file()):
+        if name.isidentifier() and (module or is_file(entry / "__init__.py")):
             yield name
 
 

@@ -6,7 +6,7 @@ that names what came back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -66,6 +66,12 @@ def _text(value: Any) -> str | None:
 def _read(value: object) -> Delta:
     if value is None or isinstance(value, (str, bytes, bytearray, Delta, Reply)):
         return delta_of(value)
+    if isinstance(value, (Iterator, AsyncIterator)):
+        kind = type(value).__name__
+        raise ProviderError(
+            f"the provider returned {kind} instead of text: `yield` its pieces, or return the whole"
+            " text"
+        )
     if isinstance(value, BaseException):
         raise ProviderError(
             f"the provider returned the error {type(value).__name__} instead of text: `raise` it"

@@ -189,7 +189,7 @@ def put_provider(data: dict[str, Any], text: str, base: Path) -> None:
 
     Raises `ProviderLoadError`.
     """
-    spec = parse_provider_spec(text, base).resolved(base)
+    spec = parse_provider_spec(text, base).located(base)
     written = data.get("provider")
     if isinstance(written, dict) and spec.kind not in _CODE:
         # Keyword arguments of the class that is replaced.

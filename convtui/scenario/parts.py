@@ -150,7 +150,7 @@ class ProviderConfig(StrictModel):
             spec = parse_provider_spec(value, base)
         except ProviderLoadError as error:
             raise ValueError(str(error)) from None
-        return str(spec if base is None else spec.resolved(base))
+        return str(spec if base is None else spec.located(base))
 
     @property
     def spec(self) -> ProviderSpec:
@@ -315,7 +315,7 @@ class ToolConfig(StrictModel):
         if spec.kind not in ("file", "module"):
             raise ValueError(f"write module:function or file.py:function, not {value!r}")
         base = base_of(info)
-        return str(spec if base is None else spec.resolved(base))
+        return str(spec if base is None else spec.located(base))
 
     @model_validator(mode="after")
     def _one(self) -> ToolConfig:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ModelWrapValidatorHandler, PrivateAttr, create_model, model_validator
 
 from convtui.errors import DataFileError, Problem, UsageError, did_you_mean, listed
+from convtui.files.regular import exists
 from convtui.files.yaml import line_of, load_yaml, read_text, validate
 from convtui.scenario.persona_table import CONTEXT, PersonaTable, fill_template, read_persona_table
 from convtui.scenario.provider_spec import absolute
@@ -173,7 +174,7 @@ def load_persona(
     if re.search(r"[/\\]|\.ya?ml$", ref, re.IGNORECASE):
         return Persona.load(absolute(ref, base), named_by=named_by)
     near = did_you_mean(ref, built_in)
-    file = next((f"{ref}{end}" for end in (".yaml", ".yml") if (base / f"{ref}{end}").exists()), "")
+    file = next((f"{ref}{end}" for end in (".yaml", ".yml") if exists(base / f"{ref}{end}")), "")
     if file:
         near = f", did you mean {file!r}?"
     raise UsageError(

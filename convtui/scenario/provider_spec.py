@@ -3,7 +3,7 @@
 demo                        the built-in provider
 openai/gpt-4o               a litellm model
 file.py:name                a function or class in a file
-package.module:name         a function or class in an importable module
+package.module:name         a function or class in a module: a file here, or an installed one
 name                        an entry point of the group `convtui.providers`
 recorded:LOG                answers from a log; recorded:LOG?strict only to what was asked then
 """
@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Literal
 
 from convtui.errors import ProviderLoadError
+from convtui.files.project import project_root
+from convtui.files.regular import is_file, open_regular
 
 SpecKind = Literal["demo", "litellm", "file", "module", "entry_point", "recorded"]
 
@@ -66,6 +68,19 @@ class ProviderSpec:
         if self.kind not in ("file", "recorded"):
             return self
         return replace(self, target=str(absolute(self.target, base)))
+
+    def located(self, base: Path) -> ProviderSpec:
+        """As `resolved()`; a module becomes its file where there is one below `base`, below the
+        root of its project, or below the working directory."""
+        if self.kind != "module":
+            return self.resolved(base)
+        base = base.absolute()
+        for folder in dict.fromkeys((base, project_root(base) or base, Path.cwd())):
+            path = folder.joinpath(*self.target.split("."))
+            for file in (path.with_name(f"{path.name}.py"), path / "__init__.py"):
+                if is_file(file):
+                    return ProviderSpec("file", str(file), self.name)
+        return self
 
     @property
     def short(self) -> str:
@@ -184,7 +199,7 @@ def _definitions(
     import warnings
 
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             source = file.read(MAX_SOURCE_BYTES)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -221,7 +236,7 @@ def _model(text: str, base: Path) -> ProviderSpec:
             f"{text!r} is no litellm model; write PROVIDER/MODEL, as in openai/gpt-4o"
         )
     stem, _, name = text.partition(":")
-    if absolute(f"{stem}.py", base).is_file():
+    if is_file(absolute(f"{stem}.py", base)):
         raise ProviderLoadError(
             f"{text!r} would be a litellm model; did you mean {stem}.py:{name or 'NAME'}?"
         )

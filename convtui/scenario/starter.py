@@ -273,7 +273,7 @@ def write_starter(folder: Path, style: str = "function") -> Starter:
             f"{folder}: nothing was written, because there already is {', '.join(in_the_way)};"
             " choose another directory: convtui init DIR"
         )
-    writable_dir(folder)
+    writable_dir(folder, otherwise="name another folder")
     written: list[Path] = []
     try:
         for name, text in files.items():

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import LogError
+from convtui.files.regular import open_regular
 from convtui.log.formats.export_fold import not_written
 from convtui.log.names import notes_path, tool_results_path, wire_path
 from convtui.log.reader import MAX_LINE
@@ -107,7 +108,7 @@ def _result(data: RecordDict, redactor: Redactor) -> RecordDict:
 def _lines(path: Path, *, needed: bool = True) -> Iterator[bytes]:
     """The whole lines of a file; one that was torn off is left out."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             while line := file.readline(MAX_LINE):
                 if line.endswith(b"\n"):
                     yield line

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from convtui.errors import ConvtuiError
+from convtui.text.aliases import own_names
 from convtui.text.boundary import one_line, visible
 
 _LIMIT = 4000
@@ -37,7 +38,7 @@ def text_of(error: BaseException, limit: int = _LIMIT) -> str:
         return name
     if len(text) > limit:
         text = f"{text[:limit]}… ({len(text):,} characters)"
-    return visible(text).strip() or name
+    return visible(own_names(text)).strip() or name
 
 
 def repr_of(value: object) -> str:

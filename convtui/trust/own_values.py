@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from convtui.errors import ConvtuiError
+from convtui.files.regular import is_file
 from convtui.scenario.scenario import Scenario
 from convtui.secrets.masking import masked_places
 from convtui.secrets.names import is_secret_name
@@ -92,7 +93,7 @@ def with_own_values(recorded: Mapping[str, Any]) -> OwnValues:
 def _own(recorded: Mapping[str, Any]) -> Scenario | None:
     source = recorded.get("source")
     file = source.get("file") if isinstance(source, Mapping) else None
-    if not isinstance(file, str) or not Path(file).is_file():
+    if not isinstance(file, str) or not is_file(Path(file)):
         return None
     with contextlib.suppress(ConvtuiError):
         return Scenario.load(file)

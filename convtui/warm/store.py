@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from convtui.config.paths import Paths, write_private
 from convtui.errors import DataFileError, FileError, Problem, UsageError, did_you_mean
+from convtui.files.regular import is_file
 from convtui.files.yaml import read_text
 from convtui.text.boundary import safe_name
 from convtui.text.relocation import path_here
@@ -117,7 +118,7 @@ class WarmStore:
         """A template. Raises `UsageError` for a bad name and `FileError` for one that is not there
         or cannot be read."""
         path = self.path(name)
-        if not path.is_file():
+        if not is_file(path):
             raise self._not_there(name)
         return Stored.read(name, path)
 

@@ -145,6 +145,36 @@ def test_all_mistakes_at_once_in_line_order() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("3.0", "must be a whole number, not 3.0"),
+        ("1e3", "must be a whole number, not 1000.0"),
+        (".inf", "must be a whole number, not inf"),
+        ("'3'", "must be a whole number, not text; write 3"),
+        ("1_000", "must be a whole number, not text; write 1000"),
+        ("1_x", "must be a whole number, not text"),
+        ("true", "must be a whole number, not true"),
+        ("[3]", "must be a whole number, not a list"),
+    ],
+)
+def test_a_number_of_the_wrong_form_is_shown(text: str, says: str) -> None:
+    document = parse_yaml(f"name: a\nlimits: {{max_turns: {text}}}\n")
+    with pytest.raises(DataFileError) as caught:
+        validate(Outer, document.data, document.lines, "f.yaml")
+    assert str(caught.value) == f"f.yaml:2: limits.max_turns: {says}"
+
+
+def test_a_key_that_is_a_number_is_unknown() -> None:
+    document = parse_yaml("name: a\n5: b\nlimits: {7: 1}\n")
+    with pytest.raises(DataFileError) as caught:
+        validate(Outer, document.data, document.lines, "f.yaml")
+    assert str(caught.value).splitlines() == [
+        "f.yaml:2: 5: unknown key '5'",
+        "f.yaml:3: limits.7: unknown key '7'",
+    ]
+
+
 def test_what_is_no_mapping() -> None:
     with pytest.raises(DataFileError, match="empty"):
         validate(Outer, None)

@@ -173,6 +173,26 @@ async def test_a_disk_that_fills_up_ends_the_conversation_with_a_clear_error(
         assert [f.code for f in log.findings] == ["no_trailer"]
 
 
+async def test_a_log_without_even_a_header_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.builders.conversations import Bot, prepare, scenario
+
+    conversation, _, _ = prepare(scenario(Bot(), ["a"]), tmp_path)
+    real = os.write
+    fd = conversation.journal.writer._fd
+
+    def full(number: int, data: Any) -> int:
+        if number == fd:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(number, data)
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(FileError, match="the disk is full"):
+        await conversation.run()
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("where", ["file", "file/deep", "x" * 300])
 def test_places_that_cannot_be_written_are_named(tmp_path: Path, where: str) -> None:
     (tmp_path / "file").write_text("")

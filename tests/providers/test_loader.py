@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from convtui.engine.calls.guarded import guarded
 from convtui.errors import ProviderLoadError
 from convtui.models.base import ReplyFold
 from convtui.providers.base import Provider, Request
@@ -70,6 +71,16 @@ async def answer(provider: Provider, text: str = "hi") -> str:
 
 # --- what works
 
+GENERATES = "        yield 'so: '\n        yield messages[-1]['content']"
+DECORATED = """
+import functools
+def decorated(function):
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        return function(*args, **kwargs)
+    return wrapper
+"""
+
 
 @pytest.mark.parametrize(
     "source",
@@ -79,6 +90,12 @@ async def answer(provider: Provider, text: str = "hi") -> str:
         "def bot(messages):\n    yield 'so: '\n    yield messages[-1]['content']",
         "async def bot(messages):\n    yield 'so: '\n    yield messages[-1]['content']",
         "class B:\n    def __call__(self, messages): return 'so: hi'\nbot = B()",
+        "class B:\n    async def __call__(self, messages): return 'so: hi'\nbot = B()",
+        f"class B:\n    def __call__(self, messages):\n{GENERATES}\nbot = B()",
+        f"class B:\n    async def __call__(self, messages):\n{GENERATES}\nbot = B()",
+        f"{DECORATED}\n@decorated\ndef bot(messages):\n{GENERATES}",
+        f"{DECORATED}\n@decorated\nasync def bot(messages):\n{GENERATES}",
+        "def bot(messages): return iter(['so: ', messages[-1]['content']])",
         "import functools\ndef f(a, messages): return a + 'hi'\nbot = functools.partial(f, 'so: ')",
     ],
 )
@@ -87,6 +104,21 @@ async def test_functions_of_every_kind(folder: Folder, source: str) -> None:
     loaded = folder.load("f.py", "bot")
     assert loaded.kind == "function"
     assert await answer(loaded.provider) == "so: hi"
+
+
+@pytest.mark.parametrize("base", ["", "(convtui.Provider)"])
+@pytest.mark.parametrize("kind", ["def", "async def"])
+@pytest.mark.parametrize("head", ["generate_response(self, messages)", "respond(self, request)"])
+async def test_a_class_may_yield_its_reply(folder: Folder, base: str, kind: str, head: str) -> None:
+    body = "        yield 'so: '\n        yield 'hi'"
+    answers = f"    {kind} {head}:\n{body}\n"
+    folder.write("c.py", f"import convtui\nclass Bot{base}:\n{answers}")
+    provider = folder.load("c.py", "Bot").provider
+    fold = ReplyFold()
+    request = Request([{"role": "user", "content": "hi"}], 1, "default", 1)
+    async for delta in guarded(lambda: provider.respond(request)):
+        fold.add(delta)
+    assert fold.text == "so: hi"
 
 
 async def test_a_class_without_base(folder: Folder) -> None:
@@ -419,3 +451,29 @@ async def test_plain_and_async_are_both_fine_and_more_may_be_taken(folder: Folde
     for number, word in enumerate(("", "async ")):
         folder.write(f"b{number}.py", source.format(word))
         assert await answer(folder.load(f"b{number}.py", "Bot").provider) == "ok"
+
+
+async def test_the_file_of_a_package_is_imported_as_the_package(folder: Folder) -> None:
+    folder.write("pkg_here/__init__.py", "from .words import WORD\ndef bot(m): return WORD\n")
+    folder.write("pkg_here/words.py", "WORD = 'so: hi'\n")
+    loaded = folder.load("pkg_here/__init__.py", "bot")
+    assert await answer(loaded.provider) == "so: hi"
+    assert "pkg_here" in sys.modules and "__init__" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("import json.nosuch", "No module named 'json.nosuch'"),
+        ("import json\njson.dumps", "module 'json' has no attribute 'dumps'"),
+        ("from json import dumps", "cannot import name 'dumps' from 'json'"),
+    ],
+)
+def test_a_module_that_shadows_another_goes_by_its_own_name(
+    folder: Folder, source: str, says: str
+) -> None:
+    folder.write("json.py", "X = 1\n")
+    folder.write("bot.py", f"{source}\ndef bot(m): ...\n")
+    message = str(folder.refused("bot.py", "bot"))
+    assert says in message
+    assert "_convtui" not in message

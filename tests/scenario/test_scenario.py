@@ -526,3 +526,37 @@ def test_a_published_table_and_template() -> None:
         assert persona.name == name
         assert persona.prompt is not None
         assert "{" not in persona.prompt
+
+
+def test_a_module_that_lies_here_is_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`package.module:name` need not be installed: as `python -m` finds it."""
+    project = tmp_path / "project"
+    for name in ("scenarios/beside.py", "pkg/__init__.py", "pkg/bot.py", "plain/deep.py"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text("def f(m): ...\n")
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "here.py").write_text("def f(m): ...\n")
+    (project / "pyproject.toml").write_text("")
+    monkeypatch.chdir(work)
+
+    def located(text: str) -> str:
+        spec = str(parse_provider_spec(text).located(project / "scenarios"))
+        return spec.replace(f"{tmp_path}/", "")
+
+    assert located("beside:f") == "project/scenarios/beside.py:f"
+    assert located("pkg.bot:f") == "project/pkg/bot.py:f"
+    assert located("pkg:f") == "project/pkg/__init__.py:f"
+    assert located("plain.deep:f") == "project/plain/deep.py:f"
+    assert located("here:f") == "work/here.py:f"
+    assert located("surely.installed:f") == "surely.installed:f"
+    assert located("beside.py:f") == "project/scenarios/beside.py:f"
+    file = project / "scenarios" / "s.yaml"
+    file.write_text("persona: demo\nprovider: pkg.bot:f\ntools: [beside:f, installed.one:f]\n")
+    scenario = Scenario.load(file)
+    assert scenario.provider.use == f"{project}/pkg/bot.py:f"
+    assert [tool.use for tool in scenario.tools] == [
+        f"{project}/scenarios/beside.py:f", "installed.one:f",
+    ]  # fmt: skip

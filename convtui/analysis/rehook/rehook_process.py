@@ -21,6 +21,9 @@ from typing import Any, Final
 from convtui.analysis.rehook.sources import Source, carry_over
 from convtui.client.engine_client import EngineHandle, EngineState, crash_frames
 from convtui.errors import EngineError, FileError, UsageError
+from convtui.files.env import check_env_file
+from convtui.files.near import no_file
+from convtui.files.regular import is_file
 from convtui.protocol import REHOOK_CURSOR, RehookSpec, StartSpec
 
 _CURSOR: Final = struct.Struct(REHOOK_CURSOR)
@@ -76,10 +79,10 @@ def start_for(
     spec = scenario.provider.spec
     if spec.kind == "recorded":
         raise UsageError("--provider recorded:LOG has no hooks of its own to run again")
-    if spec.kind == "file" and not absolute(spec.target, cwd or Path.cwd()).is_file():
-        raise FileError(f"{spec.target}: there is no such file")
-    if env_file and not Path(env_file).is_file():
-        raise FileError(f"{env_file}: there is no such file of environment variables")
+    file = absolute(spec.target, cwd or Path.cwd())
+    if spec.kind == "file" and not is_file(file):
+        raise FileError(no_file(file))
+    check_env_file(env_file)
     return StartSpec(scenario=scenario.for_engine(), out_dir=".", env_file=env_file)
 
 

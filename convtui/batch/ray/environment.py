@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Final
 
 from convtui.errors import UsageError, did_you_mean
+from convtui.files.env import read_env_file
 
 _OF_THE_NODE: Final = re.compile(
     r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|TEMP|TMP"
@@ -52,9 +52,4 @@ def named_variables(
 def _in_file(env_file: str | None) -> dict[str, str]:
     if not env_file:
         return {}
-    from dotenv import dotenv_values
-
-    if not Path(env_file).is_file():
-        raise UsageError(f"{env_file}: there is no such file (--env-file)")
-    values = dotenv_values(env_file, interpolate=False)
-    return {name: value for name, value in values.items() if value is not None}
+    return read_env_file(env_file)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from convtui.errors import UsageError
+from convtui.files.project import project_root
 from convtui.scenario.scenario import Scenario
 from convtui.warm.names import is_path
 
@@ -18,7 +19,6 @@ EXCLUDES: Final = [
     ".ssh", ".kube", "*.jsonl",
 ]  # fmt: skip
 """What is never copied: other people's code, what is made from source, keys, logs."""
-_ROOT_MARKS: Final = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 
 
 def project_of(scenarios: Iterable[Scenario]) -> Path | None:
@@ -31,9 +31,7 @@ def project_of(scenarios: Iterable[Scenario]) -> Path | None:
     if not files:
         return None
     folder = Path(os.path.commonpath([str(file.parent) for file in files]))
-    root = next(
-        (p for p in (folder, *folder.parents) if any((p / m).exists() for m in _ROOT_MARKS)), None
-    )
+    root = project_root(folder)
     project = root if root is not None else folder
     if project in (Path(project.anchor), Path.home()):
         names = ", ".join(sorted(file.name for file in files)[:5])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from convtui.errors import (
@@ -18,6 +18,7 @@ from convtui.errors import (
 from convtui.models.base import Delta
 from convtui.models.waits import seconds_of
 from convtui.providers.pieces import delta_of, piece_delta
+from convtui.providers.streams import plain_stream
 from convtui.text.causes import chain, describe, describe_one, repr_of, roots, text_of
 from convtui.text.tracebacks import own_frames
 
@@ -29,11 +30,7 @@ async def guarded(open_stream: Callable[[], AsyncIterator[Delta]]) -> Any:
     nobody of us asked for is a failure too.
     """
     try:
-        stream = open_stream()
-        if not hasattr(stream, "__aiter__"):
-            # `async def respond(...)` with a return instead of a yield: the whole reply at once.
-            yield delta_of(await stream if inspect.isawaitable(stream) else stream)
-            return
+        stream = _pieces(open_stream())
         try:
             async for delta in stream:
                 # Provider code may yield anything; text is welcome.
@@ -60,6 +57,19 @@ async def guarded(open_stream: Callable[[], AsyncIterator[Delta]]) -> Any:
         raise _of_group(group) from group
     except BaseException as error:  # provider code may raise anything; it becomes a named failure
         raise ProviderError(describe(error), frames=own_frames(error)) from error
+
+
+def _pieces(stream: Any) -> AsyncIterator[Any]:
+    """What `respond()` returned, piece by piece."""
+    if hasattr(stream, "__aiter__"):
+        result: AsyncIterator[Any] = stream
+        return result
+    # `def respond(...)` with a yield, or one with a return: the whole reply at once.
+    return plain_stream(stream) if isinstance(stream, Iterator) else _whole(stream)
+
+
+async def _whole(reply: Any) -> AsyncIterator[Delta]:
+    yield delta_of(await reply if inspect.isawaitable(reply) else reply)
 
 
 async def _close(stream: Any) -> None:

@@ -6,20 +6,9 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from convtui.errors import FileError, UsageError
-
-
-def read_env_file(env_file: str) -> dict[str, str]:
-    """The variables of a file. Raises `FileError` without the file."""
-    from dotenv import dotenv_values
-
-    path = Path(env_file)
-    if not path.is_file():
-        raise FileError(f"{path}: there is no such file (--env-file)")
-    variables = dotenv_values(path, interpolate=False)
-    return {name: value for name, value in variables.items() if value is not None}
+from convtui.errors import UsageError
+from convtui.files.env import read_env_file
 
 
 def apply_env_file(env_file: str | None) -> None:

@@ -42,7 +42,13 @@ from convtui.engine.resume.state import ResumeState
 from convtui.engine.turn.context import TurnContext
 from convtui.engine.turn.holds import Holds
 from convtui.engine.turn.turn import Turns
-from convtui.errors import ConversationError, ConvtuiError, InterruptedRunError, LogError
+from convtui.errors import (
+    ConversationError,
+    ConvtuiError,
+    FileError,
+    InterruptedRunError,
+    LogError,
+)
 from convtui.log.names import free_log_path
 from convtui.log.writer import LogWriter
 from convtui.protocol import StartSpec
@@ -237,7 +243,11 @@ class Conversation:
         Raises `FileError` when the log cannot be written, and errors of the engine itself.
         """
         self._task = asyncio.current_task()
-        self._write_opening()
+        try:
+            self._write_opening()
+        except FileError:
+            self.journal.writer.abandon()
+            raise
         if self._stop_reason is not None and self._task is not None:
             self._task.cancel()  # stopped before it began
         self.on_begin()

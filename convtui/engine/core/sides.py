@@ -10,7 +10,8 @@ from typing import Any
 
 from convtui.engine.core.journal import jsonable
 from convtui.errors import HookError, ThreadExit
-from convtui.providers.base import Provider, SignalMatch, call, match_signals
+from convtui.providers.base import Provider, SignalMatch, match_signals
+from convtui.providers.calling import call
 from convtui.providers.loader import owner
 from convtui.scenario.provider_hooks import (
     EXTRACT_SIGNALS,

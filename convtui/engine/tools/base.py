@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from convtui.errors import ThreadExit, ToolError, ToolFailure
 from convtui.models.base import Message, ToolCall
-from convtui.providers.base import call
+from convtui.providers.calling import call
 from convtui.text.causes import describe
 from convtui.text.tracebacks import own_frames
 

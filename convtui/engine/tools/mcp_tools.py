@@ -26,7 +26,7 @@ from convtui.engine.tools.mcp_results import (
     value_of,
 )
 from convtui.errors import FileError, ToolError, ToolFailure
-from convtui.providers.base import in_thread
+from convtui.providers.calling import in_thread
 from convtui.records.models import ProviderOutput, Warned
 from convtui.scenario.scenario import McpServer
 from convtui.secrets.masking import public_arguments, public_url

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, Final
 from pydantic import ValidationError
 
 from convtui.errors import FileError
+from convtui.files.regular import open_regular
 from convtui.log.formats.findings import Finding, finding_of
 from convtui.records.models import Record, RecordDict
 
@@ -253,7 +254,7 @@ def files_of(
 def head_of(path: Path, size: int = 1 << 16) -> str:
     """The beginning of a file; empty when it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(size).decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     except OSError:
         return ""
@@ -284,7 +285,7 @@ def lines(path: Path, file: BinaryIO | None = None) -> Iterator[Line]:
     file that cannot be read.
     """
     try:
-        with path.open("rb") if file is None else file as source:
+        with open_regular(path) if file is None else file as source:
             number = offset = 0
             while raw := source.readline(MAX_LINE + 1):
                 number += 1

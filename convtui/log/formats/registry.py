@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from convtui.errors import FileError, UsageError, did_you_mean, listed
+from convtui.files.near import no_file
+from convtui.files.regular import is_dir, is_readable
 from convtui.log.formats.findings import Finding
 from convtui.log.reader import Log
 from convtui.records.models import Record
@@ -172,8 +174,8 @@ def format_for(path: Path, name: str | None = None) -> Format:
 
     Raises `UsageError` for an unknown name and `FileError` for what nobody recognises.
     """
-    if not path.exists():
-        raise FileError(f"{path}: there is no such file or folder")
+    if not (is_dir(path) or is_readable(path)):
+        raise FileError(no_file(path, what="file or folder"))
     if name is not None:
         return _named(path, name)
     known = _recognised(path)

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from convtui import __version__
 from convtui.errors import FileError, LogError
+from convtui.files.regular import open_regular
 from convtui.log.formats.growth import is_grown
 from convtui.log.formats.registry import Imported, ParentIn
 from convtui.log.names import lock_path, partial_path
@@ -101,7 +102,7 @@ def told_apart(conversations: Iterable[Imported]) -> Iterator[Imported]:
 
 def _header_of(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             header = json.loads(file.readline(_HEADER))
     except (OSError, ValueError, RecursionError):
         return {}

@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Any, Final, Literal, cast
 
 from convtui.models.base import Delta
-from convtui.providers.base import Provider, Request, SignalMatch, call, match_signals
+from convtui.providers.base import Provider, Request, SignalMatch, match_signals
 from convtui.providers.call_shape import CallShape, read_call_shape
+from convtui.providers.calling import call
 from convtui.providers.replies import lifted, read_reply
 from convtui.providers.vera import interface
 from convtui.providers.vera.hooks import OURS

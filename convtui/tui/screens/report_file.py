@@ -8,6 +8,7 @@ from pathlib import Path
 
 from convtui.analysis.report.html import write_html
 from convtui.analysis.report.report import Report
+from convtui.files.regular import exists
 from convtui.text.boundary import visible, visible_line
 from convtui.tui.screens.dialogs.questions import Ask, Choose
 from convtui.tui.screens.screen_context import ScreenContext
@@ -27,7 +28,7 @@ def ask_report_file(context: ScreenContext, name: str, make: Callable[[], Report
         if text is None:
             return
         path = Path(text.strip()).expanduser()
-        if not path.exists():
+        if not exists(path):
             context.spawn(write(path))
             return
 

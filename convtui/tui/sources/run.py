@@ -300,7 +300,7 @@ class LiveRun:
         if not isinstance(use, str):
             return []
         try:
-            spec = parse_provider_spec(use, base).resolved(base)
+            spec = parse_provider_spec(use, base).located(base)
         except ProviderLoadError:
             return []
         if spec.kind != "file":

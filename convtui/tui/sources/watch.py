@@ -8,6 +8,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from convtui.files.regular import is_dir
+
 POLL_MS = 500
 """Milliseconds between checks of the files: not every file system reports changes."""
 
@@ -21,7 +23,7 @@ def stamp(paths: Iterable[Path], suffix: str = "") -> Stamp:
     """
     stamps: Stamp = {}
     for path in paths:
-        if not suffix or not path.is_dir():
+        if not suffix or not is_dir(path):
             stamps[path] = _stamp(path)
         with contextlib.suppress(OSError):
             if path.is_dir():
@@ -50,8 +52,8 @@ async def changed(paths: Iterable[Path], before: Stamp | None = None, suffix: st
     # Importing it takes longer than a frame.
     awatch = await asyncio.to_thread(_awatch)
     # Editors replace files: only a watch on the folder notices that.
-    folders = {path if path.is_dir() else path.parent for path in paths}
-    folders = {folder for folder in folders if folder.is_dir()}
+    folders = {path if is_dir(path) else path.parent for path in paths}
+    folders = {folder for folder in folders if is_dir(folder)}
     if not folders:
         while await asyncio.to_thread(stamp, paths, suffix) == before:  # noqa: ASYNC110
             await asyncio.sleep(POLL_MS / 1000)

@@ -16,6 +16,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from convtui.errors import FileError
+from convtui.files.regular import open_regular
 from convtui.files.sqlite_errors import SQLITE_ERRORS, text_of
 from convtui.log.formats.chat.messages import Message, message_of
 from convtui.log.formats.findings import Finding
@@ -43,7 +44,7 @@ def is_database(path: Path) -> bool:
 
 def _head(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(100)
     except OSError:
         return b""

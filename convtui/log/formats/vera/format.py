@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import FileError
+from convtui.files.regular import open_regular
 from convtui.log.formats.record_builder import RecordBuilder
 from convtui.log.formats.registry import Format, Imported, imported_provider
 from convtui.log.formats.vera.export import write
@@ -47,7 +48,7 @@ def detect(path: Path) -> bool:
             parse_file(inner.stem).run is not None and detect(inner) for inner in _files(path)
         )
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(_HEAD).decode("utf-8", "replace")
     except OSError:
         return False

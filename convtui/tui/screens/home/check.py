@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from convtui.errors import ConvtuiError, DataFileError, FieldError
+from convtui.files.regular import is_file
 from convtui.tui.screens.home.fields import BY_NAME
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def check(flags: dict[str, Any], cwd: Path, config: Config | None = None) -> Sce
         spec = parse_provider_spec(flags["provider"], cwd)
     except ConvtuiError as error:
         raise FieldError("provider", str(error)) from None
-    if spec.kind == "file" and not absolute(spec.target, cwd).is_file():
+    if spec.kind == "file" and not is_file(absolute(spec.target, cwd)):
         raise FieldError("provider", f"{spec.target}: no such file")
     if spec.kind == "litellm":
         _check_model("provider", flags["provider"], flags.get("api_base"))

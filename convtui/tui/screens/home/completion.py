@@ -12,6 +12,8 @@ from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input
 
+from convtui.files.regular import is_dir
+
 _MOST = 200
 Complete = Callable[[str], Sequence[str]]
 """What a text can go on to be; blocking."""
@@ -38,7 +40,7 @@ def path_completions(
         hidden = entry.name.startswith((".", "__")) and not start.startswith((".", "_"))
         if hidden or not entry.name.startswith(start):
             continue
-        if entry.is_dir():
+        if is_dir(entry):
             completions.append(f"{folder}{slash}{entry.name}/")
         elif entry.suffix in suffixes:
             completions.append(f"{folder}{slash}{entry.name}")

@@ -62,7 +62,7 @@ def files_of(start: StartSpec) -> list[Path]:
     base = Path(str(source.get("base", "."))) if isinstance(source, dict) else Path()
     use = provider.get("use") if isinstance(provider, dict) else provider
     try:
-        spec = parse_provider_spec(str(use), base).resolved(base)
+        spec = parse_provider_spec(str(use), base).located(base)
     except ConvtuiError:
         return []
     return [Path(spec.target)] if spec.kind == "file" else []
