@@ -26,9 +26,9 @@ _STAYS: Final = 1
 _SIGNS: Final = (*PERSONA_SIGNS, *OTHER_LANGUAGES)
 _PARTS: Final = (
     *("here", "feel", "would you", "ed your ", "assist", "with ", "ere", "safe", "have ", "know"),
-    *("you're", "through", "what", "well", "ask", "your ", "for ", "you", " to ", "ich", "ist"),
-    *("by ", "ow ", "com", "our", "est", "als ", " ge", "je ", "cha", "ing", " si", " la", "lay"),
-    *("us ", "ines", "an ", "lli", "se", "ce", "te", ""),
+    *("you're", "through", "what", "well", "ask", "your ", "for ", "you", " to ", "ich"),
+    *("by ", "ow ", "com", "our", "est", "ls ", " ge", "je ", "cha", "ing", " si", " la", "lay"),
+    *("us ", "nes", "an ", "lli", "se", "ce", "te", ""),
 )
 """Pieces of needles: most texts have few of them, and no needle of the others."""
 
