@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from convtui.files.collecting import uncollected
 from convtui.log.detail import TurnDetail, fold_until, sort_records
 from convtui.log.reader import LogReader
 from convtui.records.codec import RecordDict
@@ -235,9 +236,12 @@ class ReplaySource:
                 if self._folding.identity != self.reader.identity:
                     return
                 try:
-                    take_step(self.reader, step)
+                    with uncollected():
+                        take_step(self.reader, step)
                 except ValueError:
                     return
+                # What was read stays; looking through it again and again would freeze the screen.
+                gc.freeze()
                 self._notify_progress()
                 if time.perf_counter() >= slice_ends:
                     await asyncio.sleep(0.001)
@@ -258,7 +262,6 @@ class ReplaySource:
         if now - self._notified_at >= PROGRESS_EVERY:
             self._notified_at = now
             self._notify()
-            # What was read stays; collecting it again and again would freeze the screen.
             gc.freeze()
 
     async def _finish_reading(self) -> None:
