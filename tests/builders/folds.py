@@ -1,12 +1,14 @@
-"""Everything that a fold knows, to compare one with another."""
+"""Everything that a fold knows, to compare one with another; and the steps to it."""
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping
 from enum import IntFlag
+from pathlib import Path
 from typing import Any
 
+from convtui.log.folding.steps import StepMaker
 from convtui.log.reader import LogReader
 from convtui.transcript.fold import Transcript, Turn
 
@@ -23,6 +25,20 @@ def state_read(reader: LogReader) -> str:
     """That of a reader's transcript, and what the reader itself found."""
     found = (sorted(reader.incomplete), reader.findings, reader.position)
     return f"{state(reader.transcript)} {found!r}"
+
+
+def steps_of(path: Path) -> list[bytes]:
+    """A step for each piece of the file that could be read."""
+    steps = []
+    with LogReader(path) as reader:
+        maker = StepMaker(reader)
+        more = True
+        while more:
+            more = reader.advance(0)
+            step = maker.make()
+            if step is not None:
+                steps.append(step)
+    return steps
 
 
 def _plain(value: Any) -> Any:

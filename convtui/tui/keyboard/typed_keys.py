@@ -94,6 +94,11 @@ class TypedKeys:
         """Seconds until the user counts as no longer typing; 0 if that is so now."""
         return max(0.0, self._guard.last_key_at + AFTER_TEXT - self.clock.now())
 
+    @property
+    def idle_for(self) -> float:
+        """Seconds since the last key."""
+        return self.clock.now() - self._guard.last_key_at
+
     def mouse_pressed(self) -> None:
         """The mouse may move the focus: what follows is not text of the old input."""
         self._guard.left()

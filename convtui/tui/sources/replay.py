@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from convtui.files.collecting import uncollected
 from convtui.log.detail import TurnDetail, fold_until, sort_records
 from convtui.log.reader import LogReader
 from convtui.records.codec import RecordDict
@@ -21,6 +22,8 @@ LONG = 8 << 20
 """Bytes of a log from which on a process of its own folds it."""
 SLICE = 0.004
 """Seconds of reading per iteration of the event loop."""
+WAY = 0.05
+"""Seconds for which reading stops at most, for something else that has to be done."""
 PROGRESS_EVERY = 0.4
 """Seconds between updates of the screen while the log is read."""
 FOLLOW_EVERY = 0.25
@@ -121,6 +124,8 @@ class ReplaySource:
         self.running = False
         """Whether another process is writing this log."""
         self.findings: list[str] = []
+        self.gives_way: Callable[[], bool] = lambda: False
+        """Whether something has to be done before reading goes on, such as drawing a key."""
         self._records = Records()
         self._cursor_records: list[RecordDict] = []
         self._subscribers: list[Notify] = []
@@ -205,8 +210,7 @@ class ReplaySource:
         await self._take_steps()
         while self.reader.advance(SLICE):
             self._notify_progress()
-            # A key press needs several loop iterations to be handled: leave time for them.
-            await asyncio.sleep(0.001)
+            await self._give_way()
         self.loading = False
         gc.freeze()
         await self._finish_reading()
@@ -235,13 +239,23 @@ class ReplaySource:
                 if self._folding.identity != self.reader.identity:
                     return
                 try:
-                    take_step(self.reader, step)
+                    with uncollected():
+                        take_step(self.reader, step)
                 except ValueError:
                     return
+                # What was read stays; looking through it again and again would freeze the screen.
+                gc.freeze()
                 self._notify_progress()
                 if time.perf_counter() >= slice_ends:
-                    await asyncio.sleep(0.001)
+                    await self._give_way()
                     slice_ends = time.perf_counter() + SLICE
+
+    async def _give_way(self) -> None:
+        # A key press needs several loop iterations to be handled: leave time for them.
+        await asyncio.sleep(0.001)
+        until = time.monotonic() + WAY
+        while self.gives_way() and time.monotonic() < until:  # noqa: ASYNC110  (nothing notifies)
+            await asyncio.sleep(0.004)
 
     def _start_folding(self) -> Callable[[LogReader, bytes], None]:
         from convtui.log.folding.process import FoldProcess
@@ -258,7 +272,6 @@ class ReplaySource:
         if now - self._notified_at >= PROGRESS_EVERY:
             self._notified_at = now
             self._notify()
-            # What was read stays; collecting it again and again would freeze the screen.
             gc.freeze()
 
     async def _finish_reading(self) -> None:

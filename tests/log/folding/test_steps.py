@@ -11,7 +11,7 @@ from convtui.errors import LogError
 from convtui.log import reader as reader_module
 from convtui.log.folding.steps import StepMaker, take_step
 from convtui.log.reader import LogReader
-from tests.builders.folds import state_read
+from tests.builders.folds import state_read, steps_of
 from tests.builders.logs import sample, write_log
 from tests.builders.rich_log import rich_log
 from tests.fuzz.mutations import mutated
@@ -20,20 +20,6 @@ from tests.fuzz.mutations import mutated
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader_module, "_CHUNK", 777)
-
-
-def steps_of(path: Path) -> list[bytes]:
-    """A step for each piece of the file that could be read."""
-    steps = []
-    with LogReader(path) as reader:
-        maker = StepMaker(reader)
-        more = True
-        while more:
-            more = reader.advance(0)
-            step = maker.make()
-            if step is not None:
-                steps.append(step)
-    return steps
 
 
 def whole(path: Path) -> str:

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from convtui.errors import LogError
-from convtui.log.folding.child import Folding as FoldingOf
 from convtui.log.reader import LogReader
 from convtui.log.writer import LogWriter
 from convtui.records.models import Header, TurnCommitted, TurnStarted
 from convtui.tui.sources.replay import ReplaySource, steps_of
 from tests.builders.folds import state
+from tests.builders.folds import steps_of as pieces_of
 from tests.builders.waiting import WITHIN
 from tests.e2e.terminal import until
 from tests.tui.harness.sample import refund, turn, write_log
@@ -208,17 +208,11 @@ async def read_here(log: Path) -> str:
     return state(replay.transcript)
 
 
-def folded(log: Path) -> list[bytes]:
-    frames: list[bytes] = []
-    FoldingOf(log, None, lambda data: frames.append(bytes(data))).run()
-    return frames[1:]
-
-
 async def test_what_another_process_folds_is_taken_over(
     long_log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = await read_here(long_log)
-    steps = folded(long_log)
+    steps = pieces_of(long_log)
     # None of it, some, all: the rest is read here.
     for count in range(len(steps) + 1):
         dealt = Dealt(long_log, steps[:count])
@@ -237,7 +231,7 @@ async def test_what_another_process_folds_is_taken_over(
 
 async def test_what_is_of_no_use_is_not_taken_over(long_log: Path) -> None:
     expected = await read_here(long_log)
-    steps = folded(long_log)
+    steps = pieces_of(long_log)
     for wrong in ([b""], [b"x" * 99], [steps[1]], [steps[0], steps[0]], [steps[0], steps[1][:-1]]):
         replay = ReplaySource(long_log, folding=Dealt(long_log, wrong))
         await replay.load()
@@ -249,6 +243,28 @@ async def test_what_is_of_no_use_is_not_taken_over(long_log: Path) -> None:
     await replay.load()
     assert state(replay.transcript) == expected
     replay.close()
+
+
+async def test_reading_gives_way_and_goes_on(
+    long_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convtui.tui.sources.replay.SLICE", 0.0)
+    monkeypatch.setattr("convtui.tui.sources.replay.WAY", 0.01)
+    expected = await read_here(long_log)
+    for steps in (pieces_of(long_log), []):
+        read: list[int] = []
+        replay = ReplaySource(long_log, folding=Dealt(long_log, steps))
+
+        def busy(replay: ReplaySource = replay, read: list[int] = read) -> bool:
+            read.append(replay.reader.position)
+            return True
+
+        replay.gives_way = busy
+        await replay.load()
+        # It was asked again and again while nothing was read, and was not stopped for ever.
+        assert len(read) > len({*read}) > 5
+        assert state(replay.transcript) == expected
+        replay.close()
 
 
 @pytest.mark.slow

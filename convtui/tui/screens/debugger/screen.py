@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from convtui.tui.sources.run import LiveRun
 
 TICK = 0.25
+DRAWN = 0.05
+"""Seconds in which a key is drawn."""
 
 
 class DebuggerScreen(ActionScreen):
@@ -112,6 +114,7 @@ class DebuggerScreen(ActionScreen):
             self.call_after_refresh(lambda: self.spawn(self._start()))
             self.call_after_refresh(lambda: self.spawn(self.parts.hints.start()))
         elif self.replay is not None:
+            self.replay.gives_way = lambda: self.capp.typed.idle_for < DRAWN
             self.replay.start()
         self.repaint()
 
