@@ -268,14 +268,14 @@ async def test_a_record_that_cannot_be_written_is_never_swallowed(
     from convtui.errors import FileError
     from convtui.log.writer import LogWriter
 
-    real = LogWriter.write
+    real = LogWriter.append
 
-    def refuse(self: LogWriter, record: Any) -> Any:
-        if record.TYPE == "llm.response":
+    def refuse(self: LogWriter, payload: Any, texts: Any) -> Any:
+        if payload["type"] == "llm.response":
             raise FileError("no")
-        return real(self, record)
+        return real(self, payload, texts)
 
-    monkeypatch.setattr(LogWriter, "write", refuse)
+    monkeypatch.setattr(LogWriter, "append", refuse)
     with pytest.raises(FileError):
         await run(scenario(Bot(), ["a"]), tmp_path)
 

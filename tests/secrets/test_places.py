@@ -34,6 +34,7 @@ WRITERS: dict[str, str] = {
     "log/formats/vera/export.py": FROM_LOG,
     "log/formats/rath/files.py": FROM_LOG,
     "log/formats/hermes/trajectory_export.py": FROM_LOG,
+    "log/folding/store.py": "what logs say, which is without secrets",
     "library/index.py": "what logs say, which is without secrets",
     "library/trash.py": "where a log was, and when it was moved",
     "config/paths.py": "callers: warm templates (mined by a `CarefulRedactor`), what a user edits",
