@@ -14,11 +14,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from convtui.actions.hold_choices import ANSWERS
 from convtui.actions.key_names import display_key, normal_key
 from convtui.errors import DataFileError, Problem, did_you_mean
-from convtui.files.yaml import Lines, load_yaml
+
+if TYPE_CHECKING:
+    from convtui.files.yaml import Lines
 
 LIVE = frozenset({"live"})
 HELD = frozenset({"held"})
@@ -1033,6 +1036,8 @@ def load_keymap(path: Path | None) -> Keymap:
     """
     if path is None:
         return Keymap()
+    from convtui.files.yaml import load_yaml
+
     document = load_yaml(path)
     chosen, problems = read_keymap(document.data, document.lines, path)
     if problems:

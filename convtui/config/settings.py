@@ -18,7 +18,6 @@ from convtui.config.paths import HOME_VARIABLE, Paths
 from convtui.errors import DataFileError, Problem, UsageError, did_you_mean, nearest
 from convtui.files.regular import exists, is_file
 from convtui.files.validation import KeyPath, Lines, attribute_docs, problems_of
-from convtui.files.yaml import read_text
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -454,6 +453,8 @@ def load_toml(path: Path) -> tuple[dict[str, Any], Lines]:
     Raises `FileError`, or `DataFileError` with the line for bad syntax.
     """
     import tomllib
+
+    from convtui.files.yaml import read_text
 
     text = read_text(path)
     try:

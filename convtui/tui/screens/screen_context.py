@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from textual.screen import Screen
 
-from convtui.actions.registry import Keymap
-
 if TYPE_CHECKING:
+    from convtui.actions.registry import Keymap
     from convtui.tui.screens.action_screen import ActionScreen
 
 T = TypeVar("T")

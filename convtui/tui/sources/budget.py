@@ -6,10 +6,12 @@ import math
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from convtui.transcript.fold import Transcript, Turn
 from convtui.transcript.usage import FIGURES, used_by_side
+
+if TYPE_CHECKING:
+    from convtui.transcript.fold import Transcript, Turn
 
 _SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
     "conversation": ("persona", "provider", "responder", "reflection"),

@@ -16,7 +16,8 @@ from convtui.log.detail import TurnDetail, fold_until, sort_records
 from convtui.log.reader import LogReader
 from convtui.records.codec import RecordDict
 from convtui.transcript.fold import Turn
-from convtui.tui.sources.source import Notify, Records
+from convtui.tui.sources.log_records import Records
+from convtui.tui.sources.source import Notify
 
 LONG = 8 << 20
 """Bytes of a log from which on a process of its own folds it."""

@@ -14,7 +14,7 @@ from convtui.printing.turn_sign import turn_sign
 from convtui.transcript.fold import Flag, Transcript, Turn
 from convtui.tui.drawing.palette import Palette, plain
 from convtui.tui.screens.debugger.hold_bar_feed import choice_items
-from convtui.tui.sources.source import Records
+from convtui.tui.sources.log_records import Records
 from convtui.tui.widgets import status
 from convtui.tui.widgets.holdbar import HoldBar
 from convtui.tui.widgets.inspector.inspector import Inspector

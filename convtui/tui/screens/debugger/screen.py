@@ -23,8 +23,8 @@ from convtui.tui.screens.handlers import Handler
 from convtui.tui.sources.replay import ReplaySource
 from convtui.tui.sources.source import LiveSource, Source
 from convtui.tui.textual_compat import is_open, run_while_open
+from convtui.tui.widgets.inspector.context import DECISION
 from convtui.tui.widgets.inspector.inspector import Inspector
-from convtui.tui.widgets.inspector.tabs import DECISION
 from convtui.tui.widgets.keybar import KeyItem
 from convtui.tui.widgets.statusline import StatusLine
 from convtui.tui.widgets.takeover import TakeOverInput

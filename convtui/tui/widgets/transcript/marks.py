@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.cells import cell_len
 
-from convtui.log.detail import TurnDetail
-from convtui.log.notes import TurnNote
-from convtui.log.tool_uses import ToolUse, tool_uses
 from convtui.printing.turn_sign import DECIDED, decision_sign, ended_by_decision
 from convtui.text.boundary import visible_line
 from convtui.transcript.corrections import CORRECTABLE, FLAG_WORDS, Correction
 from convtui.transcript.fold import OPEN, Flag, Turn
 from convtui.tui.drawing.labels import decision_text
 from convtui.tui.drawing.palette import Span
-from convtui.tui.sources.break_marks import BreakMark
 from convtui.tui.widgets.transcript.decision_marks import (
     decision_badge,
     ended_row_count,
     ended_rows,
     says_error,
 )
+
+if TYPE_CHECKING:
+    from convtui.log.detail import TurnDetail
+    from convtui.log.notes import TurnNote
+    from convtui.log.tool_uses import ToolUse
+    from convtui.tui.sources.break_marks import BreakMark
 
 SEPARATOR: Final = " · "
 
@@ -87,6 +89,8 @@ class TurnExtras:
 
 def extras_of(detail: TurnDetail) -> TurnExtras:
     """The extras from a turn's records."""
+    from convtui.log.tool_uses import tool_uses
+
     extra = TurnExtras(
         raw=detail.raw,
         uses=tool_uses(detail),

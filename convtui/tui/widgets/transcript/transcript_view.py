@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -24,17 +24,19 @@ from convtui.tui.drawing.wrap import Wrapped
 from convtui.tui.timers import call_once
 from convtui.tui.widgets.copy_rows import CopyRow
 from convtui.tui.widgets.line_view import LineView
-from convtui.tui.widgets.transcript.marks import TurnExtras
 from convtui.tui.widgets.transcript.session_rows import (
     Frame,
     SessionFrames,
     head_rows,
     plain_turn,
 )
-from convtui.tui.widgets.transcript.summaries import Summary
 from convtui.tui.widgets.transcript.summary_lines import SummaryLines
 from convtui.tui.widgets.transcript.turn_lines import Content, Geometry, TurnLines, measure_turn
 from convtui.tui.widgets.transcript.turn_search import Query, TurnSearch
+
+if TYPE_CHECKING:
+    from convtui.tui.widgets.transcript.marks import TurnExtras
+    from convtui.tui.widgets.transcript.summaries import Summary
 
 Mode = Literal["shown", "raw", "diff"]
 _KEPT = 400

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 from textual.strip import Strip
 
-from convtui.log.notes import TurnNote
 from convtui.printing.turn_sign import turn_sign
 from convtui.text.counts import counted
 from convtui.transcript.fold import OPEN, Flag, Turn
@@ -17,7 +17,6 @@ from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, Span
 from convtui.tui.drawing.strips import strip_of
 from convtui.tui.drawing.wrap import MAX_CHARS, MAX_LINES, Wrapped, count_capped, paint
-from convtui.tui.sources.break_marks import BreakMark
 from convtui.tui.widgets.copy_rows import CopyRow
 from convtui.tui.widgets.transcript.marks import (
     BADGES,
@@ -30,8 +29,12 @@ from convtui.tui.widgets.transcript.marks import (
     pack,
 )
 from convtui.tui.widgets.transcript.note_marks import note_rows, note_sign
-from convtui.tui.widgets.transcript.session_rows import Frame
 from convtui.tui.widgets.transcript.tool_marks import tool_rows
+
+if TYPE_CHECKING:
+    from convtui.log.notes import TurnNote
+    from convtui.tui.sources.break_marks import BreakMark
+    from convtui.tui.widgets.transcript.session_rows import Frame
 
 OPEN_CHARS = 2_000_000
 _NARROW = 30
