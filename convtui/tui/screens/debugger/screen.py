@@ -120,15 +120,15 @@ class DebuggerScreen(StagedScreen):
         self._watch_source()
         self.set_interval(TICK, self._tick)
         self.spawn(self.pane_layout.load())
-        if self.replay is not None:
-            self.replay.gives_way = lambda: self.capp.typed.idle_for < DRAWN
-            self.replay.start()
         if self.conversation.has_opening:
             self.view.show_empty(before_the_first_turn(self.conversation, self.keymap))
             self.status.show()
             self.refresh_footer()
         else:
             await self.complete()
+        if self.replay is not None:
+            self.replay.gives_way = lambda: self.capp.typed.idle_for < DRAWN
+            self.replay.start()
         self.call_after_refresh(self._open)
 
     async def _open(self) -> None:
