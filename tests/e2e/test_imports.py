@@ -168,11 +168,12 @@ json.dump(sorted(sys.modules), sys.stdout)
 _AFTERWARDS = (
     "convtui.files.yaml", "convtui.filters", "convtui.log.detail", "convtui.log.reader",
     "convtui.log.tool_uses", "convtui.scenario.provider_spec", "convtui.scenario.scenario",
-    "convtui.secrets", "convtui.share", "convtui.text_checks.reasoning",
+    "convtui.secrets", "convtui.share", "convtui.text.causes", "convtui.text_checks.reasoning",
     "convtui.tui.screens.debugger.parts", "convtui.tui.screens.debugger.prompts",
     "convtui.tui.screens.dialogs", "convtui.tui.sources.replay",
-    "convtui.tui.widgets.inspector.tabs", "pydantic", "textual.types", "textual.widgets._input",
-    "textual.widgets._option_list", "textual.widgets._text_area", "yaml",
+    "convtui.tui.widgets.inspector.tabs", "convtui.tui.widgets.transcript.marks",
+    "convtui.tui.widgets.transcript.turn_lines", "pydantic", "textual.types",
+    "textual.widgets._input", "textual.widgets._option_list", "textual.widgets._text_area", "yaml",
 )  # fmt: skip
 
 

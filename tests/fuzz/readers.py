@@ -36,10 +36,11 @@ from convtui.tui.widgets.inspector.repro import repro
 from convtui.tui.widgets.inspector.tabs import build, has_content
 from convtui.tui.widgets.status import simulator_of
 from convtui.tui.widgets.transcript.calls import call_spans
+from convtui.tui.widgets.transcript.geometry import Geometry
 from convtui.tui.widgets.transcript.marks import extras_of
 from convtui.tui.widgets.transcript.session_rows import Frame
 from convtui.tui.widgets.transcript.summaries import summaries_of
-from convtui.tui.widgets.transcript.turn_lines import Geometry, TurnLines
+from convtui.tui.widgets.transcript.turn_lines import TurnLines
 from tests.builders.rich_log import rich_records
 
 Read = Callable[[Path, Path], None]

@@ -13,10 +13,10 @@ from textual.widget import Widget
 from convtui.text.boundary import visible_line
 from convtui.transcript.clock import Elapsed, elapsed_words
 from convtui.transcript.ending_words import ending_phrase
+from convtui.tui.drawing.fit import fit
 from convtui.tui.drawing.labels import ending_role
 from convtui.tui.drawing.palette import Palette, Span, palette_of
 from convtui.tui.drawing.strips import strip_of
-from convtui.tui.widgets.transcript.marks import fit
 
 State = Literal[
     "starting",

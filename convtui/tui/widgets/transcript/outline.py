@@ -15,11 +15,11 @@ from textual.strip import Strip
 
 from convtui.text.boundary import visible_line
 from convtui.transcript.fold import Session, Transcript, Turn
+from convtui.tui.drawing.fit import fit
 from convtui.tui.drawing.strips import strip_of
 from convtui.tui.widgets.copy_rows import CopyRow
 from convtui.tui.widgets.line_view import LineView
 from convtui.tui.widgets.transcript.legend import legend_rows
-from convtui.tui.widgets.transcript.marks import fit
 from convtui.tui.widgets.transcript.outline_tree import INDENT, OutlineTree
 
 if TYPE_CHECKING:
