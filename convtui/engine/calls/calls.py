@@ -171,6 +171,8 @@ class Caller:
         finally:
             self._started = self._task = self._wait = None
             self._journal.current.call = None
+            # It refers back to the call, which would stay until the next look for garbage.
+            call.retry = None
         self._record_reply(call, reply)
         return CallResult(reply, seq)
 

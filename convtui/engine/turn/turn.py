@@ -93,6 +93,8 @@ class Turns:
         while isinstance(outcome, AskAgain):
             attempt = attempt.next(outcome.params)
             outcome = await self._attempt(attempt, None)
+        # It refers back to the attempt, which would stay until the next look for garbage.
+        attempt.reconsider = None
         if isinstance(outcome, Skipped):
             self._context.journal.emit_here(TurnSkipped, reason="skipped by hand")
         return outcome
