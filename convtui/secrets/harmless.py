@@ -74,10 +74,12 @@ def _texts_of(data: Any) -> list[Any] | None:
         elif kind is dict:
             texts.extend(value)
             values.extend(value.values())
+            if len(values) > _PARTS:
+                return None
         elif kind is list:
             values.extend(value)
+            if len(values) > _PARTS:
+                return None
         elif kind not in _NUMBERS:
-            return None
-        if len(values) > _PARTS:
             return None
     return texts

@@ -379,7 +379,7 @@ class Caller:
             tool_calls=[call.as_message() for call in reply.tool_calls] or None,
             finish_reason=reply.finish_reason,
             refused=reply.refused or None,
-            parts=jsonable(reply.parts) or None,
+            parts=jsonable(reply.parts) if reply.parts else None,
             usage=reply.usage.model_dump(exclude_none=True) if reply.usage else None,
             response_id=reply.response_id,
             model=reply.model,

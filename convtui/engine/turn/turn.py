@@ -138,7 +138,9 @@ class Turns:
         stages = pipeline(utterance.raw, hooks, rules, utterance.interim)
         result = next(stages)
         while True:
-            stands = await holds.passed(result)
+            stands: bool | GivenUp | TakenBack | None = holds.recorded(result)
+            if stands is None:
+                stands = await holds.held(result)
             if not isinstance(stands, bool):
                 return stands
             if stands and result.stage == "commit":
