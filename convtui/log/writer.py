@@ -17,9 +17,12 @@ from convtui.log.descriptor import appended_to, open_private, write_all
 from convtui.log.locking import ProcessLock
 from convtui.log.names import lock_path
 from convtui.log.syncing import SYNCER
+from convtui.records.codec import fast_encoder
 from convtui.records.models import Record, RecordDict, Termination, Trailer, encode
 from convtui.secrets.harmless import HarmlessTexts
 from convtui.secrets.redactor import Redactor
+
+_encode_plain = fast_encoder()
 
 
 class LogWriter:
@@ -104,10 +107,13 @@ class LogWriter:
                 raise FileError(_cannot_write(self.path, self._broken)) from self._broken
             seq = self.count
             data: RecordDict = {"seq": seq, "t": round(self.now(), 4), **payload}
-            line = encode(data)
-            if texts and not self._harmless.make_up(texts) and self.redactor.suspects(line):
-                data = self.redactor.data(data)
+            if not texts or self._harmless.make_up(texts):
+                line = _encode_plain(data)
+            else:
                 line = encode(data)
+                if self.redactor.suspects(line):
+                    data = self.redactor.data(data)
+                    line = encode(data)
             offset = self.size
             self._append(line)
             self.count = seq + 1

@@ -163,6 +163,27 @@ def fast_decoder() -> Callable[[bytes], RecordDict]:
     return fast
 
 
+def fast_encoder() -> Callable[[RecordDict], bytes]:
+    """`encode()` at several times the speed, for plain data.
+
+    That is what JSON knows, of the very types of Python's `json`. Numbers are the same ones, but
+    an exponent may be spelled in another way, and it has none for those that `json` writes as NaN
+    and Infinity.
+    """
+    from msgspec.json import Encoder
+
+    write = Encoder().encode
+
+    def fast(record: RecordDict) -> bytes:
+        try:
+            return write(record) + b"\n"
+        except (ValueError, TypeError, OverflowError, RecursionError):
+            # It knows neither lone surrogates nor large numbers.
+            return encode(record)
+
+    return fast
+
+
 def address(record: RecordDict) -> str | None:
     """The turn address `session:turn` of a record, where it has one."""
     if record.get("turn") is None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from convtui.secrets.redactor import Redactor
 
-_NUMBERS: Final = frozenset({int, float, bool, NoneType})
+_NUMBERS: Final = frozenset({int, bool, NoneType})
 """What is written without quotation marks holds no secret."""
 _MOST: Final = 256
 """Texts that are remembered."""
@@ -34,7 +34,12 @@ class HarmlessTexts:
         self._characters = 0
 
     def make_up(self, data: Any) -> bool:
-        """Whether no text in JSON-like data is suspected; False also for data of many parts."""
+        """Whether no text in JSON-like data is suspected.
+
+        False also for data of many parts, and for any that not every JSON library writes alike:
+        True is for texts, whole numbers, truth values, nulls, numbers without an exponent, lists,
+        and objects whose names are texts, all of these very types.
+        """
         self._redactor.look_again()
         if self._secrets is not self._redactor.forms:
             self._secrets = self._redactor.forms
@@ -63,8 +68,15 @@ class HarmlessTexts:
         self._characters = 0
 
 
+def _has_no_exponent(number: float) -> bool:
+    return 1e-4 <= number < 1e16 or -1e16 < number <= -1e-4 or number == 0
+
+
 def _texts_of(data: Any) -> list[Any] | None:
-    """All texts and names in data; None where there are too many, or where it is no JSON."""
+    """All texts and names in data; None where there are too many, or where it is no JSON.
+
+    Numbers with an exponent, and those that are none, are among them.
+    """
     texts: list[Any] = []
     values = [data]
     for value in values:
@@ -74,10 +86,15 @@ def _texts_of(data: Any) -> list[Any] | None:
         elif kind is dict:
             texts.extend(value)
             values.extend(value.values())
+            if len(values) > _PARTS:
+                return None
         elif kind is list:
             values.extend(value)
+            if len(values) > _PARTS:
+                return None
+        elif kind is float:
+            if not _has_no_exponent(value):
+                texts.append(value)
         elif kind not in _NUMBERS:
-            return None
-        if len(values) > _PARTS:
             return None
     return texts

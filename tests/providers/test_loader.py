@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from convtui.engine.calls.guarded import guarded
+from convtui.engine.calls.guarded import GuardedStream
 from convtui.errors import ProviderLoadError
 from convtui.models.base import ReplyFold
 from convtui.providers.base import Provider, Request
@@ -116,7 +116,7 @@ async def test_a_class_may_yield_its_reply(folder: Folder, base: str, kind: str,
     provider = folder.load("c.py", "Bot").provider
     fold = ReplyFold()
     request = Request([{"role": "user", "content": "hi"}], 1, "default", 1)
-    async for delta in guarded(lambda: provider.respond(request)):
+    async for delta in GuardedStream(lambda: provider.respond(request)):
         fold.add(delta)
     assert fold.text == "so: hi"
 

@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import json
+import math
+from collections import OrderedDict
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from convtui.log.writer import LogWriter
+from convtui.records.codec import decode, encode, fast_encoder
 from convtui.records.models import Warned
 from convtui.secrets.harmless import HarmlessTexts
 from convtui.secrets.redactor import CarefulRedactor, Redactor
 
 SECRET = 'opaque "värde" 1\\2'
+
+
+class Text(str):
+    __slots__ = ()
+
+
+class Word(StrEnum):
+    SAY = "say"
+
+
 TEXTS = st.sampled_from(
     ["Hello there", "seq", "prompt_tokens", "token", "://", "@", "a@b", "password", "hunter22x",
      "password: hunter22x", f"it is {SECRET}", json.dumps(SECRET), "sk-abcdefghijklmnopqrstuv",
@@ -37,6 +54,31 @@ def test_what_is_let_through_is_what_the_redactor_leaves_as_it_is(parts: list[An
     for data in parts * 2:
         if harmless.make_up(data):
             assert repr(redactor.data(data)) == repr(data)
+
+
+ODD = st.sampled_from(
+    [1e-7, 9.999e-5, 1e-4, -1e-4, -2.5e-5, 1e16, 123456789012345.6, -1e300, -0.0, 5e-324,
+     math.inf, math.nan, 1 << 70, -1 << 63, True, Text("x"), Word.SAY, b"x", (1, 2), {1: 2},
+     {None: 1}, {Text("x"): 1}, datetime(2026, 1, 1, tzinfo=UTC), Decimal(1), UUID(int=1),
+     frozenset({1}), OrderedDict(a=1)]
+)  # fmt: skip
+ANY: st.SearchStrategy[Any] = st.recursive(
+    TEXTS | ODD | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(max_size=5), ANY, max_size=5))
+def test_what_is_let_through_is_written_alike_at_full_speed(data: dict[str, Any]) -> None:
+    if HarmlessTexts(Redactor([SECRET])).make_up(data):
+        assert fast_encoder()(data) == encode(data)
+
+
+@pytest.mark.parametrize("number", [2e-06, 5.5e-05, 1e-05, 0.000123, 1e20])
+def test_numbers_of_ours_are_the_same_in_any_spelling(number: float) -> None:
+    data = {"type": "signals.extracted", "duration": number}
+    assert json.loads(fast_encoder()(data)) == decode(fast_encoder()(data)) == data
 
 
 def test_ordinary_data_is_let_through() -> None:

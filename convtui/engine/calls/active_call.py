@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from convtui.engine.calls.guarded import guarded
+from convtui.engine.calls.guarded import GuardedStream
 from convtui.engine.calls.inject import Injector, injected
 from convtui.engine.calls.request import CallRequest, DeltaSink
 from convtui.engine.core.journal import Journal, jsonable
@@ -148,7 +148,7 @@ class ActiveCall:
         rules = current_retry.set(self.retry)
         warn = current_warn.set(self.warn)
         try:
-            stream = guarded(self._opening())
+            stream = GuardedStream(self._opening())
             breath = time.perf_counter()
             try:
                 async for delta in stream:

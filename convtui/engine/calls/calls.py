@@ -171,6 +171,8 @@ class Caller:
         finally:
             self._started = self._task = self._wait = None
             self._journal.current.call = None
+            # It refers back to the call, which would stay until the next look for garbage.
+            call.retry = None
         self._record_reply(call, reply)
         return CallResult(reply, seq)
 
@@ -304,6 +306,8 @@ class Caller:
         task = self._task = asyncio.create_task(call.consume())
         # It tells itself of its end, which is sooner; if it never begins, nobody else would.
         task.add_done_callback(call.bell.ring)
+        # After the task's first step, in which the request goes out.
+        asyncio.get_running_loop().call_soon(self._journal.fold)
         call.deadline = time.monotonic() + self._timeout
         call.start_ticking()
         try:
@@ -375,7 +379,7 @@ class Caller:
             tool_calls=[call.as_message() for call in reply.tool_calls] or None,
             finish_reason=reply.finish_reason,
             refused=reply.refused or None,
-            parts=jsonable(reply.parts) or None,
+            parts=jsonable(reply.parts) if reply.parts else None,
             usage=reply.usage.model_dump(exclude_none=True) if reply.usage else None,
             response_id=reply.response_id,
             model=reply.model,

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 from convtui.errors import (
     WORTH_ANOTHER_ATTEMPT,
@@ -23,40 +23,94 @@ from convtui.text.causes import chain, describe, describe_one, repr_of, roots, t
 from convtui.text.tracebacks import own_frames
 
 
-async def guarded(open_stream: Callable[[], AsyncIterator[Delta]]) -> Any:
+class GuardedStream:
     """A stream whose every failure is a `ConversationError` with the developer's own frames.
 
     `sys.exit()` and friends in provider code must not end the engine, and a CancelledError that
-    nobody of us asked for is a failure too.
+    nobody of us asked for is a failure too. `open_stream` is called for the first piece.
     """
-    try:
-        stream = _pieces(open_stream())
+
+    # No generator: this is a layer around each stream, and a generator costs as much as a stream.
+    __slots__ = ("_open", "_over", "_pieces", "_stream")
+
+    def __init__(self, open_stream: Callable[[], AsyncIterator[Delta]]) -> None:
+        self._open = open_stream
+        self._stream: Any = None
+        self._pieces: AsyncIterator[Any] | None = None
+        self._over = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Delta:
+        if self._over:
+            raise StopAsyncIteration
         try:
-            async for delta in stream:
+            try:
+                pieces = self._pieces or self._opened()
                 # Provider code may yield anything; text is welcome.
-                yield piece_delta(delta)
-        finally:
-            await _close(stream)
-    except TransientProviderError as error:
-        raise _usable(error) from error
-    except GeneratorExit:
-        raise
-    except ConversationError as error:
-        if type(error).__module__.startswith("convtui."):
+                return piece_delta(await anext(pieces))
+            except BaseException:
+                self._over = True
+                await _close(self._stream)
+                raise
+        except StopAsyncIteration:
             raise
-        # A class of the developer's own, which may do anything when it is looked at.
-        raise ProviderError(describe(error), frames=own_frames(error)) from error
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        raise ProviderError("the provider raised CancelledError") from None
-    except (ThreadExit, SystemExit, KeyboardInterrupt) as error:
-        raise _exit(error) from error
-    except BaseExceptionGroup as group:
-        raise _of_group(group) from group
-    except BaseException as error:  # provider code may raise anything; it becomes a named failure
-        raise ProviderError(describe(error), frames=own_frames(error)) from error
+        except BaseException as error:
+            named = _named(error)
+            if named is error:
+                raise
+            raise named from _cause(error)
+
+    def _opened(self) -> AsyncIterator[Any]:
+        try:
+            self._stream = _pieces(self._open())
+            self._pieces = aiter(self._stream)
+        except StopAsyncIteration as error:  # the end of a stream that is none yet
+            raise RuntimeError("opening the stream raised StopAsyncIteration") from error
+        return self._pieces
+
+    async def aclose(self) -> None:
+        """Closes the stream before its end."""
+        if self._over:
+            return
+        self._over = True
+        try:
+            await _close(self._stream)
+        except BaseException as error:
+            named = _named(error)
+            if named is error:
+                raise
+            raise named from _cause(error)
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    return None if isinstance(error, asyncio.CancelledError) else error
+
+
+def _named(error: BaseException) -> BaseException:
+    """What is raised in the place of an exception of provider code, which may be any."""
+    named: BaseException
+    match error:
+        case TransientProviderError():
+            named = _usable(error)
+        case GeneratorExit():
+            named = error
+        case ConversationError():
+            ours = type(error).__module__.startswith("convtui.")
+            # A class of the developer's own may do anything when it is looked at.
+            named = error if ours else ProviderError(describe(error), frames=own_frames(error))
+        case asyncio.CancelledError():
+            task = asyncio.current_task()
+            asked_for = task is not None and task.cancelling()
+            named = error if asked_for else ProviderError("the provider raised CancelledError")
+        case ThreadExit() | SystemExit() | KeyboardInterrupt():
+            named = _exit(error)
+        case BaseExceptionGroup():
+            named = _of_group(error)
+        case _:
+            named = ProviderError(describe(error), frames=own_frames(error))
+    return named
 
 
 def _pieces(stream: Any) -> AsyncIterator[Any]:

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
-from convtui.engine.calls.guarded import guarded
+from convtui.engine.calls.guarded import GuardedStream
 from convtui.errors import (
     CommandRefused,
     ConversationError,
@@ -142,7 +142,7 @@ def _failure(armed: ArmedFault, own_code: bool) -> ConversationError | None:
 
 
 async def _whole(open_stream: Open) -> list[Delta]:
-    async with aclosing(cast(Any, guarded(open_stream))) as stream:
+    async with aclosing(GuardedStream(open_stream)) as stream:
         return [delta async for delta in stream]
 
 
@@ -192,7 +192,7 @@ async def _slow(armed: ArmedFault, open_stream: Open) -> AsyncIterator[Delta]:
     first = FIRST_AFTER if armed.seconds is None else armed.seconds
     pause = min(EACH_AFTER, first)
     await asyncio.sleep(first)
-    async with aclosing(cast(Any, guarded(open_stream))) as stream:
+    async with aclosing(GuardedStream(open_stream)) as stream:
         async for delta in stream:
             for piece in _pieces(delta):
                 yield piece

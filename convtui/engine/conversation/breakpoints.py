@@ -63,10 +63,11 @@ class TurnRecords:
 
     def add(self, record: RecordDict) -> None:
         """Keeps a record of the turn in progress; the first of a turn drops those of the last."""
-        if record.get("type") == "turn.started" and (record.get("attempt") or 1) == 1:
+        if record.get("turn") is None:
+            return
+        if record["type"] == "turn.started" and (record.get("attempt") or 1) == 1:
             self._records.clear()
-        if record.get("turn") is not None:
-            self._records.append(record)
+        self._records.append(record)
 
     def raw(self, turn: Turn) -> str | None:
         """The last raw reply; None before there is one."""

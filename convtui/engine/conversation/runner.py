@@ -104,14 +104,14 @@ class Conversation:
         )
         self.id = uuid.uuid4().hex
         self.journal = Journal(self._open_log())
-        self.journal.listen(lambda record, offset, line: self.breakpoints.records.add(record))
+        self.journal.when_folded(self.breakpoints.records.add)
         self.gate = Gate(
             self.journal,
             watched=spec.watched,
             on_pause=spec.on_pause,
             publish=wiring.publish_gate,
             breaks=lambda point: self.breakpoints.fires(point, self.journal.transcript),
-            may_break=lambda: bool(self.breakpoints),
+            may_break=self.breakpoints.__bool__,
             # A conversation that was held when another engine had it stays held.
             paused=spec.paused or (spec.continue_from is not None and spec.continue_from.held),
             paused_because=_held_after(spec),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +15,9 @@ from convtui.secrets.redactor import moved
 from convtui.secrets.shapes import REDACTED
 from convtui.transcript.fold import Flag, Transcript
 
+_MOST_UNFOLDED = 64
+"""Records that wait to be folded; a turn without tools has six."""
+
 Sink = Callable[[RecordDict, int, bytes], None]
 """Called with every record, its byte offset and its log line once it is in the log."""
 
@@ -22,7 +26,7 @@ def jsonable(value: Any, depth: int = 8) -> Any:
     """`value` as plain JSON data; anything else, or nested too deep, becomes its `repr()`."""
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
-    if depth and isinstance(value, Mapping):
+    if depth and (value.__class__ is dict or isinstance(value, Mapping)):
         return {str(key): jsonable(item, depth - 1) for key, item in value.items()}
     if depth and isinstance(value, (list, tuple, set, frozenset)):
         return [jsonable(item, depth - 1) for item in value]
@@ -58,12 +62,18 @@ class CurrentTurn:
 
 
 class Journal:
-    """Writes records and folds them. Thread-safe: output is captured by threads."""
+    """Writes records and folds them. Thread-safe: output is captured by threads.
+
+    Records are folded when somebody asks for the transcript, or when the engine waits for a reply,
+    which then does not wait for the fold.
+    """
 
     def __init__(self, writer: LogWriter) -> None:
         self.writer = writer
-        self.transcript = Transcript()
         self.current = CurrentTurn()
+        self._transcript = Transcript()
+        self._unfolded: deque[tuple[RecordDict, int]] = deque()
+        self._folded: Callable[[RecordDict], None] = lambda record: None
         self._sinks: list[Sink] = []
         self._lock = threading.RLock()
         self._process = os.getpid()
@@ -97,6 +107,25 @@ class Journal:
     def listen(self, sink: Sink) -> None:
         """Calls `sink` for every record from now on, in the thread that emitted it."""
         self._sinks.append(sink)
+
+    def when_folded(self, call: Callable[[RecordDict], None]) -> None:
+        """Has `call` called for every record from now on, just after it was folded."""
+        self._folded = call
+
+    @property
+    def transcript(self) -> Transcript:
+        """The fold of all records so far."""
+        if self._unfolded:
+            self.fold()
+        return self._transcript
+
+    def fold(self) -> None:
+        """Folds what was not folded yet."""
+        with self._lock:
+            while self._unfolded:
+                record, offset = self._unfolded.popleft()
+                self._transcript.apply(record, offset)
+                self._folded(record)
 
     def emit(self, record: Record) -> int:
         """Writes a record and returns its `seq`. Raises `FileError` when the disk refuses it."""
@@ -135,6 +164,8 @@ class Journal:
                 self._spread(*written)
 
     def _spread(self, data: RecordDict, offset: int, line: bytes) -> None:
-        self.transcript.apply(data, offset)
+        self._unfolded.append((data, offset))
+        if len(self._unfolded) > _MOST_UNFOLDED:
+            self.fold()
         for sink in self._sinks:
             sink(data, offset, line)

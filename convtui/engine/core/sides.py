@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from convtui.engine.core.journal import jsonable
 from convtui.errors import HookError, ThreadExit
@@ -23,6 +23,9 @@ from convtui.scenario.provider_hooks import (
 from convtui.simulators.base import UserSimulator
 from convtui.text.causes import describe
 from convtui.text.tracebacks import own_frames
+
+_PLAIN: Final = frozenset({str, list, bool})
+"""What hooks return that are written as they should be."""
 
 
 class CheckedHooks:
@@ -92,7 +95,7 @@ class CheckedHooks:
             raise HookError(
                 f"{hook}() failed: {describe(error)}", hook=hook, frames=own_frames(error)
             ) from error
-        if inspect.isawaitable(result):
+        if result.__class__ not in _PLAIN and inspect.isawaitable(result):
             close = getattr(result, "close", None)
             if close is not None:
                 close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convtui.engine.core.gate import AGAIN, FAIL, GO, SKIP, SUPPLY, UNDO, Release
+from convtui.engine.core.gate import AGAIN, FAIL, GO, PASSED, SKIP, SUPPLY, UNDO, Release
 from convtui.engine.core.pending import Pending
 from convtui.engine.core.state import ConversationState
 from convtui.engine.tools.tools import Toolbox
@@ -60,7 +60,9 @@ class UtteranceSource:
             return await self._by_human(attempt)
         held: tuple[HoldReason, str] | None = None
         while True:
-            release = await self._held_before(attempt, held)
+            release = PASSED
+            if held is not None or self._context.holds.may_hold:
+                release = await self._held_before(attempt, held)
             if release.choice == UNDO.id:
                 return self._terminate_stage.undo()
             outcome = given_up(release)

@@ -77,21 +77,38 @@ class StageHolds:
         self._ends: Termination | None = None
         """The ending that a human chose for this turn."""
 
-    async def passed(self, result: StageResult) -> bool | GivenUp | TakenBack:
-        """Records the result of a stage and holds where that is due.
+    def recorded(self, result: StageResult) -> bool | None:
+        """Records the result of a stage; returns what `held()` would, or None: ask that.
 
-        True when the result stands, False when earlier stages are to run again.
+        Most results are nothing to wait for.
         """
         if result.error is not None:
-            self._edited = False
-            return await self._hook_failed(result, result.error)
+            return None
         self._record(result)
         self._show_again(result)
         if result.rerun:
             return False
         if result.stage in ("discard", "commit"):
             result.error_text = self._error_in(result)
-        self._foresee(result)
+        if self._edited or self._context.holds.may_hold:
+            self._foresee(result)
+            return None
+        if result.stage == "terminate":
+            return None
+        if result.stage == "commit":
+            if self._acts_on_error(result) or result.empty:
+                return None
+            result.ends = self._ends
+        return True
+
+    async def held(self, result: StageResult) -> bool | GivenUp | TakenBack:
+        """Holds at a stage where that is due.
+
+        True when the result stands, False when earlier stages are to run again.
+        """
+        if result.error is not None:
+            self._edited = False
+            return await self._hook_failed(result, result.error)
         if result.stage == "terminate":
             return await self._terminate(result)
         edited, self._edited = self._edited, False
@@ -190,7 +207,7 @@ class StageHolds:
             turn.flags |= Flag.ERROR_TEXT
         if result.stage == "discard":
             turn.flags = (turn.flags & ~Flag.DISCARDED) | (Flag.DISCARDED * bool(result.discard))
-        elif result.stage == "commit" and self._context.holds.may_hold:
+        elif result.stage == "commit":
             noticed = self._checks.notice(
                 turn.session, turn.speaker, result.said, self._utterance.interim, remember=False
             )

@@ -93,6 +93,8 @@ class Turns:
         while isinstance(outcome, AskAgain):
             attempt = attempt.next(outcome.params)
             outcome = await self._attempt(attempt, None)
+        # It refers back to the attempt, which would stay until the next look for garbage.
+        attempt.reconsider = None
         if isinstance(outcome, Skipped):
             self._context.journal.emit_here(TurnSkipped, reason="skipped by hand")
         return outcome
@@ -136,7 +138,9 @@ class Turns:
         stages = pipeline(utterance.raw, hooks, rules, utterance.interim)
         result = next(stages)
         while True:
-            stands = await holds.passed(result)
+            stands: bool | GivenUp | TakenBack | None = holds.recorded(result)
+            if stands is None:
+                stands = await holds.held(result)
             if not isinstance(stands, bool):
                 return stands
             if stands and result.stage == "commit":

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from convtui.engine.calls.active_call import ActiveCall
 from convtui.engine.calls.retrying import RetryRules
+from convtui.engine.turn.context import Attempt
 from convtui.errors import (
     AuthenticationFailed,
     ModelUnavailable,
@@ -42,6 +45,23 @@ class Drops(Bot):
 
     def should_discard_response(self, signals: list[SignalMatch]) -> bool:
         return True
+
+
+def _alive(*types: type) -> int:
+    return sum(type(thing) in types for thing in gc.get_objects())
+
+
+async def test_what_a_turn_was_made_of_goes_with_it(tmp_path: Path) -> None:
+    """Without a look for garbage, which a long conversation would be full of."""
+    models = FakeModels(user=["one", "two", "three", "four"])
+    gc.collect()
+    before = _alive(ActiveCall, Attempt)
+    gc.disable()
+    try:
+        await run(scenario(Bot(), persona=llm(), max_turns=8), tmp_path, models=models)
+        assert _alive(ActiveCall, Attempt) == before
+    finally:
+        gc.enable()
 
 
 # --- first words
