@@ -8,8 +8,12 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from convtui.tui.screens.action_screen import ActionScreen
+from convtui.tui.textual_compat import all_like_the_first
 
 if TYPE_CHECKING:
+    from textual.geometry import Region
+    from textual.strip import Strip
+
     from convtui.actions.registry import Keymap
     from convtui.tui.widgets.keybar import KeyBar
 
@@ -21,6 +25,10 @@ class StagedScreen(ActionScreen, inherit_bindings=False):
         super().__init__(keymap)
         self.is_complete = False
         self._completing = asyncio.Lock()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Called by Textual; its widgets cover all of it."""
+        return all_like_the_first(super().render_lines, crop)
 
     @abstractmethod
     async def make_rest(self) -> None:

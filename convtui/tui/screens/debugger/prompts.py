@@ -24,7 +24,7 @@ class Prompts:
         """`clock` gives the time of keys, in seconds."""
         self.hint_line = HintLine(id="hint", markup=False)
         self.hold_bar = HoldBar(id="hold")
-        self.hold_bar.add_class(PANE, "-alert")
+        self.hold_bar.add_class(PANE, "-alert", update=False)
         self.take_over = TakeOverInput(
             id="take-over", keys={name: keymap.keys(name) for name in KEYS}, clock=clock
         )

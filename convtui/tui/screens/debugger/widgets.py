@@ -9,6 +9,7 @@ from textual.containers import Horizontal
 
 from convtui.tui.drawing.frames import make_pane
 from convtui.tui.screens.debugger.empty_states import NO_TURN
+from convtui.tui.textual_compat import all_like_the_first
 from convtui.tui.widgets.inspector.inspector import Inspector, tab_keys
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.notice_line import NoticeLine
@@ -17,6 +18,9 @@ from convtui.tui.widgets.transcript.outline import Outline
 from convtui.tui.widgets.transcript.transcript_view import TranscriptView
 
 if TYPE_CHECKING:
+    from textual.geometry import Region
+    from textual.strip import Strip
+
     from convtui.actions.registry import Keymap
 
 CSS = """
@@ -36,6 +40,13 @@ DebuggerScreen.-narrow.-inspecting TranscriptView { display: none; }
 DebuggerScreen #search { display: none; height: 1; border: none; padding: 0 1;
                          background: $panel; }
 """
+
+
+class Body(Horizontal):
+    """The panes side by side, which cover all of it."""
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        return all_like_the_first(super().render_lines, crop)
 
 
 class DebuggerWidgets:
@@ -58,7 +69,7 @@ class DebuggerWidgets:
 
     def compose(self) -> ComposeResult:
         yield self.top
-        with Horizontal(id="body"):
+        with Body(id="body"):
             yield self.outline
             yield self.view
             yield self.inspector
