@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from convtui.actions.hold_choices import ANSWERS
 from convtui.actions.key_names import display_key, normal_key
@@ -84,8 +84,7 @@ _TAKEN_BY_INPUTS = frozenset({"space", "left", "right", "home", "end", "delete",
 """Keys besides characters that edit a text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """Something a user can do.
 
     `keys` are shown and can be remapped; `aliases` work too but are not shown in the footer.

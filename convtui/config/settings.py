@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_type_hints
 
 from convtui.config.paths import HOME_VARIABLE, Paths
 from convtui.errors import DataFileError, Problem, UsageError, did_you_mean, nearest
@@ -36,8 +36,7 @@ _TRUSTED = {"trusted": True}
 _INSIDE = {"inside": True}
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a setting's value comes from.
 
     `layer` is the kind of place, `where` the file, variable or flag, `line` its line in a file.

@@ -158,7 +158,7 @@ def replay_status(replay: ReplaySource) -> Status:
     return Status(
         "playing" if replay.playing else "replay",
         position=position,
-        count=count,
+        turns=count,
         speed=replay.speed,
         detail=detail,
     )

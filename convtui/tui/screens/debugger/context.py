@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from convtui.errors import CommandRefused
 from convtui.text.boundary import visible_line
@@ -132,8 +131,7 @@ Attach = Callable[["LiveRun"], None]
 """Shows the current engine of a run."""
 
 
-@dataclass(frozen=True, slots=True)
-class DebuggerContext:
+class DebuggerContext(NamedTuple):
     """What every controller may use of the screen."""
 
     conversation: ShownConversation
