@@ -20,10 +20,11 @@ demo-fleet: $(STAMP)  ## forty conversations at once: no key, no network
 	@# Some of them fail, as they should, and the screen may be left early.
 	@$(BIN)/convtui batch demo --new; case $$? in 0|3|130) ;; *) exit 1 ;; esac
 
-# Three workers keep two cores busy: some tests wait for processes and timeouts. A test that fails
-# on a busy machine is run once more; the summary names it, for it is a race to be mended.
+# Four workers keep two cores busy: some tests wait for processes and timeouts. What fails on a busy
+# machine is run once more, alone; the first summary names it, for it is a race to be mended.
 test: $(STAMP)  ## the whole suite
-	$(BIN)/python -m pytest -n 3 --reruns 1 -rR
+	$(BIN)/python -m pytest -n 4 || { [ $$? = 1 ] && \
+		$(BIN)/python -m pytest -n 0 --last-failed --last-failed-no-failures none -rA; }
 
 check: $(STAMP)  ## format, lint, spelling, types, imports, dependencies
 	$(BIN)/ruff format --check .

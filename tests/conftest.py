@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,12 +35,36 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+class SharedEngines:
+    """The one server that all workers' engines are forked from. It gets ready while they collect."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="convtui-engines-")
+        self._address = Path(self._folder.name, "socket")
+        self._engines = ForkedEngines.listening(self._address)
+        self._engines.start()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        node.workerinput["engines"] = str(self._address)
+
+    def pytest_unconfigure(self) -> None:
+        self._engines.close()
+        self._folder.cleanup()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Of the process that runs the workers."""
+    if config.pluginmanager.hasplugin("dsession"):
+        config.pluginmanager.register(SharedEngines())
+
+
 @pytest.fixture(scope="session")
 def fork_server(request: pytest.FixtureRequest) -> Iterator[ForkedEngines]:
-    """Where a worker's engines come from. It gets ready beside the first tests of a worker."""
-    engines = ForkedEngines()
-    if hasattr(request.config, "workerinput"):
-        engines.start()
+    """Where engines come from."""
+    shared = getattr(request.config, "workerinput", {}).get("engines")
+    engines = ForkedEngines() if shared is None else ForkedEngines.connected(shared)
     yield engines
     engines.close()
 
@@ -56,6 +82,15 @@ def forked_engines(
         # Here, where no clock runs: it takes seconds.
         fork_server.wait_until_ready()
     monkeypatch.setattr("convtui.client.spawn.spawn_engine", fork_server.spawn)
+
+
+@pytest.fixture(autouse=True)
+def own_connections() -> Iterator[None]:
+    """litellm keeps connections by the id of their loop, which a later test's loop may have again."""
+    yield
+    cache = getattr(sys.modules.get("litellm"), "in_memory_llm_clients_cache", None)
+    if cache is not None:
+        cache.flush_cache()
 
 
 # What loads litellm, which takes seconds.
@@ -80,6 +115,13 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """What is left over is collected once; pytest would collect it five times."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
