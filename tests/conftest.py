@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from convtui.models.litellm_client import forget_connections
 from tests.fakes.forked_engines import ForkedEngines
 
 # The suite starts some hundreds of interpreters of its own. Where compiling is told not to be
@@ -36,7 +37,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 class SharedEngines:
-    """The one server that all workers' engines are forked from. It gets ready while they collect."""
+    """The server that all workers' engines are forked from. It gets ready while they collect."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="convtui-engines-")
@@ -86,11 +87,10 @@ def forked_engines(
 
 @pytest.fixture(autouse=True)
 def own_connections() -> Iterator[None]:
-    """litellm keeps connections by the id of their loop, which a later test's loop may have again."""
+    """No test gets a connection that litellm has kept from the loop of an earlier one."""
     yield
-    cache = getattr(sys.modules.get("litellm"), "in_memory_llm_clients_cache", None)
-    if cache is not None:
-        cache.flush_cache()
+    if hasattr(litellm := sys.modules.get("litellm"), "in_memory_llm_clients_cache"):
+        forget_connections(litellm)
 
 
 # What loads litellm, which takes seconds.
