@@ -11,6 +11,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@echo "Installing into $(VENV) (once) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q -j 0 convtui
 	@touch $(STAMP)
 
 demo: $(STAMP)  ## a live conversation: no key, no network

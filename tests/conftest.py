@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import importlib
 import os
 import sys
 import tempfile
@@ -13,8 +15,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from convtui.models.litellm_client import forget_connections
 from tests.fakes.forked_engines import ForkedEngines
+from tests.places import ROOT
 
 # The suite starts some hundreds of interpreters of its own. Where compiling is told not to be
 # kept, each would compile the program again: half of what a short one costs.
@@ -90,6 +92,8 @@ def own_connections() -> Iterator[None]:
     """No test gets a connection that litellm has kept from the loop of an earlier one."""
     yield
     if hasattr(litellm := sys.modules.get("litellm"), "in_memory_llm_clients_cache"):
+        from convtui.models.litellm_client import forget_connections
+
         forget_connections(litellm)
 
 
@@ -105,6 +109,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     asking = {item.path for item in items if _MODELS & set(getattr(item, "fixturenames", ()))}
     items.sort(key=lambda item: (item.get_closest_marker("slow") is None, item.path not in asking))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Each worker begins to import at another place, where all tests are run.
+
+    Side by side, each would compile every test of a fresh checkout; so each finds what others have
+    compiled meanwhile.
+    """
+    config = session.config
+    worker = getattr(config, "workerinput", None)
+    if worker is None or config.args_source is not config.ArgsSource.TESTPATHS:
+        return
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    first = len(files) * int(worker["workerid"].removeprefix("gw")) // worker["workercount"]
+    for file in files[first:] + files[:first]:
+        name = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        # What is wrong with it is for the collection to say.
+        with contextlib.suppress(Exception, pytest.skip.Exception):
+            importlib.import_module(name)
 
 
 @pytest.hookimpl(trylast=True)
