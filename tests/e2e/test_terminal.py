@@ -103,19 +103,22 @@ def test_resizing_while_it_runs(home: Path) -> None:
         assert "Traceback" not in terminal.text
 
 
+def stage_held(terminal: Terminal) -> str | None:
+    """The stage that is shown as held; None if none is, or while it is drawn."""
+    match = re.search(r"held at (\S+)", terminal.text)
+    return match and match[1]
+
+
 def test_the_first_keys_pause_and_step(home: Path) -> None:
     with demo(home, speed=1) as terminal:
         terminal.until("RUNNING")
         terminal.press(" ")
         terminal.until("HELD")
-        first = terminal.until("held at ").split("held at ", 1)[1].split()[0]
+        terminal.wait_for(lambda: stage_held(terminal) is not None, "a stage is held")
+        first = stage_held(terminal)
         terminal.press("s")
         terminal.wait_for(
-            lambda: (
-                "held at " in terminal.text
-                and terminal.text.split("held at ", 1)[1].split()[0] != first
-            ),
-            "the next stage is held",
+            lambda: stage_held(terminal) not in (None, first), "the next stage is held"
         )
         terminal.press(" ")
         terminal.until("RUNNING")
