@@ -105,6 +105,7 @@ class _Keys:
         taken = self.timed("enter", f" of {count}".encode())
         self.terminal.press("escape")
         self.terminal.until_gone(f" of {count}")
+        self.terminal.quiet(0.3)  # a key right after text is no command
         return taken
 
 
