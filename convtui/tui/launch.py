@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from convtui.tui.app import ConvtuiApp, First
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from convtui.protocol import StartSpec
     from convtui.tui.screens.fleet.screen import FleetScreen
     from convtui.tui.sources.run import Plan
+
+SWITCH: Final = 0.0005
+"""Seconds for which a thread that is ready to run waits for another one."""
 
 
 def run_picker(*, config: Config | None = None) -> int:
@@ -90,6 +94,8 @@ def _run(first: First, config: Config | None, *, parting: bool = True) -> int:
     mouse = config.mouse if config is not None else True
     # Almost nothing becomes garbage before the first frame.
     gc.disable()
+    # A frame is written by a thread that waits for this one, which has always more to do.
+    sys.setswitchinterval(SWITCH)
     try:
         status = app.run(mouse=mouse)
     finally:
