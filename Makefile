@@ -11,6 +11,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@echo "Installing into $(VENV) (once) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q -j 0 convtui
 	@touch $(STAMP)
 
 demo: $(STAMP)  ## a live conversation: no key, no network
@@ -20,10 +21,11 @@ demo-fleet: $(STAMP)  ## forty conversations at once: no key, no network
 	@# Some of them fail, as they should, and the screen may be left early.
 	@$(BIN)/convtui batch demo --new; case $$? in 0|3|130) ;; *) exit 1 ;; esac
 
-# Three workers keep two cores busy: some tests wait for processes and timeouts. A test that fails
-# on a busy machine is run once more; the summary names it, for it is a race to be mended.
+# Four workers keep two cores busy: some tests wait for processes and timeouts. What fails on a busy
+# machine is run once more, alone; the first summary names it, for it is a race to be mended.
 test: $(STAMP)  ## the whole suite
-	$(BIN)/python -m pytest -n 3 --reruns 1 -rR
+	$(BIN)/python -m pytest -n 4 || { [ $$? = 1 ] && \
+		$(BIN)/python -m pytest -n 0 --last-failed --last-failed-no-failures none -rA; }
 
 check: $(STAMP)  ## format, lint, spelling, types, imports, dependencies
 	$(BIN)/ruff format --check .

@@ -21,8 +21,6 @@ from typing import Any, BinaryIO, Final, Literal, TypedDict
 
 from convtui.errors import ConvtuiError
 from convtui.records.codec import compact_encoder
-from convtui.text.causes import causes, describe, frames_behind, roots, text_of
-from convtui.text.tracebacks import frames_of
 
 _to_json = compact_encoder(ensure_ascii=True)
 _HEAD = struct.Struct(">IB")
@@ -274,6 +272,9 @@ def describe_error(
     be asked before anything is run. `causes` is there where more than one exception is behind it:
     `{type, message, frames?}` of each, the first to have happened first.
     """
+    from convtui.text.causes import causes, frames_behind, text_of
+    from convtui.text.tracebacks import frames_of
+
     own = frames_behind(error) or frames
     ours = isinstance(error, ConvtuiError)
     message = getattr(error, "message", None) if ours else _in_words(error)
@@ -305,6 +306,8 @@ def describe_error(
 
 def _in_words(error: BaseException) -> str:
     """The message of a foreign exception; its type is shown beside it."""
+    from convtui.text.causes import describe, roots, text_of
+
     return text_of(error) if roots(error)[0] is error else describe(error)
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import importlib
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.fakes.forked_engines import ForkedEngines
+from tests.places import ROOT
 
 # The suite starts some hundreds of interpreters of its own. Where compiling is told not to be
 # kept, each would compile the program again: half of what a short one costs.
@@ -33,12 +38,36 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+class SharedEngines:
+    """The server that all workers' engines are forked from. It gets ready while they collect."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="convtui-engines-")
+        self._address = Path(self._folder.name, "socket")
+        self._engines = ForkedEngines.listening(self._address)
+        self._engines.start()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        node.workerinput["engines"] = str(self._address)
+
+    def pytest_unconfigure(self) -> None:
+        self._engines.close()
+        self._folder.cleanup()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Of the process that runs the workers."""
+    if config.pluginmanager.hasplugin("dsession"):
+        config.pluginmanager.register(SharedEngines())
+
+
 @pytest.fixture(scope="session")
 def fork_server(request: pytest.FixtureRequest) -> Iterator[ForkedEngines]:
-    """Where a worker's engines come from. It gets ready beside the first tests of a worker."""
-    engines = ForkedEngines()
-    if hasattr(request.config, "workerinput"):
-        engines.start()
+    """Where engines come from."""
+    shared = getattr(request.config, "workerinput", {}).get("engines")
+    engines = ForkedEngines() if shared is None else ForkedEngines.connected(shared)
     yield engines
     engines.close()
 
@@ -58,6 +87,16 @@ def forked_engines(
     monkeypatch.setattr("convtui.client.spawn.spawn_engine", fork_server.spawn)
 
 
+@pytest.fixture(autouse=True)
+def own_connections() -> Iterator[None]:
+    """No test gets a connection that litellm has kept from the loop of an earlier one."""
+    yield
+    if hasattr(litellm := sys.modules.get("litellm"), "in_memory_llm_clients_cache"):
+        from convtui.models.litellm_client import forget_connections
+
+        forget_connections(litellm)
+
+
 # What loads litellm, which takes seconds.
 _MODELS = {"warmed", "litellm_clients", "models"}
 
@@ -72,6 +111,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (item.get_closest_marker("slow") is None, item.path not in asking))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Each worker begins to import at another place, where all tests are run.
+
+    Side by side, each would compile every test of a fresh checkout; so each finds what others have
+    compiled meanwhile.
+    """
+    config = session.config
+    worker = getattr(config, "workerinput", None)
+    if worker is None or config.args_source is not config.ArgsSource.TESTPATHS:
+        return
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    first = len(files) * int(worker["workerid"].removeprefix("gw")) // worker["workercount"]
+    for file in files[first:] + files[:first]:
+        name = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        # What is wrong with it is for the collection to say.
+        with contextlib.suppress(Exception, pytest.skip.Exception):
+            importlib.import_module(name)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """Thousands of tests stay until the end: the garbage collector need not visit them again and
@@ -80,6 +139,13 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """What is left over is collected once; pytest would collect it five times."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

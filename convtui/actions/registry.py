@@ -14,11 +14,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from convtui.actions.hold_choices import ANSWERS
 from convtui.actions.key_names import display_key, normal_key
 from convtui.errors import DataFileError, Problem, did_you_mean
-from convtui.files.yaml import Lines, load_yaml
+
+if TYPE_CHECKING:
+    from convtui.files.yaml import Lines
 
 LIVE = frozenset({"live"})
 HELD = frozenset({"held"})
@@ -81,8 +84,7 @@ _TAKEN_BY_INPUTS = frozenset({"space", "left", "right", "home", "end", "delete",
 """Keys besides characters that edit a text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """Something a user can do.
 
     `keys` are shown and can be remapped; `aliases` work too but are not shown in the footer.
@@ -1033,6 +1035,8 @@ def load_keymap(path: Path | None) -> Keymap:
     """
     if path is None:
         return Keymap()
+    from convtui.files.yaml import load_yaml
+
     document = load_yaml(path)
     chosen, problems = read_keymap(document.data, document.lines, path)
     if problems:

@@ -17,7 +17,7 @@ from convtui.cli.batch_again import announce, dry_rerun
 from convtui.cli.batch_dry_run import dry_run
 from convtui.cli.batch_how import How, batch_folder
 from convtui.cli.batch_plan import Planned, planned
-from convtui.cli.common import say, says_yes
+from convtui.cli.common import begin_screen, say, says_yes
 from convtui.errors import FileError, FilterError, UsageError
 from convtui.files.regular import is_file
 
@@ -102,6 +102,7 @@ def _without_plan(batch: BatchFile, source: PlanSource | None, how: How, theme: 
 def _show(batch: BatchFile, how: How, theme: str | None) -> int:
     if not how.screen:
         return how.wanted.print(batch.folder)
+    begin_screen()
     from convtui.cli.batch_screen import show_saved
 
     return show_saved(batch, how, theme)
@@ -195,6 +196,7 @@ def _run(
     again: Again | None = None,
 ) -> int:
     if how.screen:
+        begin_screen()
         from convtui.cli.batch_screen import run_on_screen
 
         return run_on_screen(folder, made, how, resumes=resumes, again=again)

@@ -14,7 +14,8 @@ from convtui.batch.plan import Plan
 from convtui.batch.record import PlanSource
 from convtui.cli.common import say, settings
 from convtui.cli.logs import log_folders
-from convtui.cli.start import DEFAULT_SCENARIO, check_default_provider, interpreter
+from convtui.cli.run_settings import DEFAULT_SCENARIO, interpreter
+from convtui.cli.start import check_default_provider
 from convtui.config.settings import Config
 from convtui.errors import FileError, UsageError, did_you_mean, listed
 from convtui.files.env import check_env_file

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from convtui.cli.common import (
+    begin_screen,
     example,
     has_screen,
     json_flag,
@@ -120,6 +121,7 @@ def _on_screen(log_a: str, log_b: str, theme: str | None) -> int | None:
     if not has_screen():
         no_screen("the comparison is printed")
         return None
+    begin_screen()
     from convtui.tui.launch import run_compare
 
     return run_compare(Path(log_a), Path(log_b), config=settings(theme=theme))

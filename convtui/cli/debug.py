@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from convtui.cli.common import example, has_screen, theme_flag
+from convtui.cli.common import begin_screen, example, has_screen, say, theme_flag
 from convtui.cli.flags import scenario_flags
 from convtui.files.regular import is_file
+
+if TYPE_CHECKING:
+    from convtui.config.settings import Config
+    from convtui.protocol import StartSpec
 
 
 @click.command(
@@ -30,7 +35,7 @@ def command(scenario: str | None, paused: bool, **flags: Any) -> int:
 
     Without arguments: ./scenario.yaml, else the picker.
     """
-    from convtui.cli.start import DEFAULT_SCENARIO
+    from convtui.cli.run_settings import DEFAULT_SCENARIO, settings_of
 
     if scenario is None and not any(flags[name] for name in ("provider", "persona", "resume")):
         if not is_file(Path(DEFAULT_SCENARIO)):
@@ -43,8 +48,37 @@ def command(scenario: str | None, paused: bool, **flags: Any) -> int:
 
         instead = "this runs without one, as `convtui run` does"
         return run_headless(scenario, flags, no_screen=instead)
-    from convtui.cli.start import plan
+    begin_screen()
+    config = settings_of(flags)
     from convtui.tui.launch import run_debug
 
-    planned = plan(scenario, flags, watched=True, paused=paused)
-    return run_debug(planned.spec, config=planned.config, python=planned.python)
+    notes: list[str] = []
+
+    def spec() -> StartSpec:
+        # Scenarios take longer to import than the screen to draw.
+        from convtui.cli.start import plan
+
+        how: Any = {"watched": True, "paused": paused, "config": config, "tell": notes.append}
+        return plan(scenario, flags, **how).spec
+
+    missing = scenario is not None and not is_file(Path(scenario))
+    try:
+        # What is plainly wrong is reported before the screen opens.
+        known = spec() if missing else _known(scenario, flags, config)
+        return run_debug(known, config=config, python=config.python, plan=spec)
+    finally:
+        for note in notes:
+            say(note)
+
+
+def _known(scenario: str | None, flags: Mapping[str, Any], config: Config) -> StartSpec:
+    """What is shown of a run until its scenario is read."""
+    from convtui.protocol import StartSpec
+
+    persona, provider = flags["persona"], flags["provider"]
+    file = scenario or flags["resume"]
+    if file is None:
+        persona, provider = persona or config.persona, provider or config.provider
+    else:
+        persona = persona or Path(file).name
+    return StartSpec(scenario={"persona": persona, "provider": provider or "..."}, out_dir="")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from convtui.cli.common import example, has_screen, theme_flag
+from convtui.cli.common import begin_screen, example, has_screen, theme_flag
 
 
 @click.command("demo", epilog=example("convtui demo", "convtui demo --paused"))
@@ -22,6 +22,7 @@ def command(speed: float, paused: bool, out: str | None, theme: str | None) -> i
 
         instead = "the demo runs without one, as `convtui run` does"
         return run_headless(None, flags, no_screen=instead)
+    begin_screen()
     from convtui.cli.common import settings
     from convtui.protocol import StartSpec
     from convtui.tui.launch import run_debug
@@ -32,7 +33,7 @@ def command(speed: float, paused: bool, out: str | None, theme: str | None) -> i
         # Scenarios take longer to import than the screen to draw.
         from convtui.cli.start import plan
 
-        return plan(None, flags, watched=True, paused=paused, speed=speed).spec
+        return plan(None, flags, watched=True, paused=paused, speed=speed, config=config).spec
 
     known = StartSpec(scenario={"persona": "demo", "provider": "demo"}, out_dir="")
     return run_debug(known, config=config, python=config.python, plan=spec)

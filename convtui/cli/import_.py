@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -15,12 +15,14 @@ from convtui.cli.import_findings import as_json_finding, say_findings
 from convtui.cli.import_list import choose, print_sessions
 from convtui.cli.remote import on_flag
 from convtui.cli.signals import ended_by_signals
-from convtui.errors import LogError, UsageError
+from convtui.errors import LogError, UsageError, listed
 from convtui.text.boundary import visible
 from convtui.text.counts import counted
 
 if TYPE_CHECKING:
     from convtui.log.formats.findings import Finding
+    from convtui.log.formats.folders import Share
+    from convtui.log.formats.importing import FileReader
     from convtui.log.formats.registry import Format, Imported
 
 _FAILED: Final = 1
@@ -80,7 +82,6 @@ def command(
         return _print_formats(as_json=as_json)
     if path is None:
         raise UsageError("which file or folder? `convtui import FILE`; see also --list-formats")
-    from convtui.log.formats.importing import FileReader
     from convtui.log.formats.registry import format_for
 
     file = Path(path)
@@ -92,12 +93,15 @@ def command(
                 f"{path}: files of {format_.name} are imported whole: --list, --session, --all and"
                 " the filters are for hermes"
             )
-        assert format_.read is not None
-        paths = format_.files(file) if format_.files is not None else [file]
+        shares = _shares_beside(file, format_) if format_name is None else []
         if on is not None:
+            _refuse_several(path, format_, shares)
+            paths = _files(file, format_)
             return _import_on(on, paths, format_, path, out, strict=strict, as_json=as_json)
-        files = FileReader(paths, format_.read)
-        return _import(files.read, path, out, files.damage, strict=strict, as_json=as_json)
+        files = _reader_of(file, format_, [share for share in shares if share.joins])
+        status = _import(files.read, path, out, files.damage, strict=strict, as_json=as_json)
+        _say_left(share for share in shares if not share.joins)
+        return status
     if on is not None:
         raise UsageError(f"--on: {path} is one file of {format_.name}: it is read on this machine")
     if every and chooses:
@@ -107,19 +111,20 @@ def command(
         stack.callback(source.close)
         wanted: Collection[str] | None = None
         if listing or chooses or (not every and file.suffix.lower() == ".db"):
-            listed = source.listed()
-            chosen = choose(listed, path, **choice)
+            sessions = source.listed()
+            chosen = choose(sessions, path, **choice)
             if listing:
                 print_sessions(chosen, source.damage, as_json=as_json)
                 return _exit_code(source.damage)
-            if not chooses and sum(one.relation != "compress" for one in listed) > 1:
-                print_sessions(listed, source.damage, as_json=as_json)
+            if not chooses and sum(one.relation != "compress" for one in sessions) > 1:
+                print_sessions(sessions, source.damage, as_json=as_json)
+                count = counted(len(sessions), "session")
                 raise UsageError(
-                    f"{path}: holds {counted(len(listed), 'session')}: choose with --session ID or"
+                    f"{path}: holds {count}: choose with --session ID or"
                     " a filter (--source, --ended, --min-messages, --max-sessions), or take --all"
                 )
             wanted = {one.id for one in chosen}
-        return _import(
+        status = _import(
             partial(source.read, wanted),
             path,
             out,
@@ -127,6 +132,52 @@ def command(
             strict=strict,
             as_json=as_json,
         )
+    if format_name is None:
+        _say_left(_shares_beside(file, format_))
+    return status
+
+
+def _files(file: Path, format_: Format) -> list[Path]:
+    return format_.files(file) if format_.files is not None else [file]
+
+
+def _shares_beside(file: Path, format_: Format) -> list[Share]:
+    from convtui.log.formats.folders import shares_beside
+
+    return shares_beside(file, format_) if file.is_dir() else []
+
+
+def _reader_of(file: Path, format_: Format, shares: list[Share]) -> FileReader:
+    """Reads what is in the format of a file or folder, and then the other formats' shares of it."""
+    from convtui.log.formats.importing import FileReader
+
+    read_with = dict.fromkeys(_files(file, format_), format_.read)
+    for share in shares:
+        read_with |= dict.fromkeys(share.files, share.format.read)
+
+    def read(path: Path) -> Iterator[Imported]:
+        reading = read_with[path]
+        assert reading is not None
+        return reading(path)
+
+    return FileReader([*read_with], read)
+
+
+def _refuse_several(path: str, format_: Format, shares: list[Share]) -> None:
+    """Raises `UsageError` for a folder of which more than one format would be imported."""
+    names = [format_.name, *(share.format.name for share in shares if share.joins)]
+    if len(names) > 1:
+        raise UsageError(
+            f"{path}: holds files of {listed(names)}: with --on, name one of them with --from"
+        )
+
+
+def _say_left(shares: Iterable[Share]) -> None:
+    """Names what is in a folder and was not imported."""
+    for share in shares:
+        name = share.format.name
+        files = counted(len(share.files), "file")
+        say(f"{files} of {name} left out, such as {share.files[0].name}: `--from {name}`")
 
 
 def _import_on(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convtui.cli.common import has_screen, settings
+from convtui.cli.common import begin_screen, has_screen, settings
 from convtui.errors import UsageError
 
 
@@ -13,6 +13,7 @@ def pick(theme: str | None = None) -> int:
             "no terminal to draw the picker on; `convtui run SCENARIO` needs none,"
             " `convtui --help` lists the commands"
         )
+    begin_screen()
     from convtui.tui.launch import run_picker
 
     return run_picker(config=settings(theme=theme))

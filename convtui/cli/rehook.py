@@ -158,7 +158,7 @@ def _start(
     provider: str, set_: Sequence[str], python: str | None, env_file: str | None
 ) -> tuple[StartSpec, str | None]:
     from convtui.analysis.rehook.rehook_process import start_for
-    from convtui.cli.start import interpreter
+    from convtui.cli.run_settings import interpreter
 
     config = settings(python=interpreter(python), env_file=env_file)
     return start_for(provider, set_=set_, env_file=config.env_file), config.python

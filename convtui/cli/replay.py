@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from convtui.cli.common import example, has_screen, no_screen, say, settings, theme_flag
+from convtui.cli.common import (
+    begin_screen,
+    example,
+    has_screen,
+    no_screen,
+    say,
+    settings,
+    theme_flag,
+)
 from convtui.cli.logs import log_named
 from convtui.errors import UsageError
 from convtui.text.boundary import visible
@@ -53,6 +61,7 @@ def command(log: str, at: str | None, speed: float | None, theme: str | None) ->
 
         no_screen("the log is printed, as `convtui show` does")
         return show_log(log)
+    begin_screen()
     config = settings(speed=speed, theme=theme)
     folding = _folding(Path(log), config.paths.folds_dir)
     from convtui.tui.launch import run_replay

@@ -70,7 +70,7 @@ def command(
 
 
 def _default_scenario() -> str:
-    from convtui.cli.start import DEFAULT_SCENARIO
+    from convtui.cli.run_settings import DEFAULT_SCENARIO
 
     if not is_file(Path(DEFAULT_SCENARIO)):
         raise UsageError(

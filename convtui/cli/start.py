@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from convtui.cli.common import say, settings
+from convtui.cli.common import say
 from convtui.cli.logs import log_folders, log_named
+from convtui.cli.run_settings import settings_of
 from convtui.config.settings import Config
 from convtui.errors import DataFileError, FilterError, UsageError
 from convtui.files.env import check_env_file
@@ -27,7 +27,6 @@ from convtui.trust.rules import vouched_folders, vouched_for
 if TYPE_CHECKING:
     from convtui.scenario.waza_task import WazaTask
 
-DEFAULT_SCENARIO: Final = "scenario.yaml"
 _HOW: Final = frozenset({"out", "resume", "trust", "python", "env_file", "wire", "task", "theme"})
 
 
@@ -49,18 +48,16 @@ def plan(
     paused: bool = False,
     on_pause: str = "end",
     speed: float = 1.0,
+    config: Config | None = None,
+    tell: Callable[[str], None] = say,
 ) -> Plan:
     """Resolves files, flags and settings. Raises `UsageError` for any mistake in them.
 
-    Keys of a waza file that are not supported are listed on standard error.
+    `config` are the settings if they are known. Keys of a waza file that are not supported are told
+    to `tell`, a line each: on standard error by default.
     """
-    config = settings(
-        out_dir=flags.get("out"),
-        python=interpreter(flags.get("python")),
-        env_file=flags.get("env_file"),
-        wire=flags.get("wire"),
-        theme=flags.get("theme"),
-    )
+    if config is None:
+        config = settings_of(flags)
     parent = _parent(flags.get("resume"), flags.get("out"))
     provider = flags.get("provider") or config.provider
     base, waza, notes = _scenario(scenario_file, parent, flags.get("task"), provider)
@@ -68,7 +65,7 @@ def plan(
     if waza is not None:
         notes += _waza_choices(waza, flags, provider)
     for note in notes:
-        say(f"convtui: {note}")
+        tell(f"convtui: {note}")
     scenario = with_recorded(scenario, log_folders(flags.get("out")))
     check_breakpoints(scenario)
     if parent is None:
@@ -89,16 +86,6 @@ def plan(
         continue_from=parent,
     )
     return Plan(scenario, config, spec, config.python)
-
-
-def interpreter(text: str | None) -> str | None:
-    """The absolute path of the program that `--python` names. Raises `UsageError`."""
-    if text is None:
-        return None
-    program = shutil.which(text)
-    if program is None:
-        raise UsageError(f"--python {text}: there is no such program")
-    return str(Path(program).absolute())
 
 
 def _parent(log: str | None, out: str | None) -> ContinueFrom | None:

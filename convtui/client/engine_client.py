@@ -69,7 +69,7 @@ class EngineHandle(ConversationLink):
 
         `start()` then goes on with that process. Raises `EngineError` when it cannot be started.
         """
-        await self._open()
+        await self.open()
         self._port.send(pack_json(Kind.WARM))
 
     async def start(self, spec: StartSpec, *, wait: bool = True) -> None:
@@ -79,13 +79,14 @@ class EngineHandle(ConversationLink):
         """
         self.spec = spec
         self.armed = {side: dict(item) for side, item in spec.faults.items()}
-        await self._open()
+        await self.open()
         self.state = EngineState.STARTING
         self._port.send(pack_json(Kind.START, **spec.as_dict()))
         if wait:
             await self.ready()
 
-    async def _open(self) -> None:
+    async def open(self) -> None:
+        """Starts the process, which waits to be told what to run. Raises `EngineError`."""
         if self._loop is not None:
             return
         port = self._port
@@ -106,7 +107,7 @@ class EngineHandle(ConversationLink):
         self._inbox.open()
 
     def _send_command(self, fields: Mapping[str, Any]) -> None:
-        if self.pid is None:
+        if self.pid is None or self.state is EngineState.NEW:
             raise CommandRefused("the engine is starting")
         self._port.send(pack_json(Kind.COMMAND, **fields))
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from convtui.errors import FileError
 
@@ -15,8 +14,7 @@ APP = "convtui"
 HOME_VARIABLE = "CONVTUI_HOME"
 
 
-@dataclass(frozen=True, slots=True)
-class Paths:
+class Paths(NamedTuple):
     """Every path in use; none is created here."""
 
     config_dir: Path

@@ -12,13 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_type_hints
 
 from convtui.config.paths import HOME_VARIABLE, Paths
 from convtui.errors import DataFileError, Problem, UsageError, did_you_mean, nearest
 from convtui.files.regular import exists, is_file
 from convtui.files.validation import KeyPath, Lines, attribute_docs, problems_of
-from convtui.files.yaml import read_text
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -37,8 +36,7 @@ _TRUSTED = {"trusted": True}
 _INSIDE = {"inside": True}
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a setting's value comes from.
 
     `layer` is the kind of place, `where` the file, variable or flag, `line` its line in a file.
@@ -454,6 +452,8 @@ def load_toml(path: Path) -> tuple[dict[str, Any], Lines]:
     Raises `FileError`, or `DataFileError` with the line for bad syntax.
     """
     import tomllib
+
+    from convtui.files.yaml import read_text
 
     text = read_text(path)
     try:

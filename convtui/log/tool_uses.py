@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from convtui.log.detail import TurnDetail
 from convtui.log.tool_arguments import decoded, distinct_ids
 from convtui.records.codec import RecordDict
+
+if TYPE_CHECKING:
+    from convtui.log.detail import TurnDetail
 
 State = Literal["waiting", "open", "ok", "failed", "denied", "cancelled"]
 

@@ -95,6 +95,14 @@ def ignore_litellm_deprecations() -> None:
     warnings.filterwarnings("ignore", r"Item '\w+' on TypedDict class", category=UserWarning)
 
 
+def forget_connections(litellm: Any) -> None:
+    """Lets litellm make new ones: it would go on to hand out those of a loop that has ended, one of
+    them for all streams of some providers.
+    """
+    litellm.in_memory_llm_clients_cache.flush_cache()
+    vars(litellm).pop("module_level_aclient", None)
+
+
 _USING: weakref.WeakSet[LitellmClients] = weakref.WeakSet()
 """Who uses the connections of this process: litellm keeps them in one place for all."""
 
@@ -166,8 +174,7 @@ class LitellmClients:
         _USING.discard(self)
         if not _USING:
             await self._module.close_litellm_async_clients()
-            # litellm would go on to hand out the closed ones.
-            self._module.in_memory_llm_clients_cache.flush_cache()
+            forget_connections(self._module)
 
     def client(self, model: str, params: Mapping[str, Any] | None = None) -> LitellmClient:
         """A client for a litellm model string.

@@ -18,7 +18,6 @@ from convtui.records.values import as_text
 from convtui.records.views import View, view_of
 from convtui.scenario.simulators.registry import HUMAN
 from convtui.text_checks.incomplete import finish_means
-from convtui.text_checks.reasoning import says_nothing
 from convtui.transcript.clock import Clock
 from convtui.transcript.corrections import CORRECTABLE
 from convtui.transcript.past import Past, carry_over, fill_summary, is_about, totals_from
@@ -812,6 +811,9 @@ def _error(turn: Turn, record: RecordDict, error: dict[str, Any]) -> None:
 
 def _stopped_at_empty(turn: Turn, termination: dict[str, Any]) -> bool:
     """Whether a turn went through its hooks, is empty, and was the last of the run."""
+    # Its patterns take longer to compile than all else here to import.
+    from convtui.text_checks.reasoning import says_nothing
+
     return (
         turn.status == OPEN
         and turn.stage == "post_process"

@@ -27,7 +27,6 @@ from convtui.tui.interrupt import Interrupt
 from convtui.tui.keyboard.typed_keys import TypedKeys
 from convtui.tui.notice_board import NoticeApp
 from convtui.tui.open_runs import OpenRuns
-from convtui.tui.photograph import photograph
 from convtui.tui.saved_state import SavedState
 from convtui.tui.screens.action_screen import ActionScreen, action_screen_of
 from convtui.tui.screens.handlers import Handler
@@ -81,6 +80,8 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         self.keymap_problem = ""
         self.keymap = keymap or self._load_keymap()
         self.runs = OpenRuns(self, self.keymap, lambda: self.config)
+        self.has_begun = False
+        """Whether the first frame is drawn."""
         self.failed_with: ConvtuiError | None = None
         """The error that ended the app, for the caller."""
         if state_file is None and config is not None:
@@ -113,8 +114,13 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         yield Handler("app.notices", self.board.open_log)
         yield Handler("app.theme", self.themes.choose)
         yield Handler("app.interrupt", self.interrupt.press)
-        yield Handler("app.photograph", lambda: photograph(self, self.config))
+        yield Handler("app.photograph", self._photograph)
         yield Handler("app.suspend", self.action_suspend_process, partial(can_suspend, self))
+
+    async def _photograph(self) -> None:
+        from convtui.tui.photograph import photograph
+
+        await photograph(self, self.config)
 
     # --- settings
 
@@ -161,7 +167,13 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         leave_when_ended(self)
         self.call_after_refresh(self._after_first_frame)
 
+    def refresh_css(self, animate: bool = True) -> None:
+        """Called by Textual also at the start, for the theme that all was styled with already."""
+        if self.has_begun:
+            super().refresh_css(animate)
+
     def _after_first_frame(self) -> None:
+        self.has_begun = True
         if not gc.isenabled():
             # Exclude what exists now from garbage collection: it stays. A full collection stops
             # everything for a frame or two, and what streams in would cause one every other second.

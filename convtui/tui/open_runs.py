@@ -142,7 +142,8 @@ class OpenRuns:
             raise UsageError("A conversation is still live: end it before you start another.")
         warm = await self._warm.take(python) if self._warm is not None else None
         screen = self.debugger(spec, python=python, warm=warm)
-        screen.parts.briefs.pending = again
+        if again is not None:
+            screen.parts.briefs.pending = again
         self._app.push_screen(screen)
 
     def replay(self, path: Path, *, at: tuple[int, int] | None = None) -> None:

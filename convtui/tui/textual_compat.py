@@ -19,7 +19,7 @@ from textual.app import App
 from textual.color import Color
 from textual.css.query import NoMatches
 from textual.css.styles import StylesBase
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.keys import Keys
 from textual.screen import Screen
 from textual.strip import Strip
@@ -199,6 +199,14 @@ class KeptLines(StylesCache):
             self._drawn, self._drawn_before = {}, self._drawn
         self._drawn[key] = pair
         return pair[1]
+
+
+def all_like_the_first(render: Callable[[Region], list[Strip]], crop: Region) -> list[Strip]:
+    """The lines of a widget that has a ground only: no border and nothing of its own to draw.
+
+    Textual draws each of them, also where other widgets cover them.
+    """
+    return render(crop._replace(height=min(1, crop.height))) * crop.height
 
 
 class _MoreKeys(StrEnum):

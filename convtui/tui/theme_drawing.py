@@ -33,6 +33,7 @@ def draw_theme(app: App[Any], view: ThemeView | None, palette: Palette) -> None:
     else:
         app.theme = theme.name
     if not app.is_running:
+        app.stylesheet.set_variables(app.get_css_variables())
         return
     from convtui.tui.widgets.line_view import LineView
 

@@ -31,10 +31,13 @@ def first_frame(command: Sequence[str | Path], text: bytes, home: Path) -> float
 def rows(home: Path, times: int) -> list[Row]:
     """First frames against a minimal Textual app; the programs take turns, so noise hits all."""
     log = longlog.cached()
+    scenario = home / "scenario.yaml"
+    scenario.write_text("persona: {name: Key, script: [Begin.]}\nprovider: demo\n")
     programs: dict[str, tuple[list[str], bytes]] = {
         "minimal": ([sys.executable, "-c", MINIMAL], b"the first frame"),
         "picker": (convtui(), b"convtui"),
-        "demo": (convtui("demo", "--out", home / "runs"), b"demo"),
+        "demo": (convtui("demo", "--out", home / "runs"), b"STARTING"),
+        "debug": (convtui("debug", scenario, "--out", home / "runs"), b"STARTING"),
         "replay": (convtui("replay", log), b"LOADING"),
     }
     taken: dict[str, list[float]] = {name: [] for name in programs}
@@ -60,6 +63,17 @@ def rows(home: Path, times: int) -> list[Row]:
             middle["demo"],
             reference=minimal,
             reference_is="minimal app",
+            bar=1.3,
+            bar_is="ratio",
+            note=how,
+        ),
+        Row(
+            "first frame: convtui debug",
+            middle["debug"],
+            reference=minimal,
+            reference_is="minimal app",
+            bar=1.5,
+            bar_is="ratio",
             note=how,
         ),
         Row(

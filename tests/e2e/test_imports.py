@@ -152,3 +152,37 @@ def test_every_module_can_be_imported_alone(home: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
+
+
+_FIRST_FRAME = """
+import gc, json, sys
+from convtui.cli.common import begin_screen
+begin_screen()
+assert not gc.isenabled()
+import convtui.cli, convtui.cli.demo, convtui.cli.debug, convtui.cli.run_settings
+import convtui.client.engine_client, convtui.config.settings, convtui.protocol
+import convtui.tui.launch, convtui.tui.screens.debugger.screen, convtui.tui.sources.run
+import textual.layouts.factory, textual.scrollbar, textual.drivers.linux_driver
+json.dump(sorted(sys.modules), sys.stdout)
+"""
+_AFTERWARDS = (
+    "convtui.files.yaml", "convtui.filters", "convtui.log.detail", "convtui.log.reader",
+    "convtui.log.tool_uses", "convtui.scenario.provider_spec", "convtui.scenario.scenario",
+    "convtui.secrets", "convtui.share", "convtui.text.causes", "convtui.text_checks.reasoning",
+    "convtui.tui.screens.debugger.parts", "convtui.tui.screens.debugger.prompts",
+    "convtui.tui.screens.dialogs", "convtui.tui.sources.replay",
+    "convtui.tui.widgets.inspector.tabs", "convtui.tui.widgets.transcript.marks",
+    "convtui.tui.widgets.transcript.turn_lines", "pydantic", "textual.types",
+    "textual.widgets._input", "textual.widgets._option_list", "textual.widgets._text_area", "yaml",
+)  # fmt: skip
+
+
+def test_what_a_runs_first_frame_does_not_show_is_imported_after_it(home: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _FIRST_FRAME],
+        env=clean_environment(home),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert below(set(json.loads(done.stdout)), *_AFTERWARDS) == []

@@ -103,19 +103,22 @@ def test_resizing_while_it_runs(home: Path) -> None:
         assert "Traceback" not in terminal.text
 
 
+def stage_held(terminal: Terminal) -> str | None:
+    """The stage that is shown as held; None if none is, or while it is drawn."""
+    match = re.search(r"held at (\S+)", terminal.text)
+    return match and match[1]
+
+
 def test_the_first_keys_pause_and_step(home: Path) -> None:
     with demo(home, speed=1) as terminal:
         terminal.until("RUNNING")
         terminal.press(" ")
         terminal.until("HELD")
-        first = terminal.until("held at ").split("held at ", 1)[1].split()[0]
+        terminal.wait_for(lambda: stage_held(terminal) is not None, "a stage is held")
+        first = stage_held(terminal)
         terminal.press("s")
         terminal.wait_for(
-            lambda: (
-                "held at " in terminal.text
-                and terminal.text.split("held at ", 1)[1].split()[0] != first
-            ),
-            "the next stage is held",
+            lambda: stage_held(terminal) not in (None, first), "the next stage is held"
         )
         terminal.press(" ")
         terminal.until("RUNNING")
@@ -272,3 +275,53 @@ def test_an_unwritable_folder_is_said(home: Path) -> None:
         terminal.quiet()
         terminal.press("q")
         assert terminal.wait() != 0
+
+
+_IN_THE_SCREEN = b"\x1b[?1049h"
+
+
+def test_a_scenario_that_is_missing_is_said_without_a_screen(home: Path) -> None:
+    command = convtui("debug", "nowhere.yaml")
+    with Terminal(command, env=clean_environment(home), cwd=home) as terminal:
+        assert terminal.wait() == 2
+        assert "nowhere.yaml: there is no such file" in terminal.text
+        assert _IN_THE_SCREEN not in terminal.raw
+
+
+def test_a_mistake_in_a_scenario_is_said_after_the_screen(home: Path) -> None:
+    (home / "bad.yaml").write_text("persona: {nam: Ida}\nprovider: demo\n")
+    with Terminal(convtui("debug", "bad.yaml"), env=clean_environment(home), cwd=home) as terminal:
+        assert terminal.wait() == 2
+        _, _, after = terminal.raw.rpartition(b"\x1b[?1049l")
+        assert b"bad.yaml:1: persona.nam: unknown key 'nam'" in after
+        assert not children(terminal.process.pid)
+
+
+def test_what_a_task_leaves_open_is_said_after_the_screen(home: Path) -> None:
+    (home / "task.yaml").write_text("id: plain\ninputs: {prompt: Hello there}\ngraders: []\n")
+    command = convtui("debug", "task.yaml", "--out", home / "runs", "--paused")
+    with Terminal(command, env=clean_environment(home), cwd=home) as terminal:
+        terminal.until("task.yaml ->")
+        terminal.until("HELD")
+        assert b"not supported" not in terminal.raw
+        terminal.press("q")
+        terminal.until("is not over")
+        terminal.press("enter")
+        assert terminal.wait() == 0
+        _, _, after = terminal.raw.rpartition(b"\x1b[?1049l")
+        assert b"not supported and left out: graders (line 3)" in after
+
+
+def test_keys_and_a_new_size_while_it_starts(home: Path) -> None:
+    command = convtui("demo", "--out", home / "runs")
+    with Terminal(command, env=clean_environment(home), cwd=home) as terminal:
+        terminal.until_raw(_IN_THE_SCREEN)
+        terminal.resize(80, 24)
+        terminal.press("?")
+        terminal.until("keys that work here")
+        terminal.press("escape")
+        terminal.until("cancelled?")
+        terminal.press("q")
+        terminal.until("is not over")
+        terminal.press("enter")
+        assert terminal.wait() == 0

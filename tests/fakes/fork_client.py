@@ -25,10 +25,16 @@ class ForkClient:
     May be used from several threads.
     """
 
-    def __init__(self, serve: str, server: socket.socket | None = None) -> None:
-        """`serve` is the function of `fork_server` that the server runs; without one, a socket to
-        the `server` that runs."""
+    def __init__(
+        self,
+        serve: str,
+        server: socket.socket | None = None,
+        listener: socket.socket | None = None,
+    ) -> None:
+        """`serve` is the function of `fork_server` that the server runs, for others, too, if it
+        has a `listener`; without one, a socket to the `server` that runs."""
         self._serve = serve
+        self._listener = listener
         self._process: subprocess.Popen[bytes] | None = None
         self._theirs: socket.socket | None = None
         self._ready = server is not None
@@ -44,15 +50,18 @@ class ForkClient:
         boot = (
             f"import sys; sys.path.extend(p for p in [{str(ROOT)!r}] if p not in sys.path);"
             f" from tests.fakes.fork_server import {self._serve} as serve;"
-            " serve(int(sys.argv.pop()))"
+            " serve(*map(int, sys.argv[1:]))"
         )
+        fds = [own.fileno() for own in (self._theirs, self._listener) if own is not None]
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", boot, str(self._theirs.fileno())],
-            pass_fds=[self._theirs.fileno()],
+            [sys.executable, "-P", "-c", boot, *map(str, fds)],
+            pass_fds=fds,
             env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
             start_new_session=True,
         )
-        self._theirs.close()
+        for own in (self._theirs, self._listener):
+            if own is not None:
+                own.close()
         self._theirs = None
 
     def wait_until_ready(self) -> None:
@@ -103,6 +112,8 @@ class ForkClient:
 
     def close(self) -> None:
         """Lets the server end once nobody else may ask it; forks that still run are left alone."""
+        if self._process is not None:
+            self._await_server()  # a socket that is closed with an answer unread is an error to it
         self._requests.close()
         if self._theirs is not None:
             self._theirs.close()

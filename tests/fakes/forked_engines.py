@@ -25,8 +25,25 @@ _start_process = spawn.spawn_engine
 class ForkedEngines(ForkClient):
     """Starts engines in place of `spawn_engine`."""
 
-    def __init__(self, server: socket.socket | None = None) -> None:
-        super().__init__("serve_engines", server)
+    def __init__(
+        self, server: socket.socket | None = None, listener: socket.socket | None = None
+    ) -> None:
+        super().__init__("serve_engines", server, listener)
+
+    @classmethod
+    def listening(cls, address: Path) -> ForkedEngines:
+        """With a server of their own, to which others can connect, too."""
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(address))
+        listener.listen()
+        return cls(listener=listener)
+
+    @classmethod
+    def connected(cls, address: str) -> ForkedEngines:
+        """Those of the server at an address."""
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(address)
+        return cls(server)
 
     def spawn(
         self, python: str, mark: str = "", environment: Mapping[str, str] | None = None

@@ -30,16 +30,17 @@ from convtui.tui.drawing.palette import Palette
 from convtui.tui.drawing.word_diff import diff_spans
 from convtui.tui.sources.budget import current_limits, last_crossed
 from convtui.tui.sources.lineage import origin_of
+from convtui.tui.widgets.inspector.context import DECIDING, Context
 from convtui.tui.widgets.inspector.drift import drift_notes, drift_of, replaying
 from convtui.tui.widgets.inspector.repro import repro
-from convtui.tui.widgets.inspector.stages import Context
-from convtui.tui.widgets.inspector.tabs import DECIDING, build, has_content
+from convtui.tui.widgets.inspector.tabs import build, has_content
 from convtui.tui.widgets.status import simulator_of
 from convtui.tui.widgets.transcript.calls import call_spans
+from convtui.tui.widgets.transcript.geometry import Geometry
 from convtui.tui.widgets.transcript.marks import extras_of
 from convtui.tui.widgets.transcript.session_rows import Frame
 from convtui.tui.widgets.transcript.summaries import summaries_of
-from convtui.tui.widgets.transcript.turn_lines import Geometry, TurnLines
+from convtui.tui.widgets.transcript.turn_lines import TurnLines
 from tests.builders.rich_log import rich_records
 
 Read = Callable[[Path, Path], None]

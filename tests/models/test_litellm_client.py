@@ -322,6 +322,15 @@ async def test_another_client_may_be_made_when_one_was_closed(server: OpenAIServ
         await clients.aclose()
 
 
+async def test_no_connection_of_a_loop_is_handed_out_in_the_next() -> None:
+    clients = LitellmClients()
+    shared = clients.module().module_level_aclient
+    connections = shared.client
+    await clients.aclose()
+    assert connections.is_closed
+    assert clients.module().module_level_aclient is not shared
+
+
 async def test_closing_leaves_the_connections_of_others_alone(server: OpenAIServerThread) -> None:
     first, second = LitellmClients(), LitellmClients()
     server.script(FakeReply(text="one"), FakeReply(text="two three four"))

@@ -9,13 +9,15 @@ import pytest
 from rich.segment import Segment
 from textual import events
 from textual.app import App, ComposeResult
-from textual.geometry import Size
+from textual.containers import Horizontal
+from textual.geometry import Region, Size
 from textual.screen import Screen
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widgets import Input, Static
 from textual.worker import WorkerFailed
 
+from convtui.tui.screens.debugger.widgets import Body
 from convtui.tui.textual_compat import (
     KeptLines,
     PromptTimer,
@@ -270,3 +272,24 @@ async def test_a_line_that_has_only_moved_is_not_drawn_again() -> None:
         framed = rows.drawn()
         assert all(one is not other for one, other in zip(framed, changed, strict=True))
         assert [list(strip) for strip in framed] != [list(strip) for strip in changed]
+
+
+class Grounds(App[None]):
+    """A row that two widgets cover, once drawn by Textual and once as one line."""
+
+    CSS = "Horizontal { height: 5; background: $panel; } Static { width: 1fr; height: 1fr; }"
+
+    def compose(self) -> ComposeResult:
+        yield Horizontal(Static("left"), Static("right"))
+        yield Body(Static("left"), Static("right"))
+
+
+@pytest.mark.parametrize("height", [0, 1, 4])
+async def test_a_ground_is_drawn_as_textual_draws_it(height: int) -> None:
+    app = Grounds()
+    async with app.run_test(size=(40, 12)) as pilot:
+        await pilot.pause()
+        theirs, ours = app.query(Horizontal)
+        crop = Region(3, 1, 20, height)
+        assert ours.render_lines(crop) == theirs.render_lines(crop)
+        assert len(ours.render_lines(crop)) == height

@@ -70,5 +70,6 @@ def entitle(pane: Widget, title: str, facts: str = "") -> None:
 
 def make_pane(pane: Widget, title: str, kind: str = "") -> None:
     """Gives a widget the frame of panes; `kind` is `-list`, `-beside`, `-below` or `-alert`."""
-    pane.add_class(PANE, *([kind] if kind else []))
+    # Before it is on a screen there are no styles to update.
+    pane.add_class(PANE, *([kind] if kind else []), update=pane.is_attached)
     entitle(pane, title)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from textual.theme import Theme as TextualTheme
 
@@ -20,8 +19,7 @@ DEFAULT = "dark"
 _COLOR = re.compile(r"^  (\w+): '(#[0-9a-fA-F]{6})'$", re.MULTILINE)
 
 
-@dataclass(slots=True, frozen=True)
-class ThemeView:
+class ThemeView(NamedTuple):
     """The parts of a theme that screens use."""
 
     name: str

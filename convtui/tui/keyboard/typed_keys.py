@@ -113,7 +113,10 @@ class TypedKeys:
         if self._guard.waiting:
             self._decisions += 1
             mine = self._decisions
-            self.clock.later(self._app, BURST_GAP, lambda: self._rest(mine))
+            # It has waited since it came: what came after it is in the app's queue by then.
+            waited = self.clock.now() - stroke.at
+            delay = max(0.001, BURST_GAP - waited)
+            self.clock.later(self._app, delay, lambda: self._rest(mine))
 
     def paste(self, event: events.Paste) -> events.Paste:
         """A paste in a form that the focused input takes without losing lines."""

@@ -9,9 +9,8 @@ right after text because the input lost the focus while the user was typing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 BURST_GAP = 0.03
 """Maximum seconds between two keys of a burst.
@@ -38,8 +37,7 @@ class Verdict(Enum):
     DROP = "ignore it"
 
 
-@dataclass(slots=True, frozen=True)
-class Stroke:
+class Stroke(NamedTuple):
     """A key and its time, in seconds of a monotonic clock."""
 
     key: str

@@ -59,6 +59,12 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
         """Frames the panes while there is room; the terminal may change while this is hidden."""
         self.set_class(not has_frames(self.app.size), UNFRAMED)
 
+    @on(events.ScreenResume)
+    def _keep_styles(self, event: events.ScreenResume) -> None:
+        if not self.capp.has_begun:
+            # Every widget has just been styled.
+            event.refresh_styles = False
+
     @property
     def capp(self) -> ConvtuiApp:
         """The app, with its type."""
@@ -101,11 +107,12 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
 
     # --- keys to actions
 
-    def action_press(self, key: str) -> None:
+    def action_press(self, key: str) -> Awaitable[None] | None:
         action = self.action_of(key)
         if action is None:
             raise SkipAction
         self.perform(action.id)
+        return None
 
     def press(self, key: str) -> None:
         """Does what a key does here that was pressed on a page over this screen."""

@@ -7,8 +7,7 @@ screen give rows; the screen makes one table of them.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from convtui.actions.registry import actions
 
@@ -23,8 +22,7 @@ def as_registered() -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Handler:
+class Handler(NamedTuple):
     """What a screen does for one action.
 
     `enabled` says whether it applies now; `label` is its current label, None for the registry's.

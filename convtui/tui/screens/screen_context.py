@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from textual.screen import Screen
 
-from convtui.actions.registry import Keymap
-
 if TYPE_CHECKING:
+    from convtui.actions.registry import Keymap
     from convtui.tui.screens.action_screen import ActionScreen
 
 T = TypeVar("T")
@@ -53,8 +51,7 @@ class AnswersInterrupt(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ScreenContext:
+class ScreenContext(NamedTuple):
     """Notices, background work, other screens, the footer."""
 
     keymap: Keymap

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from convtui.library.families import RunNode, family_of, same_log, walk
 from convtui.log.run_summary import log_files
 from convtui.text.boundary import visible_line
 from convtui.tui.drawing import glyphs
-from convtui.tui.drawing.palette import Span
+
+if TYPE_CHECKING:
+    from convtui.tui.drawing.palette import Span
 
 _ID: Final = 4
 """Characters of a run's id, enough to tell it from related runs."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from convtui.filters.in_words import turn_named
 from convtui.transcript.fold import OPEN, Transcript, Turn
 from convtui.tui.drawing import glyphs
-from convtui.tui.drawing.palette import Span
-from convtui.tui.sources.run import Breakpoint
+
+if TYPE_CHECKING:
+    from convtui.tui.drawing.palette import Span
+    from convtui.tui.sources.run import Breakpoint
 
 _CODE: Final = "break"
 """The code of a turn at which a breakpoint has stopped."""

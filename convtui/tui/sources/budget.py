@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from convtui.transcript.fold import Transcript, Turn
 from convtui.transcript.usage import FIGURES, used_by_side
+
+if TYPE_CHECKING:
+    from convtui.transcript.fold import Transcript, Turn
 
 _SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
     "conversation": ("persona", "provider", "responder", "reflection"),
@@ -69,8 +70,7 @@ def _used(what: str, turn: Turn) -> float | None:
     return (turn.prompt_tokens or 0) + (turn.completion_tokens or 0)
 
 
-@dataclass(slots=True, frozen=True)
-class Limit:
+class Limit(NamedTuple):
     """A limit and what was used of it; None means unknown."""
 
     scope: str
@@ -110,8 +110,7 @@ def _raised(transcript: Transcript) -> dict[tuple[str, str], float]:
     return limits
 
 
-@dataclass(slots=True, frozen=True)
-class Crossed:
+class Crossed(NamedTuple):
     """A limit that was exceeded."""
 
     scope: str

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from convtui.errors import LogError
-from convtui.log.detail import TurnDetail
-from convtui.transcript.fold import Turn
-from convtui.tui.sources.source import Source
+
+if TYPE_CHECKING:
+    from convtui.log.detail import TurnDetail
+    from convtui.transcript.fold import Turn
+    from convtui.tui.sources.source import Source
 
 _KEPT = 200
 

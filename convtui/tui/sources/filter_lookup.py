@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from convtui.log.filter_lookup import NoteLookup
 from convtui.log.inherited import inherited_notes
 from convtui.log.notes import Notes, TurnNote
-from convtui.records.codec import RecordDict
-from convtui.transcript.fold import Turn
-from convtui.tui.sources.source import Source
+
+if TYPE_CHECKING:
+    from convtui.records.codec import RecordDict
+    from convtui.transcript.fold import Turn
+    from convtui.tui.sources.source import Source
 
 
 class SourceLookup(NoteLookup):

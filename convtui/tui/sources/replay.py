@@ -9,14 +9,17 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from convtui.files.collecting import uncollected
 from convtui.log.detail import TurnDetail, fold_until, sort_records
 from convtui.log.reader import LogReader
-from convtui.records.codec import RecordDict
-from convtui.transcript.fold import Turn
-from convtui.tui.sources.source import Notify, Records
+from convtui.tui.sources.log_records import Records
+from convtui.tui.sources.source import Notify
+
+if TYPE_CHECKING:
+    from convtui.records.codec import RecordDict
+    from convtui.transcript.fold import Turn
 
 LONG = 8 << 20
 """Bytes of a log from which on a process of its own folds it."""
@@ -135,6 +138,11 @@ class ReplaySource:
         self._notified_at = 0.0
 
     @property
+    def is_long(self) -> bool:
+        """Whether a process of its own folds it."""
+        return self._folding is not None or self.reader.size >= LONG
+
+    @property
     def path(self) -> Path:
         return self.reader.path
 
@@ -228,7 +236,7 @@ class ReplaySource:
 
     async def _take_steps(self) -> None:
         """Has a long log folded by a process of its own, as far as that goes well."""
-        if self._folding is None and self.reader.size < LONG:
+        if not self.is_long:
             return
         take_step = await asyncio.to_thread(self._start_folding)
         if self._folding is None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from convtui.errors import CommandRefused, EngineError, ProviderLoadError
 from convtui.protocol import Commands, ContinueFrom, StartSpec
-from convtui.scenario.provider_spec import parse_provider_spec
 
 if TYPE_CHECKING:
     from convtui.client.engine_client import EngineHandle
@@ -102,6 +101,10 @@ class LiveRun:
         """`warm` is an engine that was prepared; `link` is a conversation that runs already."""
         self.spec = spec
         self._plan = plan
+        self.planned = asyncio.Event()
+        """Set once `spec` is the whole one."""
+        if plan is None:
+            self.planned.set()
         self.python = python
         """The interpreter that runs the engines; None is this one."""
         self._make_handle = make_handle
@@ -121,6 +124,13 @@ class LiveRun:
 
         return EngineHandle(python=self.python)
 
+    async def prepare(self) -> None:
+        """Starts the process, so that it loads its code while the spec is made."""
+        if self._unstarted is not None:
+            # The error comes up again when the run starts.
+            with contextlib.suppress(EngineError):
+                await self._unstarted.open()
+
     async def start(self) -> None:
         """Starts the engine, or a new one on a second call.
 
@@ -131,6 +141,7 @@ class LiveRun:
         if self._plan is not None:
             self.spec = await asyncio.to_thread(self._plan)
             self._plan = None
+            self.planned.set()
         fresh, self._unstarted = self._unstarted, None
         if fresh is None or fresh.state is not EngineState.NEW:
             old = self.handle
@@ -299,6 +310,8 @@ class LiveRun:
         base = Path(str(source.get("base", "."))) if isinstance(source, dict) else Path()
         if not isinstance(use, str):
             return []
+        from convtui.scenario.provider_spec import parse_provider_spec
+
         try:
             spec = parse_provider_spec(use, base).located(base)
         except ProviderLoadError:
@@ -312,6 +325,9 @@ class LiveRun:
 
     async def close(self) -> None:
         """Ends the engine; the log keeps the conversation."""
+        if self._unstarted is not None:
+            # It has nothing to write.
+            self._unstarted.kill()
         if not self.handle.over:
             await self.handle.close()
 

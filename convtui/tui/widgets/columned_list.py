@@ -10,11 +10,11 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
+from convtui.tui.drawing.fit import fit
 from convtui.tui.drawing.palette import Span, plain
 from convtui.tui.drawing.strips import strip_of
 from convtui.tui.widgets.copy_rows import CopyRow
 from convtui.tui.widgets.line_view import LineView
-from convtui.tui.widgets.transcript.marks import fit
 
 
 class ColumnedList(LineView):

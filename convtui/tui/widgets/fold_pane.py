@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from typing import TYPE_CHECKING
 
 from rich.style import Style
 from textual import events
 from textual.message import Message
 
-from convtui.tui.drawing.palette import Palette
 from convtui.tui.widgets.text_pane import Block, Document, TextPane
+
+if TYPE_CHECKING:
+    from convtui.tui.drawing.palette import Palette
 
 
 class FoldPane(TextPane):

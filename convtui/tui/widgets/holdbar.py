@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.containers import Vertical
 from textual.content import Content
@@ -11,7 +11,6 @@ from textual.widgets import Static
 
 from convtui.log.tool_uses import ToolUse, waiting_uses
 from convtui.printing.turn_sign import decision_sign
-from convtui.records.codec import RecordDict
 from convtui.text.boundary import visible_line
 from convtui.tui.drawing.labels import (
     decision_text,
@@ -21,6 +20,9 @@ from convtui.tui.drawing.labels import (
 )
 from convtui.tui.widgets.keybar import KeyItem, Keys
 from convtui.tui.widgets.transcript.tool_marks import short_arguments
+
+if TYPE_CHECKING:
+    from convtui.records.codec import RecordDict
 
 _TALL = 24
 """Screen rows from which more than two calls are listed."""

@@ -11,11 +11,11 @@ from textual.message import Message
 from textual.strip import Strip
 
 from convtui.tui.drawing import glyphs
+from convtui.tui.drawing.fit import fit
 from convtui.tui.drawing.palette import Palette, Span
 from convtui.tui.drawing.strips import strip_of
 from convtui.tui.widgets.copy_rows import CopyRow
 from convtui.tui.widgets.cursor_view import CursorView
-from convtui.tui.widgets.transcript.marks import fit
 
 Item = TypeVar("Item")
 

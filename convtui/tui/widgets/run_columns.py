@@ -15,10 +15,10 @@ from convtui.text.boundary import span_of_time, visible_line
 from convtui.text.counts import counted
 from convtui.transcript.ending_words import short_ending
 from convtui.tui.drawing import glyphs
+from convtui.tui.drawing.fit import fit
 from convtui.tui.drawing.labels import age, ending_role
 from convtui.tui.drawing.palette import Span
 from convtui.tui.widgets.status import short_spec
-from convtui.tui.widgets.transcript.marks import fit
 
 GUTTER: Final = 2
 """Cells before the first column, for the letter of a marked run."""

@@ -19,6 +19,7 @@ from convtui.library.run_order import NEWEST
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
 from convtui.text.counts import counted
+from convtui.tui.drawing.fit import fit
 from convtui.tui.drawing.labels import age
 from convtui.tui.drawing.palette import Palette, Span
 from convtui.tui.drawing.strips import strip_of
@@ -36,7 +37,6 @@ from convtui.tui.widgets.run_columns import (
     widths_of,
 )
 from convtui.tui.widgets.status import short_spec
-from convtui.tui.widgets.transcript.marks import fit
 
 _MEASURED = 300
 """Rows whose names decide how wide the columns are."""

@@ -17,7 +17,6 @@ from convtui.transcript.fold import COMMITTED, OPEN, Flag, Transcript, Turn
 from convtui.transcript.usage import used_by_side
 from convtui.tui.drawing.labels import ending
 from convtui.tui.sources.budget import current_limits, used_of
-from convtui.tui.sources.replay import ReplaySource
 from convtui.tui.widgets.inspector.drift import replaying
 from convtui.tui.widgets.statusline import Figures, SideBudget, Status
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from convtui.client.link import ConversationLink
     from convtui.protocol import StartSpec
     from convtui.records.codec import RecordDict
+    from convtui.tui.sources.replay import ReplaySource
 
 
 def live_status(handle: ConversationLink, *, busy_with: str = "", kill_key: str = "K") -> Status:
@@ -158,7 +158,7 @@ def replay_status(replay: ReplaySource) -> Status:
     return Status(
         "playing" if replay.playing else "replay",
         position=position,
-        count=count,
+        turns=count,
         speed=replay.speed,
         detail=detail,
     )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from rich.cells import cell_len
 from textual.strip import Strip
@@ -13,10 +12,10 @@ from textual.widget import Widget
 from convtui.text.boundary import visible_line
 from convtui.transcript.clock import Elapsed, elapsed_words
 from convtui.transcript.ending_words import ending_phrase
+from convtui.tui.drawing.fit import fit
 from convtui.tui.drawing.labels import ending_role
 from convtui.tui.drawing.palette import Palette, Span, palette_of
 from convtui.tui.drawing.strips import strip_of
-from convtui.tui.widgets.transcript.marks import fit
 
 State = Literal[
     "starting",
@@ -46,8 +45,7 @@ _ROLES: Final = {
 }
 
 
-@dataclass(slots=True, frozen=True)
-class Status:
+class Status(NamedTuple):
     """The state of a conversation. Fields that do not apply keep their defaults."""
 
     state: State = "starting"
@@ -62,7 +60,7 @@ class Status:
     kind: str = ""
     by: str = ""
     position: int = 0
-    count: int = 0
+    turns: int = 0
     speed: float = 1.0
     percent: float = 0.0
 
@@ -94,7 +92,7 @@ def state_text(status: Status) -> tuple[str, str]:
         return f"LOADING {status.percent:.0f}%", detail
     keyword = "PLAYING" if state == "playing" else "REPLAY"
     speed = f"{status.speed:g}x"
-    return f"{keyword} {status.position}/{status.count} {speed}", detail
+    return f"{keyword} {status.position}/{status.turns} {speed}", detail
 
 
 def _ending(status: Status) -> str:
@@ -135,8 +133,7 @@ def title_spans(persona: str, provider: str, status: Status, width: int) -> list
     return fit([*left, *state], width)
 
 
-@dataclass(slots=True, frozen=True)
-class Figures:
+class Figures(NamedTuple):
     """The figures of the bottom line; None means unknown or unlimited."""
 
     turn: int | None = None
@@ -162,8 +159,7 @@ class Figures:
     """Sides with a budget of their own."""
 
 
-@dataclass(slots=True, frozen=True)
-class SideBudget:
+class SideBudget(NamedTuple):
     """A side's own limit on `tokens` or `cost`; `used` is None if nothing was reported."""
 
     side: str

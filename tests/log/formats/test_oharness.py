@@ -1014,6 +1014,36 @@ def test_any_file_is_read_or_refused(
         assert any(f"line {number}: " in str(error) for number in range(1, len(lines) + 2))
 
 
+def runs_in(path: Path) -> list[tuple[Any, ...]] | str:
+    """What is known of the runs of a file before their records are read; or why nothing is."""
+    try:
+        return [
+            (run.id, run.created_at, run.persona, run.provider, run.details)
+            for run in format.read(path)
+        ]
+    except FileError as error:
+        return str(error)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(KINDS), PAYLOADS), min_size=1, max_size=8),
+    st.sampled_from(["", "\ufeff", '{"v": "1.0"', "\n\n"]),
+    st.lists(st.sampled_from(["r1", "r2"]), min_size=8, max_size=8),
+)
+def test_events_that_are_passed_over_would_have_said_nothing(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[Line], odd: str, runs: list[str]
+) -> None:
+    path = tmp_path_factory.mktemp("runs") / "events.jsonl"
+    talk = [{**event, "run_id": run} for event, run in zip(events(lines), runs, strict=False)]
+    texts = [json.dumps(event) for event in talk]
+    path.write_text("\n".join([*texts[:3], odd + texts[0], *texts[3:], *texts]))
+    quick = runs_in(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(format, "envelope_of", lambda line: None)
+        assert quick == runs_in(path)
+
+
 # --- published files
 
 

@@ -41,6 +41,9 @@ class FakeHandle:
         self.breakpoints = Breakpoints()
         self._callbacks: list[Callable[[], None]] = []
 
+    async def open(self) -> None:
+        pass
+
     @property
     def over(self) -> bool:
         return self.state in OVER

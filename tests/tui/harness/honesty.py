@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -60,7 +59,7 @@ def _performed(screen: ActionScreen, item: KeyItem) -> list[str]:
     kept = dict(table)
 
     def recorder(handler: Handler) -> Handler:
-        return replace(handler, run=lambda: ran.append(handler.action))
+        return handler._replace(run=lambda: ran.append(handler.action))
 
     try:
         table.update({name: recorder(handler) for name, handler in kept.items()})

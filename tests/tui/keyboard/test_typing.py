@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from textual import events
 from textual._xterm_parser import XTermParser
+from textual.app import App
 from textual.widgets import Input, Static, TextArea
 
 from convtui.client.engine_client import EngineHandle, EngineState
 from convtui.errors import CommandRefused, FileError
 from convtui.log.notes import Notes
 from convtui.transcript.fold import Transcript
+from convtui.tui.keyboard.typed_keys import KeyClock
+from convtui.tui.keyboard.typing_guard import BURST_GAP
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.breakpoints import BreakpointsScreen
 from convtui.tui.screens.dialogs.commands import Commands
@@ -691,3 +695,29 @@ def test_textual_reads_alt_enter_at_once() -> None:
     read_alt_enter()
     keys = [cast(events.Key, message).key for message in XTermParser().feed("a\x1b\rb")]
     assert keys == ["a", "alt+enter", "b"]
+
+
+class Late(KeyClock):
+    """A clock by which a key is handled some time after it came."""
+
+    def __init__(self, late: float) -> None:
+        self.late = late
+        self.delays: list[float] = []
+
+    def now(self) -> float:
+        return 100.0 + self.late
+
+    def arrived(self, event: events.Key) -> float:
+        return 100.0
+
+    def later(self, app: App[Any], delay: float, callback: Callable[[], object]) -> None:
+        self.delays.append(delay)
+
+
+@pytest.mark.parametrize(("late", "delay"), [(0.0, BURST_GAP), (0.02, 0.01), (0.5, 0.001)])
+async def test_a_key_waits_from_when_it_came(taken: Taken, late: float, delay: float) -> None:
+    async with taken.app.run_test(size=(120, 26)) as pilot:
+        await take_over(taken, pilot)
+        clock = taken.app.typed.clock = Late(late)
+        await taken.app.typed.key(events.Key("enter", "\r"))
+        assert clock.delays == [pytest.approx(delay)]

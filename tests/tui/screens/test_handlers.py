@@ -99,6 +99,7 @@ async def test_a_screen_does_just_what_is_heard_on_it(
         heard, table = heard_in(contexts), screen.table
         assert heard <= set(table), f"no handler for {sorted(heard - set(table))}"
         if isinstance(screen, DebuggerScreen):
+            await screen.complete()
             # Both debuggers have all but what a recording, or a run, has alone.
             heard |= heard_in(
                 ("inspector", "outline", "search", "dead", "held", "live", "replay", "take_over")

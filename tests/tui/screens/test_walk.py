@@ -64,7 +64,7 @@ async def test_each_choice_of_a_hold_is_taken_by_its_key(live: LiveApp) -> None:
             live.handle.held(*more.pop("choices"), hold=number + 10 * len(hold), **more)
             live.screen.repaint()
             action = choice_items(live.handle.hold or {}, Keymap())[number].action
-            live.screen.action_press(Keymap().keys(action)[0])
+            live.screen.press(Keymap().keys(action)[0])
             choice = CHOICES[hold[number]].id
             if choice == "say":
                 await until(pilot, lambda: live.screen.take_over_input.has_focus)

@@ -14,16 +14,17 @@ from convtui.printing.turn_sign import turn_sign
 from convtui.transcript.fold import Flag, Transcript, Turn
 from convtui.tui.drawing.palette import Palette, plain
 from convtui.tui.screens.debugger.hold_bar_feed import choice_items
-from convtui.tui.sources.source import Records
+from convtui.tui.sources.log_records import Records
 from convtui.tui.widgets import status
 from convtui.tui.widgets.holdbar import HoldBar
 from convtui.tui.widgets.inspector.inspector import Inspector
 from convtui.tui.widgets.inspector.tabs import DECIDING, Context, build, has_content
 from convtui.tui.widgets.statusline import Figures, figures_text
+from convtui.tui.widgets.transcript.geometry import Geometry
 from convtui.tui.widgets.transcript.marks import badges, extras_of, own_row_count, own_rows
 from convtui.tui.widgets.transcript.session_rows import Frame
 from convtui.tui.widgets.transcript.transcript_view import TranscriptView
-from convtui.tui.widgets.transcript.turn_lines import Geometry, TurnLines
+from convtui.tui.widgets.transcript.turn_lines import TurnLines
 from tests.tui.harness.sample import header, write_log
 from tests.tui.harness.sources import Story
 from tests.tui.widgets.test_panes import FORBIDDEN, HOSTILE, Bench, lines

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from rich.cells import cell_len
 
+from convtui.tui.drawing.fit import fit
 from convtui.tui.drawing.palette import Span, plain
-from convtui.tui.widgets.transcript.marks import fit
 
 ROW: list[Span] = [("maya", "text"), ("  ", "text"), ("#ferry", "tool"), ("  ", "text")]
 

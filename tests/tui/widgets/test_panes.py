@@ -6,7 +6,6 @@ import ast
 import re
 import shlex
 from collections.abc import Callable
-from dataclasses import replace
 from urllib.parse import unquote_to_bytes
 
 import pytest
@@ -401,8 +400,8 @@ async def test_the_inspector_changes_tabs() -> None:
             "20 turns",
         ),
         (Status("ended", kind="interrupted", by="human", reason="ctrl+c"), "INTERRUPTED", "ctrl+c"),
-        (Status("replay", position=3, count=9), "REPLAY 3/9 1x", ""),
-        (Status("playing", position=3, count=9, speed=0.5), "PLAYING 3/9 0.5x", ""),
+        (Status("replay", position=3, turns=9), "REPLAY 3/9 1x", ""),
+        (Status("playing", position=3, turns=9, speed=0.5), "PLAYING 3/9 0.5x", ""),
         (Status("loading", percent=41.6), "LOADING 42%", ""),
         (Status(), "STARTING", ""),
     ],
@@ -419,7 +418,7 @@ def test_states(status: Status, word: str, beside: str) -> None:
 def test_figures() -> None:
     figures = Figures(7, 20, 2, 2, 1240, 8000, 0.004, None, 31)
     assert figures_text(figures, 80) == ("turn 7/20  session 2/2  1,240/8,000 tok  $0.004  00:31")
-    held = replace(figures, held=12.4)
+    held = figures._replace(held=12.4)
     assert figures_text(held, 80).endswith("  00:31 (+00:12 held)")
     assert figures_text(figures, 30) == "turn 7/20  session 2/2"
     assert figures_text(Figures(1), 80) == "turn 1", "what no call reported is left out"

@@ -16,10 +16,11 @@ from convtui.tui.drawing.palette import Palette, plain
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.sources.replay import ReplaySource
 from convtui.tui.widgets.inspector.tabs import Context, build, has_content
+from convtui.tui.widgets.transcript.geometry import Geometry
 from convtui.tui.widgets.transcript.marks import extras_of
 from convtui.tui.widgets.transcript.session_rows import Frame
 from convtui.tui.widgets.transcript.tool_marks import MAX_CALLS, short_arguments, tool_rows
-from convtui.tui.widgets.transcript.turn_lines import Geometry, TurnLines
+from convtui.tui.widgets.transcript.turn_lines import TurnLines
 from tests.log.test_tool_uses import eventful_story
 from tests.tui.harness.sample import header, turn, until, write_log
 from tests.tui.harness.sources import Story

@@ -23,6 +23,7 @@ from convtui.tui.drawing.strips import PlacedStrips
 from convtui.tui.sources.break_marks import BreakMark
 from convtui.tui.textual_compat import KeptLines
 from convtui.tui.widgets.transcript.calls import call_spans
+from convtui.tui.widgets.transcript.geometry import Geometry
 from convtui.tui.widgets.transcript.marks import (
     TurnExtras,
     badges,
@@ -32,7 +33,7 @@ from convtui.tui.widgets.transcript.marks import (
 )
 from convtui.tui.widgets.transcript.session_rows import Frame, head_rows, session_head
 from convtui.tui.widgets.transcript.transcript_view import TranscriptView
-from convtui.tui.widgets.transcript.turn_lines import Geometry, TurnLines, measure_turn
+from convtui.tui.widgets.transcript.turn_lines import TurnLines, measure_turn
 from tests.builders.waiting import WITHIN
 from tests.tui.harness.sources import Story, ferry, many, match
 

@@ -9,16 +9,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from convtui.errors import FileError, NewerError
 from convtui.log.formats.findings import Finding, finding_of
-from convtui.log.formats.json_objects import JsonObject, head_of, lines, values_in
+from convtui.log.formats.json_objects import JsonObject, Line, head_of, lines, values_in
 from convtui.records.times import parse_time
 
 MAJOR: Final = 1
 NAMESPACE: Final = "convtui."
 """What our own `user.log` events begin with; none of oharness' reserved ones."""
 _VERSION: Final = re.compile(r"(\d{1,4})\.\d{1,4}")
-_ENVELOPE: Final = re.compile(r'"run_id"\s*:')
+_RUN_ID: Final = re.compile(r'"run_id"\s*:')
 _SEQ: Final = re.compile(r'"seq"\s*:')
 _V: Final = re.compile(r'"v"\s*:')
 
@@ -57,31 +59,61 @@ def is_events(path: Path) -> bool:
     return (
         path.suffix.lower() == ".jsonl"
         and head.startswith("{")
-        and all(p.search(head.split("\n", 1)[0]) for p in (_ENVELOPE, _SEQ, _V))
+        and all(p.search(head.split("\n", 1)[0]) for p in (_RUN_ID, _SEQ, _V))
     )
 
 
-def events(path: Path) -> Iterator[tuple[list[Event | Finding], bytes]]:
-    """What stands in each line of a file, and the line: mostly one event.
+class Envelope(msgspec.Struct):
+    """What stands around what an event carries."""
 
-    A line that is glued together has several, and what is wrong with a line stands beside them.
-    Raises `FileError` for a file that cannot be read, and `NewerError`.
+    v: str
+    seq: int
+    run_id: str
+    type: str
+
+
+_ENVELOPES: Final = msgspec.json.Decoder(Envelope)
+
+
+def envelope_of(line: Line) -> Envelope | None:
+    """The envelope of a line's event, in a fraction of the time that the event takes; None for
+    what has to be looked at.
+    """
+    try:
+        envelope = _ENVELOPES.decode(line.raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return envelope if envelope.v.startswith(f"{MAJOR}.") and envelope.type else None
+
+
+def events(path: Path) -> Iterator[Event | Finding]:
+    """What stands in the lines of a file. Raises `FileError` for a file that cannot be read, and
+    `NewerError`.
     """
     for line in lines(path):
-        values, findings = values_in(line, path)
-        in_line: list[Event | Finding] = []
-        for value in values:
-            doubts: list[FileError] = []
-            try:
-                where = f"{path}: line {line.number}"
-                in_line.append(_event(JsonObject(value, where), line.number, doubts))
-            except NewerError:
-                raise
-            except FileError as error:
-                code = "bad_value" if isinstance(value, dict) else "bad_line"
-                in_line.append(finding_of(error, path, line.number, code))
-            in_line += [finding_of(doubt, path, line.number, "bad_value") for doubt in doubts]
-        yield [*in_line, *findings], line.raw
+        yield from events_in(line, path)
+
+
+def events_in(line: Line, path: Path) -> list[Event | Finding]:
+    """What stands in a line: mostly one event.
+
+    A line that is glued together has several, and what is wrong with a line stands beside them.
+    Raises `NewerError`.
+    """
+    values, findings = values_in(line, path)
+    in_line: list[Event | Finding] = []
+    for value in values:
+        doubts: list[FileError] = []
+        try:
+            where = f"{path}: line {line.number}"
+            in_line.append(_event(JsonObject(value, where), line.number, doubts))
+        except NewerError:
+            raise
+        except FileError as error:
+            code = "bad_value" if isinstance(value, dict) else "bad_line"
+            in_line.append(finding_of(error, path, line.number, code))
+        in_line += [finding_of(doubt, path, line.number, "bad_value") for doubt in doubts]
+    return [*in_line, *findings]
 
 
 def _event(fields: JsonObject, number: int, doubts: list[FileError]) -> Event:

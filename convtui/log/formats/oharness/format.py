@@ -18,8 +18,16 @@ from typing import Any, Final
 
 from convtui.errors import FileError, NewerError
 from convtui.log.formats.findings import Finding
-from convtui.log.formats.json_objects import JsonObject, file_time, files_of
-from convtui.log.formats.oharness.events import MAJOR, NAMESPACE, Event, events, is_events
+from convtui.log.formats.json_objects import JsonObject, Line, file_time, files_of, lines
+from convtui.log.formats.oharness.events import (
+    MAJOR,
+    NAMESPACE,
+    Event,
+    envelope_of,
+    events,
+    events_in,
+    is_events,
+)
 from convtui.log.formats.oharness.export import write
 from convtui.log.formats.oharness.records import OharnessReader, opening_of
 from convtui.log.formats.oharness.turns import Opening
@@ -29,6 +37,8 @@ from convtui.records.values import drop_none
 
 MAX_RUNS: Final = 1000
 """Runs that a file may hold: each is a way through the file of its own."""
+_NAMING: Final = {"llm.request": "provider", "llm.response": "model"}
+"""Whose names these give."""
 _LATER: Final = ("llm.response", "turn.finished", "user.simulated.message")
 """After these the first words have been said."""
 
@@ -72,8 +82,22 @@ class _Run:
     opening: Opening | None = None
     finished: dict[str, Any] | None = None
 
-    def look(self, event: Event, line: bytes) -> None:
-        self.digest.update(line.rstrip(b"\r\n") + b"\n")
+    def add(self, line: Line) -> None:
+        self.digest.update(line.raw.rstrip(b"\r\n") + b"\n")
+
+    def has_seen(self, kind: str) -> bool:
+        """Whether an event of a kind has nothing new."""
+        if self.created is None or self.opening is None:
+            return False
+        if kind.startswith("user.simulated."):
+            return "simulator" in self.names
+        if kind == "meta":
+            return bool(self.meta)
+        if kind == "run.finished":
+            return self.finished is not None
+        return kind not in _NAMING or _NAMING[kind] in self.names
+
+    def look(self, event: Event) -> None:
         if self.created is None:
             self.created = event.at
         try:
@@ -136,17 +160,25 @@ def _runs(path: Path) -> Iterator[Imported]:
     runs: dict[str, _Run] = {}
     first: Finding | None = None
     run: _Run | None = None
-    for in_line, line in events(path):
+    for line in lines(path):
+        envelope = envelope_of(line)
+        known = runs.get(envelope.run_id) if envelope is not None else None
+        if envelope is not None and known is not None and known.has_seen(envelope.type):
+            run = known
+            run.add(line)
+            continue
+        in_line = events_in(line, path)
         for event in in_line:
             if isinstance(event, Finding):
                 first = first or event
                 if run is not None and len(in_line) == 1:
-                    run.digest.update(line.rstrip(b"\r\n") + b"\n")
+                    run.add(line)
                 continue
             run = runs.setdefault(event.run, _Run(event.run))
             if len(runs) > MAX_RUNS:
                 raise FileError(f"{path}: line {event.line}: more than {MAX_RUNS} runs in one file")
-            run.look(event, line)
+            run.add(line)
+            run.look(event)
     if not runs:
         because = f" ({first.placed})" if first is not None else ""
         raise FileError(f"{path}: no events of oharness in this file{because}")
@@ -194,15 +226,14 @@ class _Records:
     def __iter__(self) -> Iterator[tuple[float, Record]]:
         reader = OharnessReader(self.imported.created_at, self.opening)
         last = self.run if self.first else None
-        for in_line, _ in events(self.path):
-            for event in in_line:
-                if isinstance(event, Finding):
-                    if last == self.run:
-                        yield from reader.finding(event)
-                    continue
-                last = event.run
-                if event.run == self.run:
-                    yield from reader.read(event, self.path)
+        for event in events(self.path):
+            if isinstance(event, Finding):
+                if last == self.run:
+                    yield from reader.finding(event)
+                continue
+            last = event.run
+            if event.run == self.run:
+                yield from reader.read(event, self.path)
         yield from reader.end()
         self.imported.termination = reader.termination
 

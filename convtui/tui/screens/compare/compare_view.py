@@ -18,13 +18,13 @@ from convtui.text.boundary import visible_line
 from convtui.text.word_diff import Op
 from convtui.transcript.fold import COMMITTED, Turn
 from convtui.tui.drawing import glyphs
+from convtui.tui.drawing.fit import fit
 from convtui.tui.drawing.palette import Palette, Span
 from convtui.tui.drawing.strips import strip_of
 from convtui.tui.drawing.word_diff import changed_spans, drawn_spans
 from convtui.tui.drawing.wrap import Wrapped, paint
 from convtui.tui.widgets.copy_rows import CopyRow
 from convtui.tui.widgets.cursor_view import CursorView
-from convtui.tui.widgets.transcript.marks import fit
 
 SIDE_BY_SIDE: Final = 90
 """Columns from which there is room for two."""

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from convtui.actions.registry import Keymap
 from convtui.errors import CommandRefused
-from convtui.records.codec import RecordDict
 from convtui.text.boundary import visible_line
-from convtui.transcript.fold import Transcript, Turn
-from convtui.tui.screens.screen_context import AskScreen, Notify, OpenScreen, Spawn
-from convtui.tui.sources.replay import ReplaySource
-from convtui.tui.sources.source import Source
+from convtui.tui.textual_compat import is_open
 from convtui.tui.widgets import status
 
 if TYPE_CHECKING:
+    from convtui.actions.registry import Keymap
     from convtui.client.link import ConversationLink
+    from convtui.records.codec import RecordDict
+    from convtui.transcript.fold import Transcript, Turn
+    from convtui.tui.screens.screen_context import AskScreen, Notify, OpenScreen, Spawn
+    from convtui.tui.screens.staged_screen import StagedScreen
+    from convtui.tui.sources.replay import ReplaySource
     from convtui.tui.sources.run import LiveRun
+    from convtui.tui.sources.source import Source
 
 
 class ShownConversation:
@@ -43,7 +44,7 @@ class ShownConversation:
     @property
     def replay(self) -> ReplaySource | None:
         """The recording, if one is shown."""
-        return self.source if isinstance(self.source, ReplaySource) else None
+        return None if self.source.live else cast("ReplaySource", self.source)
 
     @property
     def transcript(self) -> Transcript:
@@ -58,6 +59,13 @@ class ShownConversation:
         """The current hold, while it can be answered."""
         handle = self.handle
         return None if handle is None or handle.over else handle.hold
+
+    @property
+    def has_opening(self) -> bool:
+        """Whether the first frame shows what is awaited: the start of a run, or many turns."""
+        if self.replay is not None:
+            return self.replay.is_long
+        return self.run is not None and not self.run.goes_on_alone
 
     @property
     def at_breakpoint(self) -> bool:
@@ -123,8 +131,7 @@ Attach = Callable[["LiveRun"], None]
 """Shows the current engine of a run."""
 
 
-@dataclass(frozen=True, slots=True)
-class DebuggerContext:
+class DebuggerContext(NamedTuple):
     """What every controller may use of the screen."""
 
     conversation: ShownConversation
@@ -138,6 +145,25 @@ class DebuggerContext:
     open: OpenScreen
     mounted: Callable[[], bool]
     """Whether the screen still exists."""
+
+    @classmethod
+    def of(
+        cls,
+        screen: StagedScreen,
+        conversation: ShownConversation,
+        selected: Callable[[], Turn | None],
+    ) -> DebuggerContext:
+        return cls(
+            conversation=conversation,
+            keymap=screen.keymap,
+            selected=selected,
+            notify=screen.tell,
+            repaint=screen.repaint,
+            spawn=screen.spawn,
+            ask=screen.ask,
+            open=screen.open,
+            mounted=lambda: is_open(screen),
+        )
 
     async def send(self, do: str, **arguments: object) -> bool:
         """Sends a command to the engine and shows a refusal; False if it was not carried out."""

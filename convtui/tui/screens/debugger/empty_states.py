@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from convtui.actions.registry import Keymap
-from convtui.tui.screens.debugger.context import ShownConversation
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from convtui.actions.registry import Keymap
+    from convtui.tui.screens.debugger.context import ShownConversation
 
 NO_TURN = "The stages, texts and calls of a turn appear here."
 

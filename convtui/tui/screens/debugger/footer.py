@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from convtui.tui.screens.debugger.context import ShownConversation
+from convtui.actions.registry import Action, actions
 from convtui.tui.widgets.keybar import KeyItem
+
+if TYPE_CHECKING:
+    from convtui.tui.screens.debugger.context import ShownConversation
 
 _LIVE = (
     "run.toggle", "run.step_turn", "run.step_stage", "take_over.toggle", "run.cancel_call",
@@ -31,6 +35,13 @@ _OVER = (
     "inspector.toggle", "search.open", "copy.transcript",
     "app.quit", "app.help",
 )  # fmt: skip
+
+_OPENING_LIVE = (
+    "run.toggle", "run.step_turn", "run.step_stage", "take_over.toggle", "provider.reload",
+    "take_over.provider", "app.quit", "app.help",
+)  # fmt: skip
+_OPENING_REPLAY = ("runs.again", "library.open", "app.quit", "app.help")
+"""What applies before there is a turn."""
 
 SEARCH_KEYS = (KeyItem("enter", "search", "search.open"), KeyItem("esc", "close", "app.back"))
 """The keys of the search line, which are its own."""
@@ -63,6 +74,20 @@ def footer_ids(conversation: ShownConversation, *, searching: bool) -> Sequence[
     if searching:
         ids = ("search.next", "search.previous", "search.close", *ids)
     return ids
+
+
+def opening_items(
+    conversation: ShownConversation, shown_key: Callable[[Action], str], *, leave: str
+) -> list[KeyItem]:
+    """The keys of a conversation that has not begun; `leave` is what quitting does."""
+    labels = {"run.toggle": "pause", "app.quit": leave}
+    ids = _OPENING_LIVE if conversation.replay is None else _OPENING_REPLAY
+    known = [actions()[name] for name in ids]
+    return [
+        KeyItem(key, labels.get(action.id, action.label), action.id)
+        for action in known
+        if (key := shown_key(action))
+    ]
 
 
 def take_over_ids(*, can_draft: bool, my_turn: bool) -> Sequence[str]:

@@ -17,9 +17,9 @@ from convtui.tui.sources.break_marks import BreakMark
 from convtui.tui.sources.budget import current_limits
 from convtui.tui.sources.details import DetailCache
 from convtui.tui.widgets import status
+from convtui.tui.widgets.inspector.context import DECISION, Context
 from convtui.tui.widgets.inspector.drift import drift_of
 from convtui.tui.widgets.inspector.inspector import Inspector
-from convtui.tui.widgets.inspector.tabs import DECISION, Context
 from convtui.tui.widgets.transcript.marks import TurnExtras, extras_of
 from convtui.tui.widgets.transcript.note_marks import has_row
 from convtui.tui.widgets.transcript.transcript_view import Mode

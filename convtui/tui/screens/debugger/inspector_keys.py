@@ -8,9 +8,9 @@ from functools import partial
 from convtui.actions.registry import TABS
 from convtui.tui.screens.debugger.context import DebuggerContext
 from convtui.tui.screens.handlers import Handler
+from convtui.tui.widgets.inspector.context import DECISION
 from convtui.tui.widgets.inspector.decisions import CONVERSATION
 from convtui.tui.widgets.inspector.inspector import Inspector
-from convtui.tui.widgets.inspector.tabs import DECISION
 
 
 class InspectorKeys:

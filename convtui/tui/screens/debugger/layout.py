@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from convtui.tui.screens.debugger.columns import NARROW, share_columns
-from convtui.tui.screens.debugger.context import DebuggerContext
-from convtui.tui.screens.debugger.widgets import DebuggerWidgets
 from convtui.tui.screens.handlers import Handler
-from convtui.tui.widgets.maximise import Maximise
+
+if TYPE_CHECKING:
+    from convtui.tui.screens.debugger.context import DebuggerContext
+    from convtui.tui.screens.debugger.widgets import DebuggerWidgets
+    from convtui.tui.widgets.maximise import Maximise
 
 STEP = 5
 """Percent of the width that a key adds or takes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -11,6 +11,7 @@ from textual.widgets import Input, TextArea
 
 from convtui.config.paths import Paths
 from convtui.errors import EngineError, UsageError
+from convtui.tui.screens.debugger import footer
 from convtui.tui.screens.debugger.ask_again_with import AskAgainWith
 from convtui.tui.screens.debugger.branches import Branches
 from convtui.tui.screens.debugger.break_marks import BreakMarks
@@ -30,7 +31,6 @@ from convtui.tui.screens.debugger.hold_drafts import HoldDrafts
 from convtui.tui.screens.debugger.hold_reply import HoldReply
 from convtui.tui.screens.debugger.inspector_feed import InspectorFeed
 from convtui.tui.screens.debugger.inspector_keys import InspectorKeys
-from convtui.tui.screens.debugger.layout import Layout
 from convtui.tui.screens.debugger.leaving import Leaving
 from convtui.tui.screens.debugger.lineage import Lineage
 from convtui.tui.screens.debugger.log_evaluation import LogEvaluation
@@ -42,7 +42,7 @@ from convtui.tui.screens.debugger.provider_reload import ProviderReload
 from convtui.tui.screens.debugger.run_control import RunControl
 from convtui.tui.screens.debugger.search import Search
 from convtui.tui.screens.debugger.sharing import LogSharing
-from convtui.tui.screens.debugger.status_feed import StatusFeed, damage_notes
+from convtui.tui.screens.debugger.status_feed import damage_notes
 from convtui.tui.screens.debugger.take_over import TakeOver
 from convtui.tui.screens.debugger.tool_approval import ToolApproval
 from convtui.tui.screens.debugger.transcript_feed import TranscriptFeed
@@ -53,11 +53,12 @@ from convtui.tui.screens.external_editor import has_editor, open_at, write_outsi
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.screens.library import open_library
 from convtui.tui.screens.run_again import run_again
+from convtui.tui.widgets.inspector.context import DECISION
 from convtui.tui.widgets.inspector.drift import drift_notes
-from convtui.tui.widgets.maximise import Maximise
 
 if TYPE_CHECKING:
     from convtui.tui.screens.debugger.screen import DebuggerScreen
+    from convtui.tui.widgets.keybar import KeyItem
 
 
 class Controller(Protocol):
@@ -72,7 +73,8 @@ class DebuggerParts:
 
     def __init__(self, screen: DebuggerScreen, at: tuple[int, int] | None) -> None:
         """`at` is the session and turn to start at."""
-        context, widgets = screen.context, screen.widgets
+        context, widgets, prompts = screen.context, screen.widgets, screen.prompts
+        self._screen = screen
         view, inspector = widgets.view, widgets.inspector
         outside = partial(write_outside, screen)
         self.notes = TurnNotes(context)
@@ -80,18 +82,10 @@ class DebuggerParts:
         self.movement = Movement(context, view, at)
         jump = self.movement.jump
         self.search = Search(
-            context, view, widgets.search, self.notes, jump=jump, refresh_keys=screen.refresh_footer
+            context, view, prompts.search, self.notes, jump=jump, refresh_keys=screen.refresh_footer
         )
         self.inspector_keys = InspectorKeys(
             context, inspector, show=screen.show_inspector, shown=lambda: screen.inspecting
-        )
-        self.layout = Layout(
-            context,
-            screen,
-            widgets,
-            Maximise(screen, ("Outline", "TranscriptView", "Inspector")),
-            recall=screen.capp.saved_state.recall,
-            remember=screen.capp.saved_state.remember,
         )
         self.whole_results = WholeResults(
             context,
@@ -129,7 +123,7 @@ class DebuggerParts:
         self.take_over = TakeOver(
             context,
             reply,
-            widgets.take_over,
+            prompts.take_over,
             view,
             busy_for=lambda: screen.capp.typed.busy_for,
             write_outside=outside,
@@ -167,7 +161,7 @@ class DebuggerParts:
             reply,
             view,
             attach=screen.attach,
-            show_decision=screen.show_decision,
+            show_decision=self._show_decision,
             config=lambda: screen.capp.config,
             start_run=lambda spec, brief, turn: screen.capp.runs.start(spec, again=(brief, turn)),
         )
@@ -179,7 +173,7 @@ class DebuggerParts:
         self.faults = FaultInjection(context)
         self.hints = Hints(
             context,
-            widgets.hint_line,
+            prompts.hint_line,
             wanted=lambda: screen.capp.config is None or screen.capp.config.hints,
             recall=screen.capp.saved_state.recall,
             remember=lambda state: screen.capp.saved_state.remember(hints=state),
@@ -203,7 +197,7 @@ class DebuggerParts:
             self.faults,
             self.hints,
             self.inspector_keys,
-            self.layout,
+            screen.pane_layout,
             self.whole_results,
             self.movement,
             self.search,
@@ -229,21 +223,18 @@ class DebuggerParts:
             widgets.outline,
             self.notes,
             break_marks,
-            box=widgets.take_over,
+            box=prompts.take_over,
             empty=lambda: before_the_first_turn(context.conversation, context.keymap),
         )
         self.hold_bar = HoldBarFeed(
             context,
-            widgets.hold_bar,
-            widgets.take_over,
+            prompts.hold_bar,
+            prompts.take_over,
             enter_works=lambda: not self.pane_contexts(),
             show_input=self.take_over.show,
             decision_held=lambda: self.briefs.decision_held,
         )
-        self.status = StatusFeed(
-            context,
-            view,
-            (widgets.top, widgets.bottom),
+        screen.status.add_notes(
             first=self.search.status,
             notes=(
                 self.take_over.status,
@@ -262,8 +253,62 @@ class DebuggerParts:
             return ("inspector",)
         return ("outline",) if self.outline_keys.inside() else ()
 
+    # --- which keys work now
+
+    def contexts(self, states: tuple[str, ...]) -> tuple[str, ...]:
+        """`states` of the debugger, after what goes before them."""
+        searching = ("search",) if self.search.text else ()
+        return (*self.pane_contexts(), *searching, *states)
+
+    def footer_ids(self) -> Sequence[str]:
+        """The actions that apply now; those of the take-over's input while it has the focus."""
+        screen = self._screen
+        box = screen.take_over_input
+        if box.has_focus:
+            can_draft = self.reply.offers("draft") is not None
+            return footer.take_over_ids(can_draft=can_draft, my_turn=box.my_turn)
+        ids = footer.footer_ids(screen.conversation, searching=bool(self.search.text))
+        if screen.outline.has_focus:
+            return (*footer.IN_OUTLINE, *ids)
+        if screen.inspector.pane.has_focus:
+            return (*footer.IN_INSPECTOR, *ids)
+        return (footer.WAY_BACK, *ids) if screen.narrow and screen.inspecting else ids
+
+    def footer_items(self, items: list[KeyItem]) -> list[KeyItem]:
+        """The keys that work now, without those that the hold bar lists."""
+        screen = self._screen
+        if screen.focused is screen.prompts.search:
+            return [*footer.SEARCH_KEYS, *items]
+        if screen.selected is not None and screen.selected.speaker == "provider":
+            items = [item for item in items if item.action != "inspector.decision"]
+        if screen.take_over_input.has_focus:
+            return items
+        return footer.beside_hold_bar(items, screen.conversation)
+
     def _refresh_inspector(self) -> None:
         self.feed.refresh()
+
+    def begin(self) -> None:
+        """Starts the run, and explains it."""
+        self._screen.spawn(self._start())
+        self._screen.spawn(self._explain())
+
+    async def _start(self) -> None:
+        await self.provider.start()
+        await self.briefs.ask_pending()
+
+    async def _explain(self) -> None:
+        run = self._screen.run
+        assert run is not None
+        await run.planned.wait()
+        await self.hints.start()
+
+    def _show_decision(self) -> None:
+        """Opens the tab that shows an old and a new decision side by side."""
+        if not self._screen.narrow:
+            self._screen.show_inspector(True)
+        self.feed.refresh()
+        self._screen.inspector.tab = DECISION
 
     def handlers(self) -> Iterator[Handler]:
         for controller in self._controllers:

@@ -3,63 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events
+from textual import events, on
 from textual.app import ComposeResult
-from textual.widgets import Input
 
-from convtui.actions.registry import Keymap
-from convtui.transcript.fold import Transcript, Turn
 from convtui.tui.drawing.frames import ONLY
-from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.debugger import footer
 from convtui.tui.screens.debugger.columns import NARROW, SHORT
 from convtui.tui.screens.debugger.context import DebuggerContext, ShownConversation
-from convtui.tui.screens.debugger.parts import DebuggerParts
+from convtui.tui.screens.debugger.empty_states import before_the_first_turn
+from convtui.tui.screens.debugger.layout import Layout
 from convtui.tui.screens.debugger.repaints import Repaints
-from convtui.tui.screens.debugger.widgets import DebuggerWidgets
-from convtui.tui.screens.handlers import Handler
-from convtui.tui.sources.replay import ReplaySource
+from convtui.tui.screens.debugger.status_feed import StatusFeed
+from convtui.tui.screens.debugger.widgets import CSS, DebuggerWidgets
+from convtui.tui.screens.staged_screen import StagedScreen
 from convtui.tui.sources.source import LiveSource, Source
 from convtui.tui.textual_compat import is_open, run_while_open
-from convtui.tui.widgets.inspector.inspector import Inspector
-from convtui.tui.widgets.inspector.tabs import DECISION
-from convtui.tui.widgets.keybar import KeyItem
+from convtui.tui.widgets.maximise import Maximise
 from convtui.tui.widgets.statusline import StatusLine
-from convtui.tui.widgets.takeover import TakeOverInput
-from convtui.tui.widgets.transcript.outline import Outline
-from convtui.tui.widgets.transcript.transcript_view import TranscriptView
 
 if TYPE_CHECKING:
+    from textual.widgets import Input
+
+    from convtui.actions.registry import Keymap
+    from convtui.transcript.fold import Transcript, Turn
+    from convtui.tui.screens.debugger.parts import DebuggerParts
+    from convtui.tui.screens.debugger.prompts import Prompts
+    from convtui.tui.screens.handlers import Handler
+    from convtui.tui.sources.replay import ReplaySource
     from convtui.tui.sources.run import LiveRun
+    from convtui.tui.widgets.holdbar import HoldBar
+    from convtui.tui.widgets.inspector.inspector import Inspector
+    from convtui.tui.widgets.keybar import KeyItem
+    from convtui.tui.widgets.takeover import TakeOverInput
+    from convtui.tui.widgets.transcript.outline import Outline
+    from convtui.tui.widgets.transcript.transcript_view import TranscriptView
 
 TICK = 0.25
 DRAWN = 0.05
 """Seconds in which a key is drawn."""
 
 
-class DebuggerScreen(ActionScreen):
+class DebuggerScreen(StagedScreen):
     """Outline, transcript and inspector between two status lines; holds and keys below."""
 
     KEY_CONTEXTS = ("inspector", "outline", "search", "dead", "held", "live", "replay")
-    DEFAULT_CSS = """
-    DebuggerScreen { layout: vertical; overflow: hidden; }
-    DebuggerScreen #body { height: 1fr; }
-    DebuggerScreen.-short HintLine { display: none; }
-    DebuggerScreen.-short HoldBar { max-height: 5; }
-    DebuggerScreen.-short HoldBar.-beside-input { max-height: 3; }
-    DebuggerScreen.-short HoldBar.-beside-input #hold-reason { max-height: 1; }
-    DebuggerScreen.-short HoldBar.-writing { display: none; }
-    DebuggerScreen.-short TakeOverInput { max-height: 3; }
-    DebuggerScreen TranscriptView { width: 1fr; }
-    DebuggerScreen.-no-inspector Inspector { display: none; }
-    DebuggerScreen.-narrow Inspector { display: none; }
-    DebuggerScreen.-narrow.-inspecting Inspector { display: block; }
-    DebuggerScreen.-narrow.-inspecting TranscriptView { display: none; }
-    DebuggerScreen #search { display: none; height: 1; border: none; padding: 0 1;
-                             background: $panel; }
-    """
+    DEFAULT_CSS = CSS
     AUTO_FOCUS: ClassVar[str | None] = "TranscriptView"
 
     def __init__(
@@ -74,21 +65,49 @@ class DebuggerScreen(ActionScreen):
         self.conversation = ShownConversation(source, run)
         self._unsubscribe: Callable[[], None] = lambda: None
         self._repaints = Repaints(self, self.repaint)
-        widgets = self.widgets = DebuggerWidgets(keymap, self.capp.typed.clock.now)
+        widgets = self.widgets = DebuggerWidgets(keymap)
         self.view, self.outline, self.inspector = widgets.view, widgets.outline, widgets.inspector
-        self.hold_bar, self.take_over_input = widgets.hold_bar, widgets.take_over
-        self.context = DebuggerContext(
-            conversation=self.conversation,
-            keymap=keymap,
-            selected=lambda: self.selected,
-            notify=self.tell,
-            repaint=self.repaint,
-            spawn=self.spawn,
-            ask=self.ask,
-            open=self.open,
-            mounted=lambda: is_open(self),
+        self.context = DebuggerContext.of(self, self.conversation, lambda: self.selected)
+        self.pane_layout = Layout(
+            self.context,
+            self,
+            widgets,
+            Maximise(self, ("Outline", "TranscriptView", "Inspector")),
+            recall=self.capp.saved_state.recall,
+            remember=self.capp.saved_state.remember,
         )
-        self.parts = DebuggerParts(self, at)
+        self.status = StatusFeed(self.context, self.view, (widgets.top, widgets.bottom))
+        self._at = at
+
+    # --- what the first frame does without
+
+    @cached_property
+    def parts(self) -> DebuggerParts:
+        """The controllers."""
+        from convtui.tui.screens.debugger.parts import DebuggerParts
+
+        return DebuggerParts(self, self._at)
+
+    @cached_property
+    def prompts(self) -> Prompts:
+        """What opens below the panes."""
+        from convtui.tui.screens.debugger.prompts import Prompts
+
+        return Prompts(self.keymap, self.capp.typed.clock.now)
+
+    @property
+    def hold_bar(self) -> HoldBar:
+        return self.prompts.hold_bar
+
+    @property
+    def take_over_input(self) -> TakeOverInput:
+        return self.prompts.take_over
+
+    async def make_rest(self) -> None:
+        feed, view = self.parts.feed, self.view
+        view.extras_of, view.text_of, view.has_detail = feed.extra, feed.text, feed.has_detail
+        view.flags_of = self.parts.notes.flags
+        await self.mount(*self.prompts.widgets(), before=self.widgets.bottom)
 
     def handlers(self) -> Iterable[Handler]:
         return self.parts.handlers()
@@ -96,35 +115,36 @@ class DebuggerScreen(ActionScreen):
     def compose(self) -> ComposeResult:
         return self.widgets.compose()
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         self.lay_out()
-        view = self.view
-        view.extras_of = self.parts.feed.extra
-        view.text_of = self.parts.feed.text
-        view.has_detail = self.parts.feed.has_detail
-        view.flags_of = self.parts.notes.flags
-        # Enter is an action of the registry: at a hold it takes the first choice.
-        view._bindings = view._bindings.copy()
-        view._bindings.key_to_bindings.pop("enter", None)
         self._watch_source()
         self.set_interval(TICK, self._tick)
-        self.spawn(self.parts.layout.load())
-        if self.run is not None:
-            # Start the process after the first frame: both need the CPU.
-            self.call_after_refresh(lambda: self.spawn(self._start()))
-            self.call_after_refresh(lambda: self.spawn(self.parts.hints.start()))
-        elif self.replay is not None:
+        self.spawn(self.pane_layout.load())
+        if self.conversation.has_opening:
+            self.view.show_empty(before_the_first_turn(self.conversation, self.keymap))
+            self.status.show()
+            self.refresh_footer()
+        else:
+            await self.complete()
+        if self.replay is not None:
             self.replay.gives_way = lambda: self.capp.typed.idle_for < DRAWN
             self.replay.start()
-        self.repaint()
+        self.call_after_refresh(self._open)
 
-    async def _start(self) -> None:
-        await self.parts.provider.start()
-        await self.parts.briefs.ask_pending()
+    async def _open(self) -> None:
+        """Starts the run, and makes what was not needed for the first frame."""
+        if self.run is None:
+            await self.complete()
+            return
+        # The process loads its code meanwhile, on another core.
+        self.spawn(self.run.prepare())
+        await self.complete()
+        self.parts.begin()
 
     def on_unmount(self) -> None:
         self._unsubscribe()
-        self.parts.feed.close()
+        if self.is_complete:
+            self.parts.feed.close()
         self.source.close()
         if self.run is not None:
             self.run.detach()
@@ -177,8 +197,10 @@ class DebuggerScreen(ActionScreen):
         self._repaints.request()
 
     def _tick(self) -> None:
+        if not self.is_complete:
+            return
         if self.source.live and not self.conversation.over:
-            self.parts.status.show()
+            self.status.show()
             self.refresh_footer()
         self.parts.hints.show()
 
@@ -192,7 +214,7 @@ class DebuggerScreen(ActionScreen):
 
     def repaint(self) -> None:
         self._repaints.begin()
-        if self._key_bar is None:
+        if not self.is_complete or self._key_bar is None:
             return
         if self.parts.transcript.hold_changed():
             self._hold_changed()
@@ -203,7 +225,7 @@ class DebuggerScreen(ActionScreen):
         self.parts.hold_bar.show()
         self.parts.hints.show()
         self.parts.warnings.show()
-        self.parts.status.show()
+        self.status.show()
         self.parts.feed.refresh()
         self.refresh_footer()
 
@@ -221,7 +243,7 @@ class DebuggerScreen(ActionScreen):
         width = self.app.size.width if width is None else width
         self.set_class(width < NARROW, "-narrow")
         self.inspector.set_class(width < NARROW and self.inspecting, ONLY)
-        self.parts.layout.share(width, inspector=not self.has_class("-no-inspector"))
+        self.pane_layout.share(width, inspector=not self.has_class("-no-inspector"))
 
     # --- showing the inspector
 
@@ -232,7 +254,7 @@ class DebuggerScreen(ActionScreen):
     @property
     def inspecting(self) -> bool:
         """Whether the inspector is visible."""
-        maximised = self.parts.layout.shows_inspector
+        maximised = self.pane_layout.shows_inspector
         if maximised is not None:
             return maximised
         if self.narrow:
@@ -241,7 +263,7 @@ class DebuggerScreen(ActionScreen):
 
     def show_inspector(self, shown: bool) -> None:
         """Opens or closes the inspector; on a narrow screen it replaces the transcript."""
-        self.parts.layout.inspector_shown(shown)
+        self.pane_layout.inspector_shown(shown)
         self.set_class(shown, "-inspecting")
         self.set_class(not shown, "-no-inspector")
         self.lay_out()
@@ -251,19 +273,12 @@ class DebuggerScreen(ActionScreen):
             self.view.focus()
         self.refresh_footer()
 
-    def show_decision(self) -> None:
-        """Opens the tab that shows an old and a new decision side by side."""
-        if not self.narrow:
-            self.show_inspector(True)
-        self.parts.feed.refresh()
-        self.inspector.tab = DECISION
-
     # --- messages of the widgets
 
     def on_transcript_view_turn_selected(self, event: TranscriptView.TurnSelected) -> None:
         self.outline.cursor = event.turn_index
         if self.parts.search.text:
-            self.parts.status.show()  # the number of the match
+            self.status.show()  # the number of the match
         self.parts.feed.refresh()
         self.refresh_footer()
 
@@ -322,8 +337,7 @@ class DebuggerScreen(ActionScreen):
         states: tuple[str, ...] = ("replay",) if self.run is None else (live,)
         if self.conversation.dead:
             states = ("dead", live)
-        first = self.parts.pane_contexts()
-        return (*first, "search", *states) if self.parts.search.text else (*first, *states)
+        return self.parts.contexts(states) if self.is_complete else states
 
     def help_contexts(self) -> tuple[str, ...]:
         """The contexts, after that of the take-over's input while it has the focus."""
@@ -332,44 +346,28 @@ class DebuggerScreen(ActionScreen):
 
     def footer_ids(self) -> Sequence[str]:
         """The actions that apply now; those of the take-over's input while it has the focus."""
-        box = self.take_over_input
-        if box.has_focus:
-            can_draft = self.parts.reply.offers("draft") is not None
-            return footer.take_over_ids(can_draft=can_draft, my_turn=box.my_turn)
-        ids = footer.footer_ids(self.conversation, searching=bool(self.parts.search.text))
-        if self.outline.has_focus:
-            return (*footer.IN_OUTLINE, *ids)
-        if self.inspector.pane.has_focus:
-            return (*footer.IN_INSPECTOR, *ids)
-        return (footer.WAY_BACK, *ids) if self.narrow and self.inspecting else ids
+        return self.parts.footer_ids()
 
     def footer_items(self) -> list[KeyItem]:
         """The footer's keys, without those that the hold bar lists."""
-        items = super().footer_items()
-        inside = self.take_over_input.has_focus
-        if self.focused is self.widgets.search:
-            return [*footer.SEARCH_KEYS, *items]
-        if self.selected is not None and self.selected.speaker == "provider":
-            items = [item for item in items if item.action != "inspector.decision"]
-        return items if inside else footer.beside_hold_bar(items, self.conversation)
+        if not self.is_complete:
+            shown = partial(self._shown_key, typing=False)
+            return footer.opening_items(self.conversation, shown, leave=self._quit_label())
+        return self.parts.footer_items(super().footer_items())
 
-    def on_descendant_focus(self) -> None:
-        self._focus_changed()
-
-    def on_descendant_blur(self) -> None:
-        self._focus_changed()
-
+    @on(events.DescendantFocus)
+    @on(events.DescendantBlur)
     def _focus_changed(self) -> None:
-        if self.run is not None and self._key_bar is not None:
+        if self.run is not None and self.is_complete:
             self.parts.hold_bar.show()
         self.refresh_footer()
 
     def back(self) -> Awaitable[None] | None:
         """Goes back to the transcript, then to the screen below; a live run is never left."""
-        if isinstance(self.focused, Input):
+        if self.focused is self.prompts.search:
             self.parts.search.close()
             return None
-        if self.parts.layout.restore():
+        if self.pane_layout.restore():
             return None
         covered = self.narrow and self.inspecting
         if covered:
@@ -385,9 +383,10 @@ class DebuggerScreen(ActionScreen):
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.height < SHORT, "-short")
-        self.parts.layout.resized()
+        self.pane_layout.resized()
         self.lay_out(event.size.width)
-        self.parts.feed.refresh()
+        if self.is_complete:
+            self.parts.feed.refresh()
 
     def restyle(self) -> None:
         """Applies a changed theme."""

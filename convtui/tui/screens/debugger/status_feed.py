@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from convtui.text.counts import counted
 from convtui.tui.drawing.frames import UNFRAMED, entitle
-from convtui.tui.screens.debugger.context import DebuggerContext, ShownConversation
 from convtui.tui.sources.budget import UsedUpTo
 from convtui.tui.widgets import status
-from convtui.tui.widgets.statusline import StatusLine
-from convtui.tui.widgets.transcript.transcript_view import TranscriptView
+
+if TYPE_CHECKING:
+    from convtui.tui.screens.debugger.context import DebuggerContext, ShownConversation
+    from convtui.tui.widgets.statusline import StatusLine
+    from convtui.tui.widgets.transcript.transcript_view import TranscriptView
 
 
 class StatusFeed:
@@ -22,21 +25,24 @@ class StatusFeed:
         context: DebuggerContext,
         view: TranscriptView,
         lines: tuple[StatusLine, StatusLine],
-        *,
-        first: Callable[[], list[str]],
-        notes: Iterable[Callable[[], list[str]]],
     ) -> None:
-        """`first` says which match is selected, `notes` what comes after the figures."""
         self._context = context
         self._conversation = context.conversation
         self._view = view
         self._top, self._bottom = lines
-        self._first = first
-        self._more_notes = tuple(notes)
+        self._first: Callable[[], list[str]] = list
+        self._more_notes: tuple[Callable[[], list[str]], ...] = ()
         self._facts = ""
         """What stands in the frame of the transcript."""
         self._followups: status.Followups | None = None
         self._used: UsedUpTo | None = None
+
+    def add_notes(
+        self, *, first: Callable[[], list[str]], notes: Iterable[Callable[[], list[str]]]
+    ) -> None:
+        """`first` says which match is selected, `notes` what comes after the figures."""
+        self._first = first
+        self._more_notes = tuple(notes)
 
     def show(self) -> None:
         conversation = self._conversation

@@ -2,58 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.widgets import Input
 
-from convtui.actions.registry import Keymap
-from convtui.tui.drawing.frames import PANE, make_pane
+from convtui.tui.drawing.frames import make_pane
 from convtui.tui.screens.debugger.empty_states import NO_TURN
-from convtui.tui.widgets.hintline import HintLine
-from convtui.tui.widgets.holdbar import HoldBar
+from convtui.tui.textual_compat import all_like_the_first
 from convtui.tui.widgets.inspector.inspector import Inspector, tab_keys
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.notice_line import NoticeLine
 from convtui.tui.widgets.statusline import StatusLine
-from convtui.tui.widgets.takeover import KEYS, TakeOverInput
 from convtui.tui.widgets.transcript.outline import Outline
 from convtui.tui.widgets.transcript.transcript_view import TranscriptView
 
+if TYPE_CHECKING:
+    from textual.geometry import Region
+    from textual.strip import Strip
+
+    from convtui.actions.registry import Keymap
+
+CSS = """
+DebuggerScreen { layout: vertical; overflow: hidden; }
+DebuggerScreen #body { height: 1fr; }
+DebuggerScreen.-short HintLine { display: none; }
+DebuggerScreen.-short HoldBar { max-height: 5; }
+DebuggerScreen.-short HoldBar.-beside-input { max-height: 3; }
+DebuggerScreen.-short HoldBar.-beside-input #hold-reason { max-height: 1; }
+DebuggerScreen.-short HoldBar.-writing { display: none; }
+DebuggerScreen.-short TakeOverInput { max-height: 3; }
+DebuggerScreen TranscriptView { width: 1fr; }
+DebuggerScreen.-no-inspector Inspector { display: none; }
+DebuggerScreen.-narrow Inspector { display: none; }
+DebuggerScreen.-narrow.-inspecting Inspector { display: block; }
+DebuggerScreen.-narrow.-inspecting TranscriptView { display: none; }
+DebuggerScreen #search { display: none; height: 1; border: none; padding: 0 1;
+                         background: $panel; }
+"""
+
+
+class Body(Horizontal):
+    """The panes side by side, which cover all of it."""
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        return all_like_the_first(super().render_lines, crop)
+
 
 class DebuggerWidgets:
-    """Three columns between two status lines; the hold, the inputs and the keys below."""
+    """Three columns between two status lines; the keys below.
 
-    def __init__(self, keymap: Keymap, clock: Callable[[], float]) -> None:
-        """`clock` gives the time of keys, in seconds."""
+    What opens above the lower status line is in `prompts`.
+    """
+
+    def __init__(self, keymap: Keymap) -> None:
         self.top, self.bottom = StatusLine("top", id="top"), StatusLine("bottom", id="bottom")
-        self.hold_bar = HoldBar(id="hold")
         self.outline = Outline(id="outline", empty_message="no session yet")
         self.view = TranscriptView(id="transcript")
+        # Enter is an action of the registry: at a hold it takes the first choice.
+        self.view._bindings = self.view._bindings.copy()
+        self.view._bindings.key_to_bindings.pop("enter", None)
         self.inspector = Inspector(id="inspector", keys=tab_keys(keymap), empty_message=NO_TURN)
-        self.hold_bar.add_class(PANE, "-alert")
         make_pane(self.outline, "sessions")
         make_pane(self.view, "transcript", "-list")
         make_pane(self.inspector, "inspector", "-beside")
-        self.hint_line = HintLine(id="hint", markup=False)
-        self.take_over = TakeOverInput(
-            id="take-over", keys={name: keymap.keys(name) for name in KEYS}, clock=clock
-        )
-        placeholder = "search: a text, or a filter such as ~signal or ~discard"
-        self.search = Input(id="search", placeholder=placeholder)
-        self.search.compact = True
 
     def compose(self) -> ComposeResult:
         yield self.top
-        with Horizontal(id="body"):
+        with Body(id="body"):
             yield self.outline
             yield self.view
             yield self.inspector
-        yield self.hint_line
-        yield self.hold_bar
-        yield self.take_over
-        yield self.search
         yield self.bottom
         yield NoticeLine(in_place_of=self.bottom)
         yield KeyBar(id="keys")

@@ -16,9 +16,9 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from convtui.actions.search import match
+from convtui.tui.drawing.fit import fit
 from convtui.tui.drawing.palette import Span
 from convtui.tui.widgets.row_list import RowList
-from convtui.tui.widgets.transcript.marks import fit
 
 _FRAME_ROWS = 5
 """Rows of the dialog besides the list, and a row of the screen above and below."""

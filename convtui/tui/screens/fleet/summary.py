@@ -14,13 +14,13 @@ from convtui.text.boundary import span_of_time, visible_line
 from convtui.text.counts import counted
 from convtui.transcript.ending_words import short_ending
 from convtui.tui.drawing import glyphs
+from convtui.tui.drawing.fit import fit
 from convtui.tui.drawing.labels import ending_role, short_path
 from convtui.tui.drawing.palette import Span, palette_of, plain
 from convtui.tui.drawing.strips import strip_of
 from convtui.tui.screens.fleet.columns import dollars, short_count
 from convtui.tui.screens.fleet.tally import Tally
 from convtui.tui.screens.fleet.view import Limit, Standing
-from convtui.tui.widgets.transcript.marks import fit
 
 _GAP: Final = "   "
 _BAR: Final = 24

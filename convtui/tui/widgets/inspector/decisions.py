@@ -5,29 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.cells import cell_len
 
-from convtui.log.detail import Call, TurnDetail
 from convtui.printing.turn_sign import decision_sign
-from convtui.records.codec import RecordDict
 from convtui.text.boundary import visible
-from convtui.transcript.fold import Turn
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.labels import decision_text
-from convtui.tui.drawing.palette import Span
 from convtui.tui.drawing.word_diff import diff_spans, legend_spans
 from convtui.tui.drawing.wrap import Wrapped
+from convtui.tui.widgets.inspector.context import Context
 from convtui.tui.widgets.inspector.requests import (
     all_messages,
     arguments_text,
     messages_of,
     reply_body,
 )
-from convtui.tui.widgets.inspector.stages import UNKNOWN, Context, message_of
+from convtui.tui.widgets.inspector.stages import UNKNOWN, message_of
 from convtui.tui.widgets.text_pane import Document
 from convtui.tui.widgets.transcript.calls import seconds
+
+if TYPE_CHECKING:
+    from convtui.log.detail import Call, TurnDetail
+    from convtui.records.codec import RecordDict
+    from convtui.transcript.fold import Turn
+    from convtui.tui.drawing.palette import Span
 
 CONVERSATION: Final = "responder"
 """The key of the fold with the responder's conversation."""

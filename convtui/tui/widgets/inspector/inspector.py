@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.cells import cell_len
 from textual import events
@@ -16,20 +16,16 @@ from textual.widget import Widget
 
 from convtui.actions.registry import TABS as MOST_TABS
 from convtui.actions.registry import Keymap
-from convtui.log.detail import TurnDetail
-from convtui.transcript.fold import Turn
 from convtui.tui.drawing.frames import entitle
 from convtui.tui.drawing.palette import Palette, Span
 from convtui.tui.drawing.strips import strip_of
 from convtui.tui.widgets.fold_pane import FoldPane
-from convtui.tui.widgets.inspector.tabs import (
-    DECIDING,
-    TABS,
-    Context,
-    build,
-    has_content,
-)
+from convtui.tui.widgets.inspector.context import DECIDING, TABS, Context
 from convtui.tui.widgets.text_pane import Document
+
+if TYPE_CHECKING:
+    from convtui.log.detail import TurnDetail
+    from convtui.transcript.fold import Turn
 
 SHORT: Final = {"Request": "Req", "Output": "Out", "Decision": "Dec"}
 """Names of tabs where they save a line."""
@@ -247,15 +243,21 @@ class Inspector(Vertical):
         if turn is None:
             doc = Document().line((self.empty_message, "muted"))
         else:
+            from convtui.tui.widgets.inspector.tabs import build
+
             doc = build(self._tab, self._detail, turn, self._tab_context)
         shown = (turn.session, turn.number, self._tab) if turn is not None else ()
         self._pane.show(doc, keep_place=shown == self._shown)
         self._shown = shown
-        self._bar.show(
-            self.tabs,
-            active=self._tab,
-            filled=[t for t in self.tabs if has_content(t, self._detail, self._tab_context)],
-        )
+        self._bar.show(self.tabs, active=self._tab, filled=self._filled())
+
+    def _filled(self) -> list[str]:
+        """The tabs that have something to show."""
+        if self._detail is None:
+            return []
+        from convtui.tui.widgets.inspector.tabs import has_content
+
+        return [tab for tab in self.tabs if has_content(tab, self._detail, self._tab_context)]
 
     def on_tab_bar_chosen(self, event: TabBar.Chosen) -> None:
         event.stop()

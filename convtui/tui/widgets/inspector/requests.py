@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from convtui.log.detail import Call, TurnDetail
 from convtui.printing.wording import parts_words
-from convtui.records.codec import RecordDict
 from convtui.scenario.simulators.registry import kind_of
 from convtui.transcript.fold import Flag, Turn
-from convtui.tui.drawing.palette import Span
+from convtui.tui.widgets.inspector.context import Context
 from convtui.tui.widgets.inspector.json_tree import json_text, json_value
-from convtui.tui.widgets.inspector.stages import UNKNOWN, Context, message_of
+from convtui.tui.widgets.inspector.stages import UNKNOWN, message_of
 from convtui.tui.widgets.text_pane import Document
+
+if TYPE_CHECKING:
+    from convtui.log.detail import Call, TurnDetail
+    from convtui.records.codec import RecordDict
+    from convtui.tui.drawing.palette import Span
 
 _MOST: Final = 12
 """Messages up to which all of a request are shown from the start."""

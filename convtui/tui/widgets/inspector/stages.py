@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
-from convtui.log.detail import Call, StageRun, TurnDetail
-from convtui.log.notes import TurnNote
 from convtui.printing.wording import cut_words, parts_words
-from convtui.records.codec import RecordDict
-from convtui.records.interim import Interim
 from convtui.text.boundary import visible_line
 from convtui.text.counts import counted
 from convtui.text_checks.incomplete import in_words, reason_of
@@ -20,7 +15,7 @@ from convtui.transcript.corrections import (
     corrected_words,
     noticed_words,
 )
-from convtui.transcript.fold import FAILED, OPEN, Flag, Totals, Turn
+from convtui.transcript.fold import FAILED, OPEN, Flag, Turn
 from convtui.tui.drawing.glyphs import (
     BY_HAND,
     DISCARDED,
@@ -30,58 +25,18 @@ from convtui.tui.drawing.glyphs import (
     SKIPPED,
     WORKING,
 )
-from convtui.tui.drawing.palette import Span
-from convtui.tui.sources.budget import Limit
 from convtui.tui.widgets.inspector.stage_rows import StageRows
-from convtui.tui.widgets.text_pane import Document
 from convtui.tui.widgets.transcript.calls import seconds
 
+if TYPE_CHECKING:
+    from convtui.log.detail import Call, StageRun, TurnDetail
+    from convtui.records.codec import RecordDict
+    from convtui.records.interim import Interim
+    from convtui.tui.drawing.palette import Span
+    from convtui.tui.widgets.inspector.context import Context
+    from convtui.tui.widgets.text_pane import Document
+
 UNKNOWN: Final = "unknown"
-
-
-@dataclass(slots=True)
-class Context:
-    """What the tabs need besides the records; callables are called when a tab is opened."""
-
-    messages: Callable[[Call], list[Any]] | None = None
-    """The exact messages of a call. May raise ValueError."""
-    wire: list[dict[str, Any]] | None = None
-    """HTTP exchanges; None if none were kept."""
-    totals: Mapping[str, Totals] = field(default_factory=dict)
-    log_file: str = ""
-    conversation: str = ""
-    hold: RecordDict | None = None
-    """The current hold, if it is in this turn."""
-    hooks: Mapping[str, str] = field(default_factory=dict)
-    """Hook name to `yours` or `default`."""
-    copy_keys: str = ""
-    """A hint on the keys that copy a request."""
-    simulator: str = ""
-    """What speaks for the persona: scripted, llm, responder, demo, human."""
-    deciding: bool = False
-    """Whether a responder decides what the user says."""
-    responder_detail: TurnDetail | None = None
-    """The last turn, up to this one, in which the responder was called."""
-    width: int = 0
-    """The width in cells."""
-    inherited: Mapping[str, Totals] = field(default_factory=dict)
-    """What each side had used before this log."""
-    limits: Sequence[Limit] = ()
-    """The current budget."""
-    lineage: Sequence[tuple[str, str, str]] = ()
-    """The origin of the log, as (name, value, role)."""
-    whole: Mapping[int, tuple[str, str]] = field(default_factory=dict)
-    """Full tool results by `seq`, as (problem, text)."""
-    whole_key: str = ""
-    """A hint on the key that shows results in full."""
-    correction: Correction | None = None
-    """Corrections by hand."""
-    noted: TurnNote | None = None
-    """Marks and notes."""
-    drift: Mapping[str, Any] | None = None
-    """The drift of its answer: `{what, recorded, replayed}`."""
-    warm: Mapping[str, Any] | None = None
-    """The `context.seeded` record of the log: the start of the provider's history."""
 
 
 def message_of(error: object) -> str:

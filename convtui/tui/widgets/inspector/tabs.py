@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from convtui.log.detail import TurnDetail
 from convtui.log.tool_uses import waiting_uses
 from convtui.text.counts import counted
 from convtui.transcript.fold import OPEN, Flag, Turn
 from convtui.tui.drawing.word_diff import diff_spans, legend_spans
+from convtui.tui.widgets.inspector.context import DECIDING, DECISION, TABS, Context
 from convtui.tui.widgets.inspector.decisions import decisions
 from convtui.tui.widgets.inspector.drift import with_drift
 from convtui.tui.widgets.inspector.json_tree import json_text, json_value, parsed
 from convtui.tui.widgets.inspector.requests import messages_of, part_lines, pretty, request
 from convtui.tui.widgets.inspector.stages import (
     UNKNOWN,
-    Context,
     match_position,
     message_of,
     stages,
@@ -27,16 +26,15 @@ from convtui.tui.widgets.text_pane import Document
 from convtui.tui.widgets.transcript.calls import seconds
 from convtui.tui.widgets.transcript.note_marks import with_note
 
-TABS: Final = ("Stages", "Raw", "Diff", "Request", "Wire", "Tools", "Output", "Usage", "Meta")
+if TYPE_CHECKING:
+    from convtui.log.detail import TurnDetail
+
 _EVENTS: Final = 1_000
 """Events of a stream that are read as JSON."""
 _EVENT_CHARS: Final = 160
 """Characters of an event that are shown while it is folded."""
 _PRINTED_LINES: Final = 200
 """Lines up to which each is looked at for JSON."""
-DECISION: Final = "Decision"
-DECIDING: Final = (*TABS, DECISION)
-"""The tabs of a conversation with a responder."""
 
 
 def build(tab: str, detail: TurnDetail | None, turn: Turn, context: Context) -> Document:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from convtui.log.detail import TurnDetail
 from convtui.log.tool_uses import ToolUse, tool_uses, waiting_uses
 from convtui.text.boundary import visible_line
 from convtui.text.counts import counted
 from convtui.transcript.fold import OPEN, Turn
+from convtui.tui.widgets.inspector.context import Context
 from convtui.tui.widgets.inspector.json_tree import json_text, json_value, parsed
 from convtui.tui.widgets.inspector.requests import pretty
-from convtui.tui.widgets.inspector.stages import UNKNOWN, Context
+from convtui.tui.widgets.inspector.stages import UNKNOWN
 from convtui.tui.widgets.text_pane import Document
 from convtui.tui.widgets.transcript.calls import seconds
 from convtui.tui.widgets.transcript.tool_marks import round_label, tool_sign
+
+if TYPE_CHECKING:
+    from convtui.log.detail import TurnDetail
 
 _SEE_DECISION: Final = "The Decision tab has the responder's decision."
 _STATES: Final = {

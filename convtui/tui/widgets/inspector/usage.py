@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from convtui.log.detail import Call, TurnDetail
-from convtui.transcript.fold import Totals, Turn
-from convtui.tui.drawing.palette import Span
-from convtui.tui.sources.budget import Limit
-from convtui.tui.widgets.inspector.stages import UNKNOWN, Context
+from convtui.tui.widgets.inspector.context import Context
+from convtui.tui.widgets.inspector.stages import UNKNOWN
 from convtui.tui.widgets.statusline import money
 from convtui.tui.widgets.text_pane import Document
 from convtui.tui.widgets.transcript.calls import seconds
+
+if TYPE_CHECKING:
+    from convtui.log.detail import Call, TurnDetail
+    from convtui.transcript.fold import Totals, Turn
+    from convtui.tui.drawing.palette import Span
+    from convtui.tui.sources.budget import Limit
 
 _SIDES: Final = ("persona", "provider", "responder", "reflection")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from convtui.text.boundary import visible_line
 from convtui.transcript.fold import HOOK_RECORDS
-from convtui.tui.drawing.palette import Span
+
+if TYPE_CHECKING:
+    from convtui.tui.drawing.palette import Span
 
 SLOW: Final = 0.1
 """Seconds from which a hook is worth a line."""

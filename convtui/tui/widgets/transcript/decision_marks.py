@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from convtui.printing.turn_sign import decision_sign, ended_by_decision
-from convtui.records.codec import RecordDict
 from convtui.text.boundary import visible_line
-from convtui.transcript.fold import Turn
-from convtui.tui.drawing.palette import Span
 from convtui.tui.drawing.wrap import Wrapped
+
+if TYPE_CHECKING:
+    from convtui.records.codec import RecordDict
+    from convtui.transcript.fold import Turn
+    from convtui.tui.drawing.palette import Span
 
 _OUTCOMES: Final = {
     "stop": "stopped",

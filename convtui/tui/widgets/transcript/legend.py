@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.cells import cell_len
 
 from convtui.tui.drawing import glyphs
-from convtui.tui.drawing.palette import Span
+
+if TYPE_CHECKING:
+    from convtui.tui.drawing.palette import Span
 
 LEGEND: Final = (
     (glyphs.HELD, "held", "held"),

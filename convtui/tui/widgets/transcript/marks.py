@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.cells import cell_len
 
-from convtui.log.detail import TurnDetail
-from convtui.log.notes import TurnNote
-from convtui.log.tool_uses import ToolUse, tool_uses
 from convtui.printing.turn_sign import DECIDED, decision_sign, ended_by_decision
 from convtui.text.boundary import visible_line
 from convtui.transcript.corrections import CORRECTABLE, FLAG_WORDS, Correction
 from convtui.transcript.fold import OPEN, Flag, Turn
 from convtui.tui.drawing.labels import decision_text
 from convtui.tui.drawing.palette import Span
-from convtui.tui.sources.break_marks import BreakMark
 from convtui.tui.widgets.transcript.decision_marks import (
     decision_badge,
     ended_row_count,
     ended_rows,
     says_error,
 )
+
+if TYPE_CHECKING:
+    from convtui.log.detail import TurnDetail
+    from convtui.log.notes import TurnNote
+    from convtui.log.tool_uses import ToolUse
+    from convtui.tui.sources.break_marks import BreakMark
 
 SEPARATOR: Final = " · "
 
@@ -87,6 +89,8 @@ class TurnExtras:
 
 def extras_of(detail: TurnDetail) -> TurnExtras:
     """The extras from a turn's records."""
+    from convtui.log.tool_uses import tool_uses
+
     extra = TurnExtras(
         raw=detail.raw,
         uses=tool_uses(detail),
@@ -352,34 +356,3 @@ def pack(items: Sequence[Span], width: int) -> list[list[Span]]:
             rows.append([(text, role)])
             used = size
     return rows
-
-
-def fit(spans: Sequence[Span], width: int) -> list[Span]:
-    """Cuts a row to `width` cells, with an ellipsis where something is missing."""
-    left = width
-    fitted: list[Span] = []
-    for index, (text, role) in enumerate(spans):
-        size = cell_len(text)
-        if size <= left:
-            fitted.append((text, role))
-            left -= size
-        elif left > 0 or any(rest.strip() for rest, _ in spans[index:]):
-            fitted.append((text[: max(0, left)], role))
-            return _with_ellipsis(fitted, width)
-        else:
-            break
-    return fitted
-
-
-def _with_ellipsis(spans: list[Span], width: int) -> list[Span]:
-    used = sum(cell_len(text) for text, _ in spans)
-    while spans and (used >= width or not spans[-1][0]):
-        text, role = spans.pop()
-        used -= cell_len(text)
-        if text[:-1]:
-            spans.append((text[:-1], role))
-            used += cell_len(text[:-1])
-    if width > 0:
-        text, role = spans.pop() if spans else ("", "muted")
-        spans.append((f"{text}…", role))
-    return spans

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from convtui.log.notes import Inherited, TurnNote
 from convtui.text.boundary import visible_line
 from convtui.transcript.corrections import FLAG_WORDS
-from convtui.transcript.fold import Turn
 from convtui.tui.drawing.glyphs import MARK, NOTE, NOTICED
-from convtui.tui.drawing.palette import Span
 from convtui.tui.widgets.text_pane import Document
 from convtui.tui.widgets.transcript.marks import BADGES
+
+if TYPE_CHECKING:
+    from convtui.log.notes import Inherited, TurnNote
+    from convtui.transcript.fold import Turn
+    from convtui.tui.drawing.palette import Span
 
 _MAX_CHARS: Final = 400
 _ID: Final = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rich.style import Style
 from textual import events, on
@@ -15,15 +15,17 @@ from textual.strip import Strip
 
 from convtui.text.boundary import visible_line
 from convtui.transcript.fold import Session, Transcript, Turn
-from convtui.tui.drawing.palette import Palette
+from convtui.tui.drawing.fit import fit
 from convtui.tui.drawing.strips import strip_of
-from convtui.tui.sources.branches import Branch
 from convtui.tui.widgets.copy_rows import CopyRow
 from convtui.tui.widgets.line_view import LineView
 from convtui.tui.widgets.transcript.legend import legend_rows
-from convtui.tui.widgets.transcript.marks import fit
-from convtui.tui.widgets.transcript.outline_rows import Row
 from convtui.tui.widgets.transcript.outline_tree import INDENT, OutlineTree
+
+if TYPE_CHECKING:
+    from convtui.tui.drawing.palette import Palette
+    from convtui.tui.sources.branches import Branch
+    from convtui.tui.widgets.transcript.outline_rows import Row
 
 _ORIGIN = (0, 0)
 

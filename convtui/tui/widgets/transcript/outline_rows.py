@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 Kind = Literal["heading", "skipped", "call", "turns", "branch", "coming"]
@@ -19,8 +18,7 @@ class Row(NamedTuple):
     number: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SessionRows:
+class SessionRows(NamedTuple):
     """The rows of one session."""
 
     turns: int

@@ -5,19 +5,21 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.cells import cell_len
 
 from convtui.printing.turn_sign import turn_sign
 from convtui.text.boundary import visible_line
-from convtui.transcript.fold import Session, Transcript, Turn
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Span, plain
-from convtui.tui.sources.branches import Branch
 from convtui.tui.widgets.transcript.calls import call_spans, is_noteworthy
 from convtui.tui.widgets.transcript.outline_rows import SessionRows
 from convtui.tui.widgets.transcript.session_state import session_state
+
+if TYPE_CHECKING:
+    from convtui.transcript.fold import Session, Transcript, Turn
+    from convtui.tui.sources.branches import Branch
 
 INDENT: Final = 2
 _WIDTHS: Final = (14, 34)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 
 from convtui.text.boundary import visible, visible_line
 from convtui.text.counts import counted
 from convtui.transcript.ending_words import ending_phrase
-from convtui.transcript.fold import Session, Transcript, Turn
+from convtui.tui.drawing.fit import fit
 from convtui.tui.drawing.labels import ending_role
 from convtui.tui.drawing.palette import Span, plain
 from convtui.tui.drawing.wrap import Wrapped
-from convtui.tui.widgets.transcript.marks import badges, fit, own_rows
+
+if TYPE_CHECKING:
+    from convtui.transcript.fold import Session, Transcript, Turn
 
 _MIN_PART = 16
 """Minimum cells for a part of a rule that is cut."""
@@ -202,6 +204,8 @@ def plain_turn(turn: Turn, frame: Frame) -> str:
     """A turn for the clipboard: its stored text, its badges and rows, the sessions around it."""
     parts = [plain(row) + "\n" for row in frame.rows_before(76)]
     parts.append(f"{turn.number} {turn.speaker}: {turn.text}\n")
+    from convtui.tui.widgets.transcript.marks import badges, own_rows
+
     notes = [text for row in own_rows(turn) if (text := plain(row))]
     notes += [text for text, _ in badges(turn)]
     if notes:

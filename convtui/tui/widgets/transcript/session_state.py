@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from convtui.text.boundary import visible_line
-from convtui.transcript.fold import Session
-from convtui.tui.drawing.palette import Span
+
+if TYPE_CHECKING:
+    from convtui.transcript.fold import Session
+    from convtui.tui.drawing.palette import Span
 
 _ENDINGS: Final[dict[str, Span]] = {
     "completed": ("done", "ok"),

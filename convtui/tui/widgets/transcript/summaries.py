@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from convtui.transcript.fold import Transcript
+if TYPE_CHECKING:
+    from convtui.transcript.fold import Transcript
 
 
 @dataclass(slots=True, frozen=True)

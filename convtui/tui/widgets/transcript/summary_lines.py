@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from convtui.text.boundary import visible
-from convtui.tui.drawing.palette import Span
+from convtui.tui.drawing.fit import fit
 from convtui.tui.drawing.wrap import Wrapped
-from convtui.tui.widgets.transcript.marks import fit
-from convtui.tui.widgets.transcript.session_rows import Frame
-from convtui.tui.widgets.transcript.summaries import Summary
-from convtui.tui.widgets.transcript.turn_lines import Geometry
+
+if TYPE_CHECKING:
+    from convtui.tui.drawing.palette import Span
+    from convtui.tui.widgets.transcript.geometry import Geometry
+    from convtui.tui.widgets.transcript.session_rows import Frame
+    from convtui.tui.widgets.transcript.summaries import Summary
 
 
 class SummaryLines:

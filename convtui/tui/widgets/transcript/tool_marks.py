@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.cells import cell_len
 
-from convtui.log.tool_uses import ToolUse
 from convtui.text.boundary import visible_line
 from convtui.text.counts import counted
 from convtui.tui.drawing import glyphs
-from convtui.tui.drawing.palette import Span
 from convtui.tui.widgets.transcript.calls import seconds
+
+if TYPE_CHECKING:
+    from convtui.log.tool_uses import ToolUse
+    from convtui.tui.drawing.palette import Span
 
 MAX_CALLS: Final = 12
 """Calls of a turn listed in the transcript; the Tools tab has all of them."""

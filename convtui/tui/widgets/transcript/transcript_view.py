@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -24,17 +24,20 @@ from convtui.tui.drawing.wrap import Wrapped
 from convtui.tui.timers import call_once
 from convtui.tui.widgets.copy_rows import CopyRow
 from convtui.tui.widgets.line_view import LineView
-from convtui.tui.widgets.transcript.marks import TurnExtras
+from convtui.tui.widgets.transcript.geometry import Geometry
 from convtui.tui.widgets.transcript.session_rows import (
     Frame,
     SessionFrames,
     head_rows,
     plain_turn,
 )
-from convtui.tui.widgets.transcript.summaries import Summary
-from convtui.tui.widgets.transcript.summary_lines import SummaryLines
-from convtui.tui.widgets.transcript.turn_lines import Content, Geometry, TurnLines, measure_turn
-from convtui.tui.widgets.transcript.turn_search import Query, TurnSearch
+
+if TYPE_CHECKING:
+    from convtui.tui.widgets.transcript.marks import TurnExtras
+    from convtui.tui.widgets.transcript.summaries import Summary
+    from convtui.tui.widgets.transcript.summary_lines import SummaryLines
+    from convtui.tui.widgets.transcript.turn_lines import Content, TurnLines
+    from convtui.tui.widgets.transcript.turn_search import Query, TurnSearch
 
 Mode = Literal["shown", "raw", "diff"]
 _KEPT = 400
@@ -383,7 +386,11 @@ class TranscriptView(LineView):
         if self._search_timer is not None:
             self._search_timer.stop()
             self._search_timer = None
-        self._search = TurnSearch(wanted, highlight) if wanted else None
+        self._search = None
+        if wanted:
+            from convtui.tui.widgets.transcript.turn_search import TurnSearch
+
+            self._search = TurnSearch(wanted, highlight)
         self._generation += 1
         self.refresh()
         self._continue_search()
@@ -456,6 +463,9 @@ class TranscriptView(LineView):
         turn = self.turn_at(item)
         if turn.status == OPEN or self._mode != "shown" or turn.flags & _TOOL:
             return self._lines(item).height
+        # What draws turns is not needed for the first frame.
+        from convtui.tui.widgets.transcript.turn_lines import measure_turn
+
         rows = item in self._noted
         return (
             measure_turn(turn, self._geometry)
@@ -464,6 +474,8 @@ class TranscriptView(LineView):
         )
 
     def measure_some(self, first: int, last: int) -> Sequence[int]:
+        from convtui.tui.widgets.transcript.turn_lines import measure_turn
+
         geometry, with_frame = self._geometry, self._frames.by_turn
         turns = self._transcript.turns[first:last]
         heights = [measure_turn(turn, geometry) for turn in turns]
@@ -535,6 +547,8 @@ class TranscriptView(LineView):
             if len(self._cache) >= _KEPT:
                 for old in list(self._cache)[: _KEPT // 2]:
                     del self._cache[old]
+            from convtui.tui.widgets.transcript.turn_lines import TurnLines
+
             lines = self._cache[item] = TurnLines(self._geometry, self.palette)
         if lines.key != key:
             content = None
@@ -557,6 +571,8 @@ class TranscriptView(LineView):
                     for end in self._frame(i).after
                 ],
             )
+            from convtui.tui.widgets.transcript.summary_lines import SummaryLines
+
             block = SummaryLines(summary, self._geometry, frame)
             self._blocks[summary.first] = block
         return block

@@ -5,71 +5,45 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 from textual.strip import Strip
 
-from convtui.log.notes import TurnNote
 from convtui.printing.turn_sign import turn_sign
 from convtui.text.counts import counted
 from convtui.transcript.fold import OPEN, Flag, Turn
 from convtui.tui.drawing import glyphs
+from convtui.tui.drawing.fit import fit
 from convtui.tui.drawing.palette import Palette, Span
 from convtui.tui.drawing.strips import strip_of
 from convtui.tui.drawing.wrap import MAX_CHARS, MAX_LINES, Wrapped, count_capped, paint
-from convtui.tui.sources.break_marks import BreakMark
 from convtui.tui.widgets.copy_rows import CopyRow
+from convtui.tui.widgets.transcript.geometry import Geometry
 from convtui.tui.widgets.transcript.marks import (
     BADGES,
     ROWS,
     TurnExtras,
     badges,
-    fit,
     own_row_count,
     own_rows,
     pack,
 )
 from convtui.tui.widgets.transcript.note_marks import note_rows, note_sign
-from convtui.tui.widgets.transcript.session_rows import Frame
 from convtui.tui.widgets.transcript.tool_marks import tool_rows
 
+if TYPE_CHECKING:
+    from convtui.log.notes import TurnNote
+    from convtui.tui.sources.break_marks import BreakMark
+    from convtui.tui.widgets.transcript.session_rows import Frame
+
 OPEN_CHARS = 2_000_000
-_NARROW = 30
 _MAX_MARKS = 200
 _MOST_STRIPS = 200
 """Lines that are kept as they are drawn: a text that grows scrolls away."""
 
 Content = str | Sequence[Span]
 """A turn's text, or its pieces with roles."""
-
-
-class Geometry:
-    """The layout of columns. `gap` is the number of empty lines after a turn."""
-
-    __slots__ = (
-        "badge_counts",
-        "digits",
-        "folded",
-        "gap",
-        "indent",
-        "short",
-        "stacked",
-        "text_width",
-        "width",
-    )
-
-    def __init__(self, width: int, digits: int, gap: int) -> None:
-        self.width = width
-        self.digits = max(2, digits)
-        self.gap = gap
-        # bar, glyph, space, number, space, speaker, space; one cell stays free at the right
-        indent = self.digits + 13
-        self.stacked = width - indent - 1 < _NARROW
-        self.indent = 3 if self.stacked else indent
-        self.text_width = max(4, width - self.indent - 1)
-        self.short = self.text_width < 48
-        self.folded = self.text_width < 70
-        self.badge_counts: dict[tuple[int, tuple[str, ...], tuple[str, ...]], int] = {}
 
 
 def badge_rows(turn: Turn, extra: TurnExtras | None, geometry: Geometry) -> list[list[Span]]:

@@ -217,7 +217,7 @@ async def test_approval_is_switched_on_and_off(held: Held) -> None:
         await until(pilot, lambda: "Every tool call now waits" in held.notices())
         held.handle.approve_tools = True
         held.handle.notify()
-        await until(pilot, lambda: "tools wait for approval" in held.screen.parts.status.notes())
+        await until(pilot, lambda: "tools wait for approval" in held.screen.status.notes())
         await pilot.press("H")
         await until(pilot, lambda: len(held.handle.orders) == 2)
         assert held.last == ("approve_tools", {"on": False})

@@ -244,7 +244,7 @@ async def test_the_status_line_counts_the_damages_of_a_log(tmp_path: Path) -> No
     app = ConvtuiApp(lambda app: app.runs.recording(log), state_file=tmp_path / "state.json")
     async with app.run_test(size=(120, 36)) as pilot:
         screen = shown(app)
-        await until(pilot, lambda: "3 damaged places in the log" in screen.parts.status.notes())
+        await until(pilot, lambda: "3 damaged places in the log" in screen.status.notes())
         # The line itself, what it did to the order, and to the count.
         await until(pilot, lambda: "3 damaged places in the log" in drawn(app))
 

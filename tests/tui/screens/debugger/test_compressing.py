@@ -170,7 +170,7 @@ async def test_the_summary_is_shown_in_the_place_of_the_turns(compressed: Compre
         shown = compressed.shown()
         assert "Ida wants her money back." in shown and "Open: the postage." in shown
         assert "words of turn 2" not in shown and "words of turn 5" in shown
-        assert "showing the summary" in screen.parts.status.notes()
+        assert "showing the summary" in screen.status.notes()
         # It is one place among the turns.
         view.go_to(4)
         view.move(-1)

@@ -9,9 +9,10 @@ from convtui.printing.turn_sign import turn_sign
 from convtui.transcript.fold import INACTIVE, Flag, Turn
 from convtui.tui.drawing.palette import Palette
 from convtui.tui.widgets.inspector.tabs import Context, build
+from convtui.tui.widgets.transcript.geometry import Geometry
 from convtui.tui.widgets.transcript.marks import extras_of, own_row_count, own_rows
 from convtui.tui.widgets.transcript.session_rows import Frame
-from convtui.tui.widgets.transcript.turn_lines import Geometry, TurnLines, measure_turn
+from convtui.tui.widgets.transcript.turn_lines import TurnLines, measure_turn
 from tests.tui.harness.sources import Story
 
 

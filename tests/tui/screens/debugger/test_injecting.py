@@ -42,7 +42,7 @@ async def test_a_fault_is_chosen_shown_until_it_fires_and_taken_back(tmp_path: P
 
         live.handle.armed = {"provider": {"fault": "429", "left": 1}}
         assert live.screen.parts.faults.status() == ["next provider call: 429"]
-        assert "next provider call: 429" in live.screen.parts.status.notes()
+        assert "next provider call: 429" in live.screen.status.notes()
         offered = await choose(pilot, "(disarm)")
         assert offered == [*FAULTS, "(disarm)"]
         await until(pilot, lambda: len(live.handle.orders) > 1)

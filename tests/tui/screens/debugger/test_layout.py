@@ -117,7 +117,7 @@ async def test_the_keys_stay_on_the_smallest_screen(tmp_path: Path) -> None:
     async with live.app.run_test(size=(SMALLEST[0], SMALLEST[1])) as pilot:
         await live.begin(pilot)
         screen, keys = live.screen, live.screen.query_one(KeyBar)
-        screen.widgets.hint_line.show("a sentence that explains what happens here, on two lines")
+        screen.prompts.hint_line.show("a sentence that explains what happens here, on two lines")
         live.handle.held(("go", "go on"), ("edit", "edit"), ("retry", "ask again"),
                          ("skip", "skip this turn"), reason="step")  # fmt: skip
         await until(pilot, lambda: screen.hold_bar.region.height > 1)
