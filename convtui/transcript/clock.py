@@ -6,8 +6,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convtui.records.values import as_object
 
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from convtui.transcript.fold import Transcript
 
 
-@dataclass(frozen=True, slots=True)
-class Elapsed:
+class Elapsed(NamedTuple):
     """Seconds since a conversation began, parent logs included."""
 
     running: float = 0.0

@@ -9,10 +9,9 @@ harness is this program and the limits that it was given. What a human did is no
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
-from typing import Final, Literal, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 from convtui.transcript.turns import Flag, Turn
 
@@ -20,8 +19,7 @@ FaultSide = Literal["simulator", "provider", "harness"]
 SIDES: Final[tuple[FaultSide, ...]] = get_args(FaultSide)
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """One thing that went wrong: whose fault it is, the rule's id, and why in one sentence."""
 
     side: FaultSide

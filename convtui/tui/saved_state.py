@@ -16,6 +16,8 @@ class SavedState:
     def __init__(self, file: Path | None) -> None:
         self._file = file
         self._lock = asyncio.Lock()
+        self.last_read: dict[str, Any] = {}
+        """What was remembered when that was looked at, or added to, last."""
 
     def read(self) -> dict[str, Any]:
         """All that is remembered. Blocking."""
@@ -23,7 +25,8 @@ class SavedState:
             return {}
         from convtui.config.paths import read_state
 
-        return read_state(self._file)
+        self.last_read = read_state(self._file)
+        return self.last_read
 
     async def recall(self) -> dict[str, Any]:
         return await asyncio.to_thread(self.read)
@@ -37,5 +40,6 @@ class SavedState:
         # One after the other: each writes what it has read.
         async with self._lock:
             state = {**await self.recall(), **what}
+            self.last_read = state
             with contextlib.suppress(ConvtuiError):
                 await asyncio.to_thread(write_state, self._file, state)

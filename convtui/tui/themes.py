@@ -82,9 +82,10 @@ class Themes:
         self.show(view)
 
     def _named(self, config: Config) -> str:
+        remembered = self._saved_state.read().get("theme")
         if config.origin("theme").layer != "default":
             return config.theme
-        return str(self._saved_state.read().get("theme") or config.theme)
+        return str(remembered or config.theme)
 
     def _load(self) -> tuple[ThemeView | None, list[str]]:
         try:

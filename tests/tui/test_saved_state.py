@@ -25,3 +25,13 @@ async def test_without_a_file_or_a_disk_nothing_is_remembered(tmp_path: Path) ->
     refused = SavedState(tmp_path / "file" / "state.json")
     await refused.remember(theme="light")
     assert await refused.recall() == {}
+
+
+async def test_what_was_read_or_added_last_is_known_without_the_disk(tmp_path: Path) -> None:
+    state = SavedState(tmp_path / "state.json")
+    assert state.last_read == {}
+    await state.remember(theme="light")
+    assert state.last_read == {"theme": "light"}
+    other = SavedState(tmp_path / "state.json")
+    other.read()
+    assert other.last_read == {"theme": "light"}

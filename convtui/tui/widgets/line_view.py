@@ -67,6 +67,7 @@ class LineView(ScrollView, can_focus=True):
         self._palette = palette
         self._base: Style | None = None
         self._strips = PlacedStrips()
+        self._empty: tuple[tuple[int, Style], Strip] | None = None
         self._columns: int | None = None
         """The width of the lines while they are drawn: asking for it costs as much as a line."""
         self.heights = Heights()
@@ -419,10 +420,12 @@ class LineView(ScrollView, can_focus=True):
         if width is None:
             width = self.scrollable_content_region.width
         if not self._width:
-            return Strip.blank(width, base)  # drawn before it was told its size
+            return self._ground(width, base)  # drawn before it was told its size
         line = round(self.scroll_y) + y
         if line >= self.line_count:
             strip = self.empty_row(y)
+            if not strip.text.strip():
+                return self._ground(width, base)
             return strip.apply_style(base).crop_extend(0, width, base)
         item, row = self.heights.find(line)
         strip = self.row(item, row)
@@ -434,6 +437,12 @@ class LineView(ScrollView, can_focus=True):
             marked = restyled(separated(strip), *span, self.palette.style("mark:accent"))
             return placed(marked, base, width, line)
         return self._strips.get(strip, base, width, line)
+
+    def _ground(self, width: int, base: Style) -> Strip:
+        """An empty line: always the same one, which is framed and cut only once."""
+        if self._empty is None or self._empty[0] != (width, base):
+            self._empty = (width, base), Strip.blank(width, base)
+        return self._empty[1]
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Called by Textual; anchors emoji after its filters, which would break them."""

@@ -195,6 +195,23 @@ async def test_an_empty_transcript_says_what_to_do() -> None:
         assert app.view.copy_text() == ""
 
 
+async def test_lines_with_nothing_in_them_are_one_and_the_same() -> None:
+    app = Stage(Transcript(), "Press space to begin.")
+    async with app.run_test(size=(60, 16)) as pilot:
+        view = app.view
+        await until(pilot, lambda: view.view_width > 0)
+        lines = [view.render_line(y) for y in range(16)]
+        blank = [line for line in lines if not line.text.strip()]
+        assert len(blank) == 15
+        assert {id(line) for line in blank} == {id(blank[0])}
+        width, base = view.scrollable_content_region.width, view.rich_style
+        drawn = view.empty_row(0).apply_style(base).crop_extend(0, width, base)
+        assert blank[0].simplify() == drawn.simplify()
+        await pilot.resize_terminal(50, 16)
+        await until(pilot, lambda: view.view_width < 50)
+        assert view.render_line(0).cell_length == view.scrollable_content_region.width
+
+
 async def test_a_session_without_turns() -> None:
     story = Story()
     story.begin("intake")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +18,12 @@ STEP = 5
 """Percent of the width that a key adds or takes."""
 WIDTHS = (25, 75)
 _WIDTH = "inspector_width"
+
+
+def _percent_in(state: Mapping[str, Any]) -> int:
+    """The inspector's width in what is remembered; 0 for none."""
+    percent = state.get(_WIDTH)
+    return percent if isinstance(percent, int) and WIDTHS[0] <= percent <= WIDTHS[1] else 0
 
 
 class PaneHost(Protocol):
@@ -48,17 +54,20 @@ class Layout:
         widgets: DebuggerWidgets,
         maximised: Maximise,
         *,
+        known: Mapping[str, Any],
         recall: Callable[[], Awaitable[dict[str, Any]]],
         remember: Callable[..., Awaitable[None]],
     ) -> None:
-        """`recall` and `remember` read and write what the program remembers for next time."""
+        """`known` is what the program remembered; `recall` and `remember` read and write it."""
         self._context = context
         self._screen = screen
         self._outline, self._inspector = widgets.outline, widgets.inspector
         self._view = widgets.view
         self._maximised = maximised
         self._recall, self._remember = recall, remember
-        self._percent = 0
+        self._chosen = False
+        """Whether the width was chosen here."""
+        self._percent = _percent_in(known)
         """The inspector's width that was chosen; 0 for none."""
 
     def handlers(self) -> Iterator[Handler]:
@@ -129,6 +138,7 @@ class Layout:
             return
         whole = max(1, self._inspector.screen.size.width)
         now = self._percent or round(100 * self._inspector.outer_size.width / whole)
+        self._chosen = True
         self._percent = max(WIDTHS[0], min(WIDTHS[1], now + by))
         self._screen.lay_out()
         self._context.spawn(self._keep(self._percent))
@@ -143,8 +153,8 @@ class Layout:
 
     async def load(self) -> None:
         """Gives the inspector the width that it had last time."""
-        percent = (await self._recall()).get(_WIDTH)
-        if isinstance(percent, int) and WIDTHS[0] <= percent <= WIDTHS[1] and not self._percent:
+        percent = _percent_in(await self._recall())
+        if percent and not self._chosen:
             self._percent = percent
             if self._context.mounted():
                 self._screen.lay_out()

@@ -73,6 +73,7 @@ class DebuggerScreen(StagedScreen):
             self,
             widgets,
             Maximise(self, ("Outline", "TranscriptView", "Inspector")),
+            known=self.capp.saved_state.last_read,
             recall=self.capp.saved_state.recall,
             remember=self.capp.saved_state.remember,
         )
@@ -119,7 +120,6 @@ class DebuggerScreen(StagedScreen):
         self.lay_out()
         self._watch_source()
         self.set_interval(TICK, self._tick)
-        self.spawn(self.pane_layout.load())
         if self.conversation.has_opening:
             self.view.show_empty(before_the_first_turn(self.conversation, self.keymap))
             self.status.show()
@@ -133,6 +133,7 @@ class DebuggerScreen(StagedScreen):
 
     async def _open(self) -> None:
         """Starts the run, and makes what was not needed for the first frame."""
+        self.spawn(self.pane_layout.load())
         if self.run is None:
             await self.complete()
             return
