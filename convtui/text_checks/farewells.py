@@ -35,6 +35,16 @@ _PARTING: Final = re.compile(
     r"merci|au revoir|bonne|bon (?:voyage|week-end|weekend|courage)|à (?:bientôt|plus)|"
     r"je vous en prie|de rien|également|grazie|arrivederci|buona (?:giornata|serata))(?!\w)"
 )
+_NEEDLES: Final = (
+    *("thank", "bye", "welcome", "have a", "glad ", "take care", "see y", "enjoy ", "talk "),
+    *("farewell", "good night", "cheers", "until next", "so long", "all the best", "best wishes"),
+    *("ciao", "safe ", "my pleasure", "you too", "anytime", "any time", "likewise", "same to you"),
+    *("happy to help", "tschüss", "wiedersehen", "dank", "gern", "bis ", "alles gute", "mach's"),
+    *("gleichfalls", "ebenfalls", "schöne", "gute", "angenehme", "gracias", "adiós", "hasta"),
+    *("de nada", "igualmente", "chao", "buen", "merci", "au revoir", "bon", "à ", "en prie"),
+    *("de rien", "également", "grazie", "arrivederci", "buona"),
+)
+"""One of these stands in every text that has `_PARTING`: most texts have none."""
 _WORDS: Final = frozenset(
     {
         *("thank", "thanks", "you", "so", "much", "very", "again", "bye", "goodbye", "byebye"),
@@ -80,7 +90,9 @@ def is_farewell(reading: Reading) -> bool:
 
 
 def _parts(text: str) -> bool:
-    if len(text) > _LONGEST or "?" in text or _PARTING.search(text) is None:
+    if len(text) > _LONGEST or "?" in text or not any(map(text.__contains__, _NEEDLES)):
+        return False
+    if _PARTING.search(text) is None:
         return False
     if _DIGIT.search(text) is not None:
         return False

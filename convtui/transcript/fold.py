@@ -811,18 +811,17 @@ def _error(turn: Turn, record: RecordDict, error: dict[str, Any]) -> None:
 
 def _stopped_at_empty(turn: Turn, termination: dict[str, Any]) -> bool:
     """Whether a turn went through its hooks, is empty, and was the last of the run."""
-    # Its patterns take longer to compile than all else here to import.
+    if turn.status != OPEN or turn.stage != "post_process":
+        return False
+    if (termination.get("kind"), termination.get("by")) != ("interrupted", "harness") and not (
+        termination.get("kind") == "failed" and _is_of_the_turn(termination)
+    ):
+        return False
+    # Its patterns take longer to compile than all else here to import, and where provider code has
+    # emptied `sys.modules` nothing can be imported any more.
     from convtui.text_checks.reasoning import says_nothing
 
-    return (
-        turn.status == OPEN
-        and turn.stage == "post_process"
-        and says_nothing(turn.text)
-        and (
-            (termination.get("kind"), termination.get("by")) == ("interrupted", "harness")
-            or (termination.get("kind") == "failed" and _is_of_the_turn(termination))
-        )
-    )
+    return says_nothing(turn.text)
 
 
 def _is_of_the_turn(termination: dict[str, Any]) -> bool:

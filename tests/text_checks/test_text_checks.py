@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convtui.text_checks import role
+from convtui.text_checks import farewells, role
 from convtui.text_checks.reading import Noticed
 from convtui.text_checks.rules import FLAG_RULES, RULES
 from convtui.text_checks.text_checks import TextChecks, notice_leak, notice_role
@@ -298,6 +298,12 @@ def test_what_is_not_said_yet_leaves_no_trace() -> None:
         noticer.notice(1, "persona", "Thanks, bye!", remember=False)
         noticer.notice(1, "provider", "How can I help? Bye!", remember=False)
     assert noticed(noticer, "persona", "Thanks, bye!") == []
+
+
+@settings(max_examples=1000)
+@given(st.from_regex(farewells._PARTING))
+def test_a_needle_stands_in_every_text_that_parts(text: str) -> None:
+    assert any(needle in text for needle in farewells._NEEDLES)
 
 
 def test_every_rule_belongs_to_one_flag() -> None:

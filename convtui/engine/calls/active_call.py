@@ -116,11 +116,13 @@ class ActiveCall:
         self.ttft: float | None = None
         self.chunks: list[list[float]] = []
         self._characters = 0
-        self._public = _PublicText(redactor)
+        self._public: _PublicText | None = None
+        """Made when it is needed: most replies are complete before any of it is shown or logged."""
         self._logged = 0
         self._sent = 0
         self._reasoning_out: list[str] = []
-        self._reasoning = StreamRedactor(redactor)
+        self._reasoning: StreamRedactor | None = None
+        """As `_public`."""
         self._last_sent = 0.0
         self._turn = journal.current.fields()
         self._due = _PARTIAL_EVERY
@@ -138,8 +140,7 @@ class ActiveCall:
         self.ttft = None
         self.chunks = []
         self._characters = self._logged = self._sent = 0
-        self._public = _PublicText(self._redactor)
-        self._reasoning = StreamRedactor(self._redactor)
+        self._public = self._reasoning = None
         self._due = _PARTIAL_EVERY
 
     async def consume(self) -> Reply:
@@ -159,7 +160,8 @@ class ActiveCall:
             finally:
                 await stream.aclose()
             reply = self.fold.reply()
-            reply.metadata = jsonable(reply.metadata)
+            if reply.metadata:
+                reply.metadata = jsonable(reply.metadata)
             return reply
         finally:
             current_warn.reset(warn)
@@ -214,8 +216,9 @@ class ActiveCall:
 
     def _weigh(self, delta: Delta) -> None:
         """Raises `ProviderError` for a reply so long that it would use up the memory."""
-        arguments = sum(len(piece.arguments) for piece in delta.tool_calls)
-        self._characters += len(delta.text) + len(delta.reasoning) + arguments
+        self._characters += len(delta.text) + len(delta.reasoning)
+        for piece in delta.tool_calls:
+            self._characters += len(piece.arguments)
         if self._characters > MOST_CHARACTERS:
             raise ProviderError(
                 f"the reply is longer than {MOST_CHARACTERS >> 20} million characters: given up"
@@ -224,8 +227,10 @@ class ActiveCall:
     def _send(self, now: float) -> None:
         if self._publish is None:
             return
-        text = self._public.of(self.fold.text)
+        text = self._public_text.of(self.fold.text)
         fresh = text[self._sent :]
+        if self._reasoning is None:
+            self._reasoning = StreamRedactor(self._redactor)
         reasoning = self._reasoning.feed("".join(self._reasoning_out))
         self._reasoning_out.clear()
         if not (fresh or reasoning):
@@ -266,7 +271,7 @@ class ActiveCall:
             self._send(now)
         if now >= self._due:
             self._due = now + _PARTIAL_EVERY
-            self._log(self._public.of(self.fold.text))
+            self._log(self._public_text.of(self.fold.text))
         if time.monotonic() >= self.deadline:
             self.bell.ring()
         self.start_ticking()
@@ -278,7 +283,13 @@ class ActiveCall:
     @property
     def partial(self) -> str:
         """The text so far as it is logged, when no more is to come."""
-        return self._public.all_of(self.fold.text)
+        return self._public_text.all_of(self.fold.text)
+
+    @property
+    def _public_text(self) -> _PublicText:
+        if self._public is None:
+            self._public = _PublicText(self._redactor)
+        return self._public
 
     def public_chunks(self, raw: str) -> list[list[float]]:
         """`chunks`, counted in characters of the text as it is logged."""

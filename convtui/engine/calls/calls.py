@@ -306,8 +306,9 @@ class Caller:
         task = self._task = asyncio.create_task(call.consume())
         # It tells itself of its end, which is sooner; if it never begins, nobody else would.
         task.add_done_callback(call.bell.ring)
-        # After the task's first step, in which the request goes out.
-        asyncio.get_running_loop().call_soon(self._journal.fold)
+        if self._journal.much_to_fold:
+            # After the task's first step, in which the request goes out.
+            asyncio.get_running_loop().call_soon(self._journal.fold)
         call.deadline = time.monotonic() + self._timeout
         call.start_ticking()
         try:

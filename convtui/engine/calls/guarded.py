@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
+from types import AsyncGeneratorType
 from typing import Any, Self
 
 from convtui.errors import (
@@ -127,6 +128,8 @@ async def _whole(reply: Any) -> AsyncIterator[Delta]:
 
 
 async def _close(stream: Any) -> None:
+    if stream.__class__ is AsyncGeneratorType and stream.ag_frame is None:
+        return  # it has come to its end
     close = getattr(stream, "aclose", None)
     if close is not None:
         with contextlib.suppress(RuntimeError):

@@ -83,7 +83,9 @@ class Permits:
 
     async def wait(self, key: str) -> None:
         """Waits for a permit to make a call, which has to be given back with `done()`."""
-        endpoint = self._endpoints.setdefault(key, _Endpoint())
+        endpoint = self._endpoints.get(key)
+        if endpoint is None:
+            endpoint = self._endpoints[key] = _Endpoint()
         endpoint.changed = True
         if not self.must_wait(key):
             endpoint.running += 1

@@ -15,8 +15,11 @@ from convtui.secrets.redactor import moved
 from convtui.secrets.shapes import REDACTED
 from convtui.transcript.fold import Flag, Transcript
 
-_MOST_UNFOLDED = 64
-"""Records that wait to be folded; a turn without tools has six."""
+_MUCH_TO_FOLD = 60
+"""Records that are folded at the next occasion: the turns of both sides have six each, and folding
+many at once costs half as much as one by one."""
+_MOST_UNFOLDED = 180
+"""Records of which there are more only for a moment."""
 
 Sink = Callable[[RecordDict, int, bytes], None]
 """Called with every record, its byte offset and its log line once it is in the log."""
@@ -64,8 +67,8 @@ class CurrentTurn:
 class Journal:
     """Writes records and folds them. Thread-safe: output is captured by threads.
 
-    Records are folded when somebody asks for the transcript, or when the engine waits for a reply,
-    which then does not wait for the fold.
+    Records are folded when somebody asks for the transcript, else many at once, while the engine
+    waits for a reply.
     """
 
     def __init__(self, writer: LogWriter) -> None:
@@ -118,6 +121,11 @@ class Journal:
         if self._unfolded:
             self.fold()
         return self._transcript
+
+    @property
+    def much_to_fold(self) -> bool:
+        """Whether it is worth while to fold, even if nobody has asked."""
+        return len(self._unfolded) > _MUCH_TO_FOLD
 
     def fold(self) -> None:
         """Folds what was not folded yet."""

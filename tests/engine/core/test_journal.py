@@ -72,19 +72,22 @@ def test_what_waits_to_be_folded_is_bounded(tmp_path: Path) -> None:
     assert transcript.records > 900
 
 
-async def test_nothing_is_left_to_be_folded_while_a_reply_is_waited_for(tmp_path: Path) -> None:
-    seen: list[int] = []
+async def test_what_nobody_asks_for_is_folded_while_a_reply_is_waited_for(tmp_path: Path) -> None:
+    waiting: list[int] = []
 
     class Looking(Bot):
         async def respond(self, request: Request) -> AsyncIterator[Delta]:
             await asyncio.sleep(0)
-            seen.append(made.journal.writer.count - transcript.records)
+            waiting.append(made.journal.writer.count - transcript.records)
             yield Delta(text="fine")
 
-    made, _, _ = prepare(scenario(Looking(), ["one", "two"]), tmp_path)
+    script = [f"line {number}" for number in range(40)]
+    made, _, _ = prepare(scenario(Looking(), script, max_turns=80), tmp_path)
     transcript = made.journal.transcript
     await made.run()
-    assert seen == [0, 0]
+    assert len(waiting) == 40
+    assert max(waiting) <= 60
+    assert made.journal.transcript.records == made.journal.writer.count
 
 
 async def test_the_fold_of_a_conversation_is_that_of_its_log(tmp_path: Path) -> None:
