@@ -11,7 +11,8 @@ import pytest
 from convtui.errors import UserSimulatorError
 from convtui.log.reader import open_log
 from convtui.providers.base import SignalMatch, match_signals
-from convtui.records.models import Warned, encode
+from convtui.records.codec import decode
+from convtui.records.models import Warned
 from convtui.simulators.llm import LlmSimulator
 from convtui.simulators.scripted import ScriptedSimulator
 from convtui.text.boundary import safe_name
@@ -395,7 +396,8 @@ async def test_screens_see_every_record_as_it_is_written(tmp_path: Path) -> None
     path = conversation.journal.writer.path
 
     def look(record: dict[str, Any], offset: int, line: bytes) -> None:
-        assert path.read_bytes()[offset:] == line == encode(record)
+        assert path.read_bytes()[offset:] == line
+        assert decode(line) == record
 
     conversation.journal.listen(look)
     await asyncio.wait_for(conversation.run(), 20)

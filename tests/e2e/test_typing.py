@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from tests.e2e.terminal import Terminal, clean_environment, convtui
+from tests.e2e.walk import BEFORE_ENTER
 
 PROVIDER = """
 import asyncio, pathlib
@@ -17,6 +18,12 @@ async def bot(messages):
 PASTE = "My booking is HT-2291.\rI want Saturday.\rBefore noon, please."
 
 
+def press_enter(terminal: Terminal) -> None:
+    """As a person does, who has read what it sends."""
+    terminal.quiet(BEFORE_ENTER, timeout=1)
+    terminal.press("enter")
+
+
 def test_keys_are_text_while_the_provider_speaks(home: Path) -> None:
     (home / "bot.py").write_text(PROVIDER)
     (home / "me.yaml").write_text("name: me\nsimulator: human\n")
@@ -25,8 +32,7 @@ def test_keys_are_text_while_the_provider_speaks(home: Path) -> None:
         terminal.until("you speak for the persona")
         terminal.press("hello")
         terminal.until("hello")
-        terminal.quiet(0.1)  # a person's Enter comes after a while
-        terminal.press("enter")
+        press_enter(terminal)
         terminal.until("you are the persona: not your turn yet")
         for key in "Hi, ":
             terminal.press(key)
@@ -36,13 +42,11 @@ def test_keys_are_text_while_the_provider_speaks(home: Path) -> None:
         assert "PAUS" not in terminal.text
         (home / "go").touch()
         terminal.until("you speak for the persona", "heard: hello", "Before noon, please.")
-        terminal.quiet(0.1)
-        terminal.press("enter")
+        press_enter(terminal)
         terminal.until("heard: Hi, My booking")
         terminal.press("ctrl+q")
         terminal.until("is not over")
-        terminal.quiet(0.1)
-        terminal.press("enter")
+        press_enter(terminal)
         assert terminal.wait() == 0
     (log,) = (home / "data" / "runs").rglob("*.jsonl")
     records = [json.loads(line) for line in log.read_text().splitlines()]

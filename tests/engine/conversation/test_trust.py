@@ -323,6 +323,7 @@ START_SPECS = {
     "analysis/rehook/rehook_process.py": "the provider that --provider, or an answer, names",
     "cli/batch_run.py": "cells of a plan that the user named, or that is sealed: loaded, not run",
     "cli/check_provider.py": "the SPEC that the command names",
+    "cli/debug.py": "only the names that are shown before the scenario is read; nothing is run",
     "cli/demo.py": "the demo",
     "cli/start.py": "what a command names; of a log what flags do not replace is not vouched for",
     "engine/conversation/converse.py": "a scenario of the caller's",
