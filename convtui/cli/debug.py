@@ -58,8 +58,10 @@ def command(scenario: str | None, paused: bool, **flags: Any) -> int:
         # Scenarios take longer to import than the screen to draw.
         from convtui.cli.start import plan
 
-        how: Any = {"watched": True, "paused": paused, "config": config, "tell": notes.append}
-        return plan(scenario, flags, **how).spec
+        planned = plan(
+            scenario, flags, watched=True, paused=paused, config=config, tell=notes.append
+        )
+        return planned.spec
 
     missing = scenario is not None and not is_file(Path(scenario))
     try:

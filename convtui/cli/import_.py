@@ -93,12 +93,12 @@ def command(
                 f"{path}: files of {format_.name} are imported whole: --list, --session, --all and"
                 " the filters are for hermes"
             )
-        shares = _shares_beside(file, format_) if format_name is None else []
+        paths = format_.files(file) if format_.files is not None else [file]
+        shares = _shares_beside(file, format_, paths) if format_name is None else []
         if on is not None:
             _refuse_several(path, format_, shares)
-            paths = _files(file, format_)
             return _import_on(on, paths, format_, path, out, strict=strict, as_json=as_json)
-        files = _reader_of(file, format_, [share for share in shares if share.joins])
+        files = _reader_of(paths, format_, [share for share in shares if share.joins])
         status = _import(files.read, path, out, files.damage, strict=strict, as_json=as_json)
         _say_left(share for share in shares if not share.joins)
         return status
@@ -133,25 +133,21 @@ def command(
             as_json=as_json,
         )
     if format_name is None:
-        _say_left(_shares_beside(file, format_))
+        _say_left(_shares_beside(file, format_, [file]))
     return status
 
 
-def _files(file: Path, format_: Format) -> list[Path]:
-    return format_.files(file) if format_.files is not None else [file]
-
-
-def _shares_beside(file: Path, format_: Format) -> list[Share]:
+def _shares_beside(file: Path, format_: Format, read: list[Path]) -> list[Share]:
     from convtui.log.formats.folders import shares_beside
 
-    return shares_beside(file, format_) if file.is_dir() else []
+    return shares_beside(file, format_, set(read)) if file.is_dir() else []
 
 
-def _reader_of(file: Path, format_: Format, shares: list[Share]) -> FileReader:
-    """Reads what is in the format of a file or folder, and then the other formats' shares of it."""
+def _reader_of(paths: list[Path], format_: Format, shares: list[Share]) -> FileReader:
+    """Reads what is in a format, and then the other formats' shares of the folder."""
     from convtui.log.formats.importing import FileReader
 
-    read_with = dict.fromkeys(_files(file, format_), format_.read)
+    read_with = dict.fromkeys(paths, format_.read)
     for share in shares:
         read_with |= dict.fromkeys(share.files, share.format.read)
 

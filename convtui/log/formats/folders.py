@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,31 +26,31 @@ class Share:
         return not self.format.generic and self.format.source is None
 
 
-def shares_beside(folder: Path, first: Format) -> list[Share]:
-    """What other formats recognise among the files that `first` does not read, each file once.
+def shares_beside(folder: Path, first: Format, read: Collection[Path]) -> list[Share]:
+    """What other formats recognise in a folder besides what `first` reads, each file once.
 
-    The home of a tool with a database may hold anything else: there only the folder itself counts.
+    `read` is what `first` reads: files, or the folder itself. The home of a tool with a database
+    may hold anything else: there only the folder itself counts.
     """
     inner = folder.rglob("*") if first.source is None else folder.iterdir()
-    files = sorted(path for path in inner if path.is_file())
-    if first.files is not None:
-        read = set(first.files(folder))
-        left = [path for path in files if path not in read]
-    else:
-        left = _others(first, files)
+    left = sorted(path for path in inner if path.is_file() and path not in read)
     shares: list[Share] = []
+    if first.files is None:
+        _, left = _parted(first, left)
     for known in formats():
         if not left:
             break
         if known.name == first.name or known.read is None or known.detect is None:
             continue
-        rest = _others(known, left)
-        if len(rest) < len(left):
-            shares.append(Share(known, [path for path in left if path not in set(rest)]))
-            left = rest
+        own, left = _parted(known, left)
+        if own:
+            shares.append(Share(known, own))
     return shares
 
 
-def _others(known: Format, files: list[Path]) -> list[Path]:
+def _parted(known: Format, files: list[Path]) -> tuple[list[Path], list[Path]]:
+    """The files that a format recognises, and the others."""
     assert known.detect is not None
-    return [path for path in files if not known.detect(path)]
+    own = [path for path in files if known.detect(path)]
+    recognised = set(own)
+    return own, [path for path in files if path not in recognised]
