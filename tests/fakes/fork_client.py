@@ -112,7 +112,7 @@ class ForkClient:
 
     def close(self) -> None:
         """Lets the server end once nobody else may ask it; forks that still run are left alone."""
-        if self._process is not None:
+        if self._theirs is None:
             self._await_server()  # a socket that is closed with an answer unread is an error to it
         self._requests.close()
         if self._theirs is not None:

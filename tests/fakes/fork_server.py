@@ -81,7 +81,9 @@ class ForkServer:
 
     def _accept(self) -> None:
         assert self._listener is not None
-        self._clients.append(self._listener.accept()[0])
+        client = self._listener.accept()[0]
+        client.sendall(READY)
+        self._clients.append(client)
 
     def _answer(self, client: socket.socket) -> bool:
         """Does what is asked for; whether this process is the fork."""

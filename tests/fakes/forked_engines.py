@@ -43,7 +43,9 @@ class ForkedEngines(ForkClient):
         """Those of the server at an address."""
         server = socket.socket(socket.AF_UNIX)
         server.connect(address)
-        return cls(server)
+        engines = cls(server)
+        engines._ready = False  # the server says on each connection when it is
+        return engines
 
     def spawn(
         self, python: str, mark: str = "", environment: Mapping[str, str] | None = None
