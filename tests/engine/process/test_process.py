@@ -121,6 +121,14 @@ async def test_a_provider_that_takes_the_process_with_it(
             assert any("bot_under_test.py" in line for line in handle.error["frames"])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="it is the usual one elsewhere")
+async def test_its_event_loop_is_punctual(tmp_path: Path) -> None:
+    body = "async def bot(messages): return str(asyncio.get_running_loop()._selector)"
+    async with running(spec(tmp_path, body)) as handle:
+        await ended(handle)
+        assert "PunctualSelector" in handle.transcript.turns[1].text
+
+
 async def test_a_provider_that_calls_sys_exit_is_a_failed_turn(tmp_path: Path) -> None:
     async with running(spec(tmp_path, "async def bot(messages): sys.exit(5)")) as handle:
         await ended(handle)
