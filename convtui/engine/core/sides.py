@@ -17,6 +17,7 @@ from convtui.scenario.provider_hooks import (
     EXTRACT_SIGNALS,
     POST_PROCESS_RESPONSE,
     PREPARE_SESSIONS,
+    REPLY_HOOKS,
     SHOULD_DISCARD_RESPONSE,
     Hook,
 )
@@ -37,6 +38,13 @@ class CheckedHooks:
 
     def __init__(self, target: Provider | UserSimulator) -> None:
         self.target = target
+        self.foreign = self._is_foreign()
+        """Whether any of them is the developer's own code."""
+
+    def _is_foreign(self) -> bool:
+        if isinstance(self.target, Provider):
+            return any(self.owner(hook.name) == "yours" for hook in REPLY_HOOKS.values())
+        return not type(self.target).__module__.startswith("convtui.")
 
     @property
     def signals(self) -> list[str]:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from convtui.engine.conversation.wiring import EngineModels
     from convtui.engine.process.matching import Matching
 
-_TURN_ENDS = frozenset({"turn.committed", "turn.discarded", "turn.skipped", "llm.failed"})
+_TURN_ENDS = frozenset({"turn.discarded", "turn.skipped", "llm.failed"})
+"""Where it is not committed: a committed turn says so by itself."""
 
 
 class Hosted:
@@ -175,6 +176,8 @@ class Hosted:
         )
         self.conversation = conversation
         conversation.journal.listen(self._on_record)
+        # Its record may wait until the next turn has begun.
+        conversation.journal.on_committed = self.capture.settle
         conversation.on_begin = self._log_early_output
         self.desk.handler = CommandHandler(conversation)
         log = conversation.journal.writer.path

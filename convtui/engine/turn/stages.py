@@ -164,7 +164,7 @@ class StageHolds:
     def _record(self, result: StageResult) -> None:
         revision = result.revision if result.revision > 1 else None
         if result.stage == "signals":
-            self._context.journal.emit_here(
+            self._context.journal.emit_soon(
                 SignalsExtracted,
                 revision=revision,
                 matches=[self._as_written(match, result) for match in result.matches],
@@ -172,7 +172,7 @@ class StageHolds:
                 hook=result.hook,
             )
         elif result.stage == "post_process":
-            self._context.journal.emit_here(
+            self._context.journal.emit_soon(
                 ResponseProcessed,
                 revision=revision,
                 text=result.text or "",
