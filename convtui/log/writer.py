@@ -116,8 +116,14 @@ class LogWriter:
                 raise FileError(_cannot_write(self.path, self._broken)) from self._broken
             written: list[Written] = []
             offset = self.size
+            # What records that belong together say is mostly the same.
+            harmless = self._harmless.make_up([texts for _, _, texts in drafts])
             for seq, (t, payload, texts) in enumerate(drafts, self.count):
-                data, line = self._masked({"seq": seq, "t": round(t, 4), **payload}, texts)
+                data: RecordDict = {"seq": seq, "t": round(t, 4), **payload}
+                if harmless:
+                    line = _encode_plain(data)
+                else:
+                    data, line = self._masked(data, texts)
                 written.append((data, offset, line))
                 offset += len(line)
             self._append([line for _, _, line in written])
@@ -130,7 +136,7 @@ class LogWriter:
 
     def _masked(self, data: RecordDict, texts: list[Any]) -> tuple[RecordDict, bytes]:
         """A record without secrets, and its line."""
-        if not texts or self._harmless.make_up(texts):
+        if self._harmless.make_up(texts):
             return data, _encode_plain(data)
         line = encode(data)
         if self.redactor.suspects(line):

@@ -368,7 +368,8 @@ class Caller:
         )
 
     def _record_reply(self, call: ActiveCall, reply: Reply) -> None:
-        self._journal.end_child()
+        if call.request.own_code:
+            self._journal.end_child()
         call.last_deltas()
         reply.incomplete = self._finish.judge(
             call.request.side,

@@ -38,13 +38,15 @@ class CheckedHooks:
 
     def __init__(self, target: Provider | UserSimulator) -> None:
         self.target = target
-        self.foreign = self._is_foreign()
+        names = [hook.name for hook in REPLY_HOOKS.values()]
+        self._owners: dict[str, str] = {}
+        if isinstance(target, Provider):
+            self._owners = {name: owner(target, name) for name in names}
+            own = "yours" in self._owners.values()
+        else:
+            own = not type(target).__module__.startswith("convtui.")
+        self.foreign = own or any(name in getattr(target, "__dict__", ()) for name in names)
         """Whether any of them is the developer's own code."""
-
-    def _is_foreign(self) -> bool:
-        if isinstance(self.target, Provider):
-            return any(self.owner(hook.name) == "yours" for hook in REPLY_HOOKS.values())
-        return not type(self.target).__module__.startswith("convtui.")
 
     @property
     def signals(self) -> list[str]:
@@ -53,7 +55,7 @@ class CheckedHooks:
 
     def owner(self, hook: str) -> str:
         """`yours` when a provider defines the hook itself, else `default`."""
-        return owner(self.target, hook) if isinstance(self.target, Provider) else "default"
+        return self._owners.get(hook, "default")
 
     def extract_signals(self, raw: str) -> list[SignalMatch]:
         """What `extract_signals` finds."""

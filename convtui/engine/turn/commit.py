@@ -41,7 +41,7 @@ class TurnWriter:
         )
         self._context.journal.emit_soon(
             TurnCommitted,
-            partial(self._of_text, session.index, speaker, (result.raw, text), utterance.interim),
+            partial(self._of_text, session.index, speaker, result, utterance.interim),
             revision=result.revision if result.revision > 1 else None,
             speaker=speaker,
             text=text,
@@ -54,7 +54,6 @@ class TurnWriter:
             interim=self._context.scenario.interim if utterance.interim else None,
             reply=reply,
             incomplete=utterance.incomplete or None,
-            error_text=result.error_text,
         )
         self._context.journal.on_committed()
         attempt.edits.seal()
@@ -63,17 +62,19 @@ class TurnWriter:
         self,
         session: int,
         speaker: Speaker,
-        raw_and_text: tuple[str, str],
+        result: StageResult,
         interim: Sequence[Interim],
         seq: int,
     ) -> dict[str, Any]:
         """The fields of a committed turn that follow from what was said."""
-        raw, text = raw_and_text
+        text = result.said
+        find_error = result.find_error
         return {
             "words": word_count(text),
             "empty": says_nothing(text) or None,
             "flags": self._checks.notice(session, speaker, text, interim) or None,
-            "reasoning_cut": reasoning_cut(speaker, raw, text) or None,
+            "error_text": result.error_text if find_error is None else find_error(),
+            "reasoning_cut": reasoning_cut(speaker, result.raw, text) or None,
         }
 
     def discard(
