@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from convtui.engine.calls.active_call import ActiveCall, Bell, Ticker
+from convtui.engine.calls.begun import begin
 from convtui.engine.calls.finish import FinishJudge
 from convtui.engine.calls.inject import Injector
 from convtui.engine.calls.objections import with_turn
@@ -306,14 +307,14 @@ class Caller:
 
     async def _attempt(self, call: ActiveCall) -> Reply:
         self._bell = call.bell
-        task = self._task = asyncio.create_task(call.consume())
-        # It tells itself of its end, which is sooner; if it never begins, nobody else would.
+        call.deadline = time.monotonic() + self._timeout
+        # The request goes out here; all else can be done while it is under way.
+        task = self._task = begin(call.consume())
+        # It tells itself of its end, which is sooner; if it ended at once, nobody else would.
         task.add_done_callback(call.bell.ring)
-        # After the task's first step, in which the request goes out.
         self._journal.postpone(call.bell.ring)
         if self._journal.much_to_fold:
             asyncio.get_running_loop().call_soon(self._journal.fold)
-        call.deadline = time.monotonic() + self._timeout
         call.start_ticking()
         try:
             while not (task.done() or self._by_hand) and call.deadline > time.monotonic():
