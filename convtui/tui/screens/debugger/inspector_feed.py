@@ -174,7 +174,13 @@ class InspectorFeed:
     def _detail_loaded(self, index: int) -> None:
         if self._context.mounted():
             self._conversation.source.changed.add(index)
-            self._source_changed()
+            replay = self._conversation.replay
+            if replay is not None and replay.loading:
+                # Drawing all of it would select the newest turn, the detail of which would be read,
+                # and so on: half of the time went into frames. Turns are drawn with the progress.
+                self.refresh()
+            else:
+                self._source_changed()
 
     def extra(self, turn: Turn) -> TurnExtras | None:
         correction = self._notes.correction(turn)
