@@ -49,10 +49,14 @@ def jsonable(value: Any, depth: int = 8) -> Any:
 class CurrentTurn:
     """The turn in progress, to which records and provider output are attributed."""
 
-    __slots__ = ("_fields", "attempt", "call", "session", "side", "turn")
+    __slots__ = ("_fields", "attempt", "call", "on_new", "session", "side", "turn")
 
     def __init__(self) -> None:
         self.call: int | None = None
+        self.session: int | None = None
+        self.turn: int | None = None
+        self.on_new: Callable[[], None] = lambda: None
+        """Called when another turn begins, before its first record."""
         self.move_to(None)
 
     def move_to(
@@ -63,6 +67,8 @@ class CurrentTurn:
         attempt: int | None = None,
     ) -> None:
         """Attributes everything from now on to this turn."""
+        if turn is not None and (session, turn) != (self.session, self.turn):
+            self.on_new()
         self.session, self.turn, self.side, self.attempt = session, turn, side, attempt
         self._fields = {"session": session, "turn": turn, "side": side, "attempt": attempt}
 
