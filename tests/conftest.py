@@ -143,8 +143,9 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish() -> None:
-    """What is left over is collected once; pytest would collect it five times."""
-    gc.collect()
+    """What is left over stays until the process ends; pytest would collect it five times, for
+    seconds, to warn of what can be of any test.
+    """
     gc.freeze()
 
 
