@@ -43,16 +43,16 @@ def command(log: str, at: str | None, speed: float | None, theme: str | None) ->
 
     A bundle of `convtui export --to bundle` is put among the saved runs, once.
     """
+    from convtui.files.regular import is_zip
     from convtui.log.reader import LogReader
     from convtui.records.codec import parse_address
-    from convtui.share.bundle import is_bundle
 
     try:
         address = parse_address(at) if at is not None else None
     except ValueError as error:
         raise UsageError(f"--at: {error}") from None
     log = log_named(log)
-    if is_bundle(Path(log)):
+    if is_zip(Path(log)):
         log = _unpacked(log)
     # A file that is no log is reported before the screen opens, or that there is none.
     LogReader(log).close()

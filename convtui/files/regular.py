@@ -51,6 +51,15 @@ def is_readable(path: Path) -> bool:
     return True
 
 
+def is_zip(path: Path) -> bool:
+    """Whether a regular file begins as a zip does. Never raises."""
+    try:
+        with open_regular(path) as file:
+            return file.read(4) == b"PK\x03\x04"
+    except (OSError, ValueError):
+        return False
+
+
 def dead_link(path: Path) -> str:
     """What a symbolic link names whose file is not there; empty for anything else."""
     try:

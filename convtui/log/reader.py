@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from convtui.errors import LogError
 from convtui.files.collecting import uncollected
@@ -22,8 +22,10 @@ from convtui.log.recordfile import RecordFile
 from convtui.records.codec import FORMAT, MAJOR, RecordDict, decode, fast_decoder
 from convtui.records.fields import MAX_FAULTS, FieldChecker, FieldFault
 from convtui.records.views import View
-from convtui.secrets.redactor import Redactor
 from convtui.transcript.fold import Transcript, Turn
+
+if TYPE_CHECKING:
+    from convtui.secrets.redactor import Redactor
 
 _CHUNK = 1 << 16
 """Bytes read at once: a few milliseconds of work, and small enough for the processor's cache."""
@@ -104,12 +106,10 @@ class LogReader:
         self.on_piece: Callable[[bytes], object] | None = None
         """Is given all that is read of the file, in pieces."""
         self.size = os.fstat(self._file.fileno()).st_size
-        self._decode = decode if self.size < _LONG else fast_decoder()
+        self._decode: Callable[[bytes], RecordDict] = decode
         self._typed: Callable[[bytes], View] | None = None
-        if (many or self.size >= _LONG) and redactor is None:
-            from convtui.records.typed import typed_decoder
-
-            self._typed = typed_decoder()
+        self._many = many
+        self._begun = False
 
     def __enter__(self) -> LogReader:
         return self
@@ -133,6 +133,8 @@ class LogReader:
         return self._advance(time.perf_counter() + seconds)
 
     def _advance(self, deadline: float | None) -> bool:
+        if not self._begun:
+            self._begin()
         while True:
             self._file.seek(self._position)
             chunk = self._file.read(_CHUNK)
@@ -146,6 +148,17 @@ class LogReader:
             if deadline is not None and time.perf_counter() >= deadline:
                 self.size = os.fstat(self._file.fileno()).st_size
                 return self._position < self.size
+
+    def _begin(self) -> None:
+        """Makes the decoders: looking at a log, or taking another reader's steps, needs none."""
+        self._begun = True
+        long = self.size >= _LONG
+        if long:
+            self._decode = fast_decoder()
+        if (self._many or long) and self._redactor is None:
+            from convtui.records.typed import typed_decoder
+
+            self._typed = typed_decoder()
 
     def _add_chunk(self, chunk: bytes) -> None:
         end = chunk.find(b"\n")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from convtui.errors import LogError
 from convtui.files.regular import open_regular
 from convtui.records.codec import RecordDict, decode
 from convtui.records.fields import FieldChecker
-from convtui.secrets.redactor import Redactor
+
+if TYPE_CHECKING:
+    from convtui.secrets.redactor import Redactor
 
 _HEAD = 160
 """Bytes at the beginning of a line that contain its type, after `seq` and `t`."""

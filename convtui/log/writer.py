@@ -31,17 +31,22 @@ class LogWriter:
     `write()` returns when the operating system has the record, so that it survives a killed
     process; against power loss fsync is called about once a second and at the end (`SYNCER`).
     The file is created with mode 0600 and never overwritten. `<log>.lock` is held while it is
-    open. `redactor` masks the secrets in every record.
+    open. `redactor` masks the secrets in every record. Of a log that nobody needs before it is
+    closed, up to `held_back` bytes wait to be written together.
 
     Raises `LogError` when the file exists, cannot be created, or is written by another process.
     """
 
-    def __init__(self, path: Path, redactor: Redactor | None = None) -> None:
+    def __init__(self, path: Path, redactor: Redactor | None = None, *, held_back: int = 0) -> None:
         self.path = path
         self.redactor = redactor or Redactor()
         self._harmless = HarmlessTexts(self.redactor)
         self.count = 0
         self.size = 0
+        """With what waits to be written."""
+        self._written = 0
+        self._held_back = held_back
+        self._held: list[bytes] = []
         self._lock = threading.RLock()
         self._file_lock = ProcessLock(lock_path(path))
         self._broken: OSError | None = None
@@ -118,20 +123,27 @@ class LogWriter:
             self._append(line)
             self.count = seq + 1
             self.size = offset + len(line)
-        if not self._dirty:
+        if not self._dirty and not self._held_back:
             self._dirty = True
             SYNCER.wrote(self)
         return data, offset, line
 
     def _append(self, line: bytes) -> None:
+        if self._held_back:
+            self._held.append(line)
+            if self.size + len(line) - self._written < self._held_back:
+                return
+            line = b"".join(self._held)
+            self._held.clear()
         try:
-            if not self._is_log(self.size):
+            if not self._is_log(self._written):
                 self._reopen()
             write_all(self._fd, line)
+            self._written += len(line)
         except OSError as error:
             self._broken = error
             with contextlib.suppress(OSError):
-                os.ftruncate(self._fd, self.size)
+                os.ftruncate(self._fd, self._written)
             raise FileError(_cannot_write(self.path, error)) from error
 
     def _reopen(self) -> None:
@@ -166,6 +178,7 @@ class LogWriter:
                 truncated=truncated,
             )
             try:
+                self._held_back = min(self._held_back, 1)  # the last one is written with the rest
                 written = self.write(trailer)
             finally:
                 self.abandon()
@@ -174,14 +187,15 @@ class LogWriter:
     def abandon(self) -> None:
         """Closes the file without a trailer; the log stays readable as an unfinished one.
 
-        A file that not even a header could be written to is no log, and removed.
+        What was held back is not written. A file that not even a header could be written to is no
+        log, and removed.
         """
         with self._lock:
             if self._closed:
                 return
             self._closed = True
             _OPEN.discard(self)
-            if self._is_log(self.size):
+            if self._is_log(self._written):
                 SYNCER.close(self._fd)
             if self._broken is not None and not self.count:
                 with contextlib.suppress(OSError):
@@ -196,7 +210,7 @@ class LogWriter:
     def sync(self) -> None:
         """Calls fsync, unless the log is closed."""
         self._dirty = False
-        if not self._closed and self._is_log(self.size):
+        if not self._closed and self._is_log(self._written):
             with contextlib.suppress(OSError):
                 os.fsync(self._fd)
 
@@ -204,7 +218,7 @@ class LogWriter:
         """In a forked child: lets go of the log and its lock."""
         self.forked = True
         self._file_lock.forget_in_child()
-        if not self._closed and self._is_log(self.size):
+        if not self._closed and self._is_log(self._written):
             with contextlib.suppress(OSError):
                 os.close(self._fd)
 

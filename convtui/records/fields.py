@@ -98,8 +98,12 @@ class FieldChecker:
     def __init__(self) -> None:
         self._kinds: dict[Any, _Objects] = {}
 
-    def mend(self, record: RecordDict, line: bytes) -> Sequence[FieldFault]:
-        """Removes what is wrong from a record just decoded from `line`; returns the faults."""
+    def mend(self, record: RecordDict, line: bytes | None) -> Sequence[FieldFault]:
+        """Removes what is wrong from a record; returns the faults.
+
+        `line` is the one that it was just decoded from, which says how deep it is nested at most;
+        None where it is no line yet.
+        """
         kind: Any = record.get("type")
         try:
             objects = self._kinds[kind]
@@ -111,7 +115,9 @@ class FieldChecker:
                 self._kinds[kind] = objects
         if not (objects.fit(record) or objects.are_sound(record)):
             return _mend(record, kind)
-        if not objects.foreign or line.count(b"{") + line.count(b"[") <= MAX_NESTING:
+        if not objects.foreign or (
+            line is not None and line.count(b"{") + line.count(b"[") <= MAX_NESTING
+        ):
             return ()
         faults: list[FieldFault] = []
         for name in objects.foreign:

@@ -47,7 +47,10 @@ class HarmlessTexts:
         texts = _texts_of(data)
         if texts is None:
             return False
-        return all(map(self._harmless.get, texts)) or all(map(self._has, texts))
+        known = self._harmless.get
+        if all(map(known, texts)):
+            return True
+        return all(map(self._has, [text for text in texts if not known(text)]))
 
     def _has(self, text: Any) -> bool:
         if text.__class__ is not str or len(text) > _CHARACTERS:

@@ -21,7 +21,6 @@ import yaml
 
 from convtui import __version__
 from convtui.errors import FileError, LogError
-from convtui.files.regular import open_regular
 from convtui.log.names import free_log_path, notes_path, tool_results_path, wire_path
 from convtui.log.reader import Log, LogReader
 from convtui.text.boundary import json_text, safe_name, visible_line
@@ -88,15 +87,6 @@ def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> dict[str, Any]:
 
 
 # --- reading one
-
-
-def is_bundle(path: Path) -> bool:
-    """Whether a file looks like a zip. Never raises."""
-    try:
-        with open_regular(path) as file:
-            return file.read(4) == b"PK\x03\x04"
-    except (OSError, ValueError):
-        return False
 
 
 @dataclass(slots=True, frozen=True)

@@ -90,21 +90,24 @@ def is_farewell(reading: Reading) -> bool:
 
 
 def _parts(text: str) -> bool:
-    if len(text) > _LONGEST or "?" in text or not any(map(text.__contains__, _NEEDLES)):
+    # The cheapest that rules most out comes first.
+    if len(text) > _LONGEST or "?" in text or _DIGIT.search(text) is not None:
         return False
-    if _PARTING.search(text) is None:
+    if not any(map(text.__contains__, _NEEDLES)):
         return False
-    if _DIGIT.search(text) is not None:
+    if not all(map(_is_parting, _SENTENCES.split(text))):
         return False
-    return all(_is_parting(sentence) for sentence in _SENTENCES.split(text))
+    return _PARTING.search(text) is not None
 
 
 def _is_parting(sentence: str) -> bool:
-    spoken = [word for word in words(sentence) if any(map(str.isalnum, word))]
-    others = sum(word not in _WORDS for word in spoken)
+    spoken = [word for word in words(sentence) if word.isalnum() or any(map(str.isalnum, word))]
+    others = len([word for word in spoken if word not in _WORDS])
+    if others > max(1, _OWN_WORDS * len(spoken)):
+        return False
     if _PARTING.search(sentence) is None:
         return others == 0 and len(spoken) <= _FILLING
-    return others <= max(1, _OWN_WORDS * len(spoken)) and _OWN_MATTER.search(sentence) is None
+    return _OWN_MATTER.search(sentence) is None
 
 
 class Farewells:

@@ -2,16 +2,19 @@
 
 A `DeltaMaker` beside the fold makes them, in order; `apply_delta()` takes them into another
 transcript, which then is as if it had folded the same records itself. Turns, of which there may be
-hundreds of thousands, are columns; all else is one JSON object.
+hundreds of thousands, are columns of JSON; the lines of records, of which there are more still, are
+an array as it stands in memory; all else is one JSON object.
 """
 
 from __future__ import annotations
 
 import json
 import struct
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, pairwise, repeat
-from operator import lt
+from itertools import groupby, repeat
+from operator import itemgetter, lt
 from sys import intern
 from typing import Any, Final
 
@@ -62,12 +65,6 @@ class _Turns(Struct, frozen=True):
 
 _FEW: Final = ("interim", "signals", "note", "error", "codes")
 _COLUMNS: Final = tuple(name for name in _Turns.__struct_fields__ if name not in ("index", *_FEW))
-
-
-class _Columns(Struct, frozen=True):
-    turns: _Turns
-    lines: list[int]
-    """Of each new record, how far its line begins after that of the one before."""
 
 
 class _Session(Struct, frozen=True):
@@ -128,9 +125,11 @@ _GROWING: Final = ("lifecycle", "warnings", "reflections")
 _REPLACED: Final = (
     "header", "seed", "prepared", "warm", "hold", "termination", "trailer", "asked_before",
 )  # fmt: skip
-_HEAD: Final = struct.Struct(">II")
-_encode_columns: Final = Encoder().encode
-_decode_columns: Final = Decoder(_Columns).decode
+_HEAD: Final = struct.Struct(">III")
+"""The sizes of the three parts that follow: the turns, all else, where the lines of records begin.
+"""
+_encode_turns: Final = Encoder().encode
+_decode_turns: Final = Decoder(_Turns).decode
 
 
 class DeltaMaker:
@@ -140,7 +139,6 @@ class DeltaMaker:
         self._transcript = transcript
         self._turns = 0
         self._records = 0
-        self._last_line = 0
         self._grown = dict.fromkeys((*_GROWING, "holds", "releases"), 0)
         self._replaced: dict[str, Any] = {}
         self._sessions: list[tuple[Any, ...]] = []
@@ -152,17 +150,16 @@ class DeltaMaker:
         indexes = {*changed, *transcript.ended_turns, *range(self._turns, len(turns))}
         transcript.ended_turns.clear()
         self._turns = len(turns)
-        columns = _Columns(_columns([turns[index] for index in sorted(indexes)]), self._lines())
-        first = _encoded(columns)
-        second = encode(to_builtins(self._rest(), str_keys=True))
-        return _HEAD.pack(len(first), len(second)) + first + second
+        columns = _encoded(_columns([turns[index] for index in sorted(indexes)]))
+        rest = encode(to_builtins(self._rest(), str_keys=True))
+        lines = self._lines()
+        return b"".join((_HEAD.pack(len(columns), len(rest), len(lines)), columns, rest, lines))
 
-    def _lines(self) -> list[int]:
-        offsets = self._transcript.offsets[self._records :]
-        self._records += len(offsets)
-        lines = [after - before for before, after in pairwise((self._last_line, *offsets))]
-        self._last_line = offsets[-1] if offsets else self._last_line
-        return lines
+    def _lines(self) -> bytes:
+        """Where the lines of the new records begin."""
+        new = self._transcript.offsets[self._records :]
+        self._records += len(new)
+        return new.tobytes()
 
     def _rest(self) -> _Rest:
         transcript = self._transcript
@@ -216,12 +213,12 @@ class DeltaMaker:
         return changed
 
 
-def _encoded(columns: _Columns) -> bytes:
+def _encoded(turns: _Turns) -> bytes:
     try:
-        return _encode_columns(columns)
+        return _encode_turns(turns)
     except UnicodeEncodeError:
         # A lone surrogate, which only an escape can stand for.
-        return json.dumps(to_builtins(columns, str_keys=True)).encode()
+        return json.dumps(to_builtins(turns, str_keys=True)).encode()
 
 
 def _columns(turns: Sequence[Turn]) -> _Turns:
@@ -253,67 +250,68 @@ def _used(totals: dict[str, Totals]) -> dict[str, _Used]:
 # --- taking them in
 
 
-def apply_delta(transcript: Transcript, delta: bytes) -> Sequence[int]:
+def apply_delta(transcript: Transcript, delta: bytes | memoryview) -> Sequence[int]:
     """Takes in what has changed; the transcript must be as it was when `delta` was begun.
 
     Returns the indexes of the turns that have changed. Raises ValueError for a delta that is
     damaged, or about another transcript; nothing of it is taken in.
     """
-    columns, rest = _decoded(delta)
-    turns = columns.turns
-    rows = _rows(turns)
-    _check(transcript, columns, rest)
+    turns, rest, lines = _decoded(memoryview(delta))
+    columns = _values(turns)
+    _check(transcript, turns, rest, lines)
     _take_rest(transcript, rest)
-    _take_turns(transcript, turns, rows)
+    _take_turns(transcript, turns, columns)
     transcript.latest = None if rest.latest is None else transcript.turns[rest.latest]
-    offsets = transcript.offsets
-    last = offsets[-1] if offsets else 0
-    offsets.extend([*accumulate(columns.lines, initial=last)][1:])
-    transcript.records = len(offsets)
+    transcript.offsets.extend(lines)
+    transcript.records = len(transcript.offsets)
     return turns.index
 
 
-def _decoded(delta: bytes) -> tuple[_Columns, _Rest]:
+def _decoded(delta: memoryview) -> tuple[_Turns, _Rest, array[int]]:
     try:
-        first, second = _HEAD.unpack_from(delta)
+        first, second, third = _HEAD.unpack_from(delta)
         middle = _HEAD.size + first
-        if len(delta) != middle + second:
+        last = middle + second
+        if len(delta) != last + third:
             raise ValueError("a delta of another size")
-        rest = convert(decode(delta[middle:]), _Rest, str_keys=True)
+        lines = array("Q")
+        lines.frombytes(delta[last:])
+        rest = convert(decode(bytes(delta[middle:last])), _Rest, str_keys=True)
         try:
-            return _decode_columns(delta[_HEAD.size : middle]), rest
+            return _decode_turns(delta[_HEAD.size : middle]), rest, lines
         except ValueError:
-            data = json.loads(delta[_HEAD.size : middle])
-            return convert(data, _Columns, str_keys=True), rest
+            data = json.loads(bytes(delta[_HEAD.size : middle]))
+            return convert(data, _Turns, str_keys=True), rest, lines
     except (struct.error, RecursionError) as error:
         raise ValueError(str(error)) from error
 
 
-def _rows(turns: _Turns) -> list[tuple[Any, ...]]:
-    """The values of each turn, in the order of `_COLUMNS`."""
+def _values(turns: _Turns) -> list[Iterable[Any]]:
+    """The values of each column, as many as there are turns, in the order of `_COLUMNS`."""
     count = len(turns.index)
-    columns = []
+    columns: list[Iterable[Any]] = []
     for name in _COLUMNS:
         column = getattr(turns, name)
         if not isinstance(column, list):
-            column = repeat(column, count)
-        elif name in ("speaker", "status", "stage"):
-            column = map(intern, column)
-        columns.append(column)
-    return [*zip(*columns, strict=True)]
+            columns.append(repeat(column, count))
+            continue
+        if len(column) != count:
+            raise ValueError("columns of different lengths")
+        columns.append(map(intern, column) if name in ("speaker", "status", "stage") else column)
+    return columns
 
 
-def _check(transcript: Transcript, columns: _Columns, rest: _Rest) -> None:
-    turns = columns.turns
-    indexes, known = turns.index, len(transcript.turns)
-    new = [index for index in indexes if index >= known]
+def _check(transcript: Transcript, turns: _Turns, rest: _Rest, lines: array[int]) -> None:
+    indexes, known, offsets = turns.index, len(transcript.turns), transcript.offsets
+    ascending = all(map(lt, indexes, indexes[1:]))
+    new = indexes[bisect_left(indexes, known) :] if ascending else []
     total = known + len(new)
     places = [place for few in _FEW for place in getattr(turns, few)]
     sessions = {session.index for session in transcript.sessions}
     sessions |= {session.index for session in rest.sessions.values()}
     used = turns.session if isinstance(turns.session, list) else [turns.session]
     sound = (
-        all(map(lt, indexes, indexes[1:]))
+        ascending
         and (not indexes or indexes[0] >= 0)
         and new == [*range(known, total)]
         and all(0 <= place < len(indexes) for place in places)
@@ -321,38 +319,40 @@ def _check(transcript: Transcript, columns: _Columns, rest: _Rest) -> None:
         and [p for p in rest.sessions if p >= len(transcript.sessions)]
         == [*range(len(transcript.sessions), max(rest.sessions, default=-1) + 1)]
         and (rest.latest is None or 0 <= rest.latest < total)
-        and min(columns.lines, default=0) >= 0
+        and (not lines or not offsets or offsets[-1] <= lines[0] <= lines[-1])
     )
     if not sound:
         raise ValueError("a delta about another transcript")
 
 
-def _take_turns(transcript: Transcript, turns: _Turns, rows: Sequence[tuple[Any, ...]]) -> None:
+def _take_turns(transcript: Transcript, turns: _Turns, columns: Sequence[Iterable[Any]]) -> None:
     all_turns = transcript.turns
     known = len(all_turns)
-    holder: Session | None = None
-    for index, row in zip(turns.index, rows, strict=True):
-        if index < known:
-            turn = all_turns[index]
-        else:
-            turn = Turn.__new__(Turn)
-            turn.index = index
-            all_turns.append(turn)
-            if holder is None or holder.index != row[0]:
-                holder = transcript.session(row[0])
-                assert holder is not None
-            holder.turns.append(index)
-        (
-            turn.session, turn.number, turn.speaker, turn.attempt, turn.status, turn.text,
-            turn.flags, turn.first, turn.last, turn.latency, turn.prompt_tokens,
-            turn.completion_tokens, turn.cost, turn.stage, turn.started, turn.streamed,
-            turn.version,
-        ) = row  # fmt: skip
+    old = bisect_left(turns.index, known)
+    new = [*map(Turn.__new__, repeat(Turn, len(turns.index) - old))]
+    all_turns += new
+    _into_sessions(transcript, turns, old)
+    targets = [*map(all_turns.__getitem__, turns.index[:old]), *new]
+    for (
+        turn, turn.index, turn.session, turn.number, turn.speaker, turn.attempt, turn.status,
+        turn.text, turn.flags, turn.first, turn.last, turn.latency, turn.prompt_tokens,
+        turn.completion_tokens, turn.cost, turn.stage, turn.started, turn.streamed, turn.version,
+    ) in zip(targets, turns.index, *columns, strict=True):  # fmt: skip
         turn.interim = turn.signals = turn.codes = ()
         turn.note = turn.error = ""
     for name in _FEW:
         for place, value in getattr(turns, name).items():
             setattr(all_turns[turns.index[place]], name, value)
+
+
+def _into_sessions(transcript: Transcript, turns: _Turns, old: int) -> None:
+    """Puts those turns into their sessions that come after the first `old` ones."""
+    new, used = turns.index[old:], turns.session
+    of_each = repeat(used, len(new)) if isinstance(used, int) else used[old:]
+    for session, group in groupby(zip(new, of_each, strict=True), key=itemgetter(1)):
+        holder = transcript.session(session)
+        assert holder is not None
+        holder.turns.extend([index for index, _ in group])
 
 
 def _take_rest(transcript: Transcript, rest: _Rest) -> None:

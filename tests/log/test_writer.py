@@ -149,6 +149,50 @@ def test_a_full_disk_leaves_a_well_formed_log(
         assert [f.code for f in log.findings] == ["no_trailer"]
 
 
+def test_what_is_held_back_is_written_at_the_latest_when_the_log_is_closed(tmp_path: Path) -> None:
+    ending = {"kind": "completed", "by": "simulator", "reason": "over", "at_turn": 1}
+    at_once, held = LogWriter(tmp_path / "a.jsonl"), LogWriter(tmp_path / "b.jsonl", held_back=1000)
+    sizes = set()
+    for record in sample():
+        first, second = at_once.write(record), held.write(record)
+        assert first[0].keys() == second[0].keys()
+        assert second[1] == held.size - len(second[2])
+        assert held.size - 1000 < held.path.stat().st_size <= held.size
+        sizes.add(held.path.stat().st_size)
+    assert 2 < len(sizes) < len(sample()) / 2
+    for writer in (at_once, held):
+        writer.close(ending, {})
+        assert writer.path.stat().st_size == writer.size
+    with open_log(at_once.path) as one, open_log(held.path) as other:
+        assert one.findings == other.findings == []
+        times = {"t", "closed_at"}
+        records = [
+            [{name: record[name] for name in record.keys() - times} for record in log.records()]
+            for log in (one, other)
+        ]
+    assert records[0] == records[1]
+
+
+def test_what_is_held_back_does_not_fit_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = LogWriter(tmp_path / "a.jsonl", held_back=3000)
+    while not writer.path.stat().st_size:
+        writer.write(Warned(message="x" * 100))
+    whole = writer.path.read_bytes()
+    writer.write(Warned(message="waits"))
+
+    def full(fd: int, data: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(FileError, match="the disk is full"):
+        writer.close(None, {})
+    monkeypatch.undo()
+    assert writer.closed and writer.broken is not None
+    assert writer.path.read_bytes() == whole
+
+
 async def test_a_disk_that_fills_up_ends_the_conversation_with_a_clear_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -243,6 +243,21 @@ def test_foreign_json_is_cut_where_it_is_nested_too_deep() -> None:
     assert mended(wide) == []
 
 
+def test_a_record_that_is_no_line_yet_is_held_to_the_same() -> None:
+    deep: Any = "core"
+    for level in range(MAX_NESTING * 2):
+        deep = [deep] if level % 2 else {"a": deep}
+    checkers = FieldChecker(), FieldChecker()
+    for record in as_records(sample()):
+        for changed in (record, {**record, "more": deep}, {**record, "session": "one"},
+                        {**record, "more": [[{}]] * 90}):  # fmt: skip
+            line = json.dumps(changed).encode()
+            of_line, of_none = decode(line), decode(line)
+            faults = checkers[0].mend(of_line, line)
+            assert [*checkers[1].mend(of_none, None)] == [*faults]
+            assert of_none == of_line
+
+
 def test_a_log_of_many_types_and_forms_does_not_grow_the_checker() -> None:
     checker = FieldChecker()
     for number in range(2000):

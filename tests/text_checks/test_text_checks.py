@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convtui.text_checks import farewells, role
-from convtui.text_checks.reading import Noticed
+from convtui.text_checks.reading import Noticed, Reading, words
 from convtui.text_checks.rules import FLAG_RULES, RULES
 from convtui.text_checks.text_checks import TextChecks, notice_leak, notice_role
 
@@ -298,6 +298,38 @@ def test_what_is_not_said_yet_leaves_no_trace() -> None:
         noticer.notice(1, "persona", "Thanks, bye!", remember=False)
         noticer.notice(1, "provider", "How can I help? Bye!", remember=False)
     assert noticed(noticer, "persona", "Thanks, bye!") == []
+
+
+_SPOKEN = st.lists(
+    st.sampled_from(
+        ["thank you", "bye", "take care", "have a nice day", "i feel bad", "see you", "danke", "I",
+         "will", "do", "ferry", "cabin", "7", "?", ".", "!", "...", "'", "so much", "Ana", "-"]
+    ),
+    max_size=14,
+)  # fmt: skip
+
+
+@settings(max_examples=500)
+@given(_SPOKEN)
+def test_what_is_looked_at_first_changes_no_farewell(parts: list[str]) -> None:
+    def is_parting(sentence: str) -> bool:
+        spoken = [word for word in words(sentence) if any(map(str.isalnum, word))]
+        others = sum(word not in farewells._WORDS for word in spoken)
+        if farewells._PARTING.search(sentence) is None:
+            return others == 0 and len(spoken) <= 12
+        if farewells._OWN_MATTER.search(sentence) is not None:
+            return False
+        return others <= max(1, 0.2 * len(spoken))
+
+    reading = Reading(" ".join(parts))
+    text = reading.lowered
+    expected = (
+        farewells._PARTING.search(text) is not None
+        and "?" not in text
+        and not any(map(str.isdigit, text))
+        and all(map(is_parting, farewells._SENTENCES.split(text)))
+    )
+    assert farewells.is_farewell(reading) is expected
 
 
 @settings(max_examples=1000)

@@ -104,7 +104,7 @@ class Folding:
             if reader.identity != identity:
                 return
             for step in known.steps if known is not None else ():
-                take_step(reader, bytes(step))
+                take_step(reader, step)
             self._fold(reader, known)
 
     def _fold(self, reader: LogReader, known: Remembered | None) -> None:

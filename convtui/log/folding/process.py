@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import subprocess
 import sys
@@ -10,9 +9,15 @@ import threading
 from collections import deque
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from convtui.log.folding.child import FRAME, GREETING
+
+if TYPE_CHECKING:
+    import asyncio
+
+_PIPE: Final = 1 << 20
+"""Bytes that are on the way at most; a step has half of them."""
 
 
 class FoldProcess:
@@ -34,6 +39,7 @@ class FoldProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
+        _widen(cast(BinaryIO, self._process.stdout))
         self.identity: tuple[int, int] | None = None
         """Device and number of the file that it reads, once it has said so."""
         self.pid = self._process.pid
@@ -48,6 +54,9 @@ class FoldProcess:
 
     async def steps(self) -> AsyncGenerator[bytes]:
         """The steps, until the log was read to its end or the process has ended."""
+        # Not before the process was started, which needs as long to start as this to be imported.
+        import asyncio
+
         changed = asyncio.Event()
         with self._lock:
             self._changed = (asyncio.get_running_loop(), changed)
@@ -85,6 +94,19 @@ class FoldProcess:
                 loop, changed = self._changed
                 with contextlib.suppress(RuntimeError):  # the loop was closed
                     loop.call_soon_threadsafe(changed.set)
+
+
+def _widen(pipe: BinaryIO) -> None:
+    """Lets a pipe hold a whole step, where that is possible.
+
+    The thread that reads it waits for the others each time that it has to read.
+    """
+    if sys.platform == "linux":
+        import fcntl
+
+        # There is a limit to what the pipes of a user may hold.
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
 
 
 def _frame(stream: BinaryIO) -> bytes | None:

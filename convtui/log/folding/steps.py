@@ -43,7 +43,7 @@ class StepMaker:
         return _HEAD.pack(begin, len(place)) + place + delta
 
 
-def take_step(reader: LogReader, step: bytes) -> None:
+def take_step(reader: LogReader, step: bytes | memoryview) -> None:
     """Reads on by the next step.
 
     Raises ValueError for one that is damaged or another; the reader stays where it is.
@@ -54,6 +54,6 @@ def take_step(reader: LogReader, step: bytes) -> None:
     if begin != reader.position:
         raise ValueError("a step from somewhere else")
     end = _HEAD.size + size
-    bookmark = convert(decode(step[_HEAD.size : end]), Bookmark)
-    reader.changed.update(apply_delta(reader.transcript, step[end:]))
+    bookmark = convert(decode(bytes(step[_HEAD.size : end])), Bookmark)
+    reader.changed.update(apply_delta(reader.transcript, memoryview(step)[end:]))
     reader.go_to(bookmark)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import mmap
 import os
 import stat
 import struct
@@ -25,13 +26,17 @@ from convtui import __version__
 from convtui.log.descriptor import open_private
 
 if TYPE_CHECKING:
-    from hashlib import blake2b
+    from hashlib import _Hash
+    from io import BufferedReader
 
 LIMIT: Final = 256 << 20
 """Bytes that all files may have together: those that were not used for the longest time go."""
 _HEAD_SIZE: Final = 512
 _SIZE: Final = struct.Struct(">I")
-_PIECE: Final = 1 << 20
+_PIECE: Final = 1 << 17
+"""Bytes that are read at once: they stay in the processor's cache until they are digested."""
+_DIGEST: Final = hashlib.sha256
+"""Processors have instructions for it, which make it twice as fast as blake2b."""
 _ENDING, _UNFINISHED = ".fold", ".part"
 _ABANDONED: Final = 3600.0
 """Seconds after which nobody writes an unfinished file any more."""
@@ -48,9 +53,9 @@ class LogDigest:
     A thread computes it, and does not keep the others from working.
     """
 
-    def __init__(self, start: blake2b | None = None, size: int = 0) -> None:
+    def __init__(self, start: _Hash | None = None, size: int = 0) -> None:
         """Goes on from the digest of the first `size` bytes, if that is known."""
-        self._hash = hashlib.blake2b(digest_size=32) if start is None else start
+        self._hash = _DIGEST() if start is None else start
         self._size = size
         self._pieces: SimpleQueue[bytes | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="convtui-digest", daemon=True)
@@ -87,7 +92,7 @@ class Remembered(NamedTuple):
     steps: Sequence[memoryview]
     size: int
     """Bytes from the beginning of the log."""
-    digest: blake2b
+    digest: _Hash
 
 
 class FoldStore:
@@ -103,7 +108,7 @@ class FoldStore:
         name = hashlib.blake2b(os.fsencode(log.resolve()), digest_size=16).hexdigest()
         return self._folder / f"{name}{_ENDING}"
 
-    def read(self, log: Path, file: BinaryIO) -> Remembered | None:
+    def read(self, log: Path, file: BufferedReader) -> Remembered | None:
         """What is remembered of a log, whose beginning is in an open file; None if nothing is."""
         path = self.path(log)
         try:
@@ -113,12 +118,14 @@ class FoldStore:
                 if head is None or os.fstat(file.fileno()).st_size < head.log_size:
                     return None
                 comparison = _Comparison(file, head.log_size)
-                content = saved.read()
-            same = hashlib.blake2b(content, digest_size=32).hexdigest() == head.content_digest
+                # Mapped, not read: steps go on to a pipe, and are nowhere else needed.
+                mapped = mmap.mmap(saved.fileno(), 0, access=mmap.ACCESS_READ)
+            content = memoryview(mapped)[_HEAD_SIZE:]
+            same = _DIGEST(content).hexdigest() == head.content_digest
             digest = comparison.result()
             if not same or digest is None or digest.hexdigest() != head.log_digest:
                 return None
-            steps = [*_split(memoryview(content))]
+            steps = [*_split(content)]
             os.utime(path)
         except (OSError, ValueError):
             return None
@@ -174,7 +181,7 @@ class FoldWriter:
         self._program = program
         self._make_room = make_room
         self._part = path.with_suffix(f".{os.getpid()}{_UNFINISHED}")
-        self._digest = hashlib.blake2b(digest_size=32)
+        self._digest = _DIGEST()
         self._size = _HEAD_SIZE
         self._file: BinaryIO | None = None
         with self._dropping():
@@ -225,10 +232,10 @@ class FoldWriter:
 class _Comparison:
     """Computes the digest of the beginning of a file, in a thread."""
 
-    def __init__(self, file: BinaryIO, size: int) -> None:
+    def __init__(self, file: BufferedReader, size: int) -> None:
         self._file = file
         self._size = size
-        self._digest = hashlib.blake2b(digest_size=32)
+        self._digest = _DIGEST()
         self._whole = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -237,12 +244,13 @@ class _Comparison:
         left = self._size
         with contextlib.suppress(OSError):
             self._file.seek(0)
-            while left and (piece := self._file.read(min(left, _PIECE))):
-                self._digest.update(piece)
-                left -= len(piece)
+            piece = memoryview(bytearray(_PIECE))
+            while left and (size := self._file.readinto(piece[:left])):
+                self._digest.update(piece[:size])
+                left -= size
         self._whole = not left
 
-    def result(self) -> blake2b | None:
+    def result(self) -> _Hash | None:
         """None if the file was shorter, or could not be read."""
         self._thread.join()
         return self._digest if self._whole else None
@@ -273,7 +281,9 @@ def _is_ours(info: os.stat_result) -> bool:
 
 def program_digest() -> str:
     """A digest of the code that folds: what another version has remembered does not count."""
-    digest = hashlib.blake2b(f"{__version__} {sys.version}".encode(), digest_size=16)
+    digest = hashlib.blake2b(
+        f"{__version__} {sys.version} {sys.byteorder}".encode(), digest_size=16
+    )
     package = Path(__file__).parents[2]
     for pattern in _CODE:
         for path in sorted(package.glob(pattern)):

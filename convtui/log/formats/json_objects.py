@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+import msgspec
 from pydantic import ValidationError
 
 from convtui.errors import FileError
@@ -164,11 +165,21 @@ def parse_json(raw: bytes, where: str) -> Any:
     no JSON text can hold.
     """
     try:
+        value = _decode_fast(raw)
+    except (ValueError, RecursionError):
+        # It knows neither byte order marks nor lone surrogates, and has words of its own.
+        value = _decoded(raw, where)
+    _measure(value, where)
+    return value
+
+
+def _decoded(raw: bytes, where: str) -> Any:
+    try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise FileError(f"{where}: is not UTF-8 (byte {error.start + 1})") from None
     try:
-        value = _DECODER.decode(text)
+        return _DECODER.decode(text)
     except json.JSONDecodeError as error:
         line = f"line {error.lineno}, " if "\n" in text.rstrip() else ""
         problem = f"{line}column {error.colno}: {error.msg}"
@@ -179,8 +190,6 @@ def parse_json(raw: bytes, where: str) -> Any:
         raise FileError(f"{where}: is nested too deep") from None
     except ValueError as error:
         raise FileError(f"{where}: is not JSON ({error})") from None
-    _measure(value, where)
-    return value
 
 
 def _is_cut_off(text: str, error: json.JSONDecodeError) -> bool:
@@ -199,6 +208,7 @@ def _no_constant(name: str) -> Any:
 
 
 _DECODER: Final = json.JSONDecoder(parse_constant=_no_constant)
+_decode_fast: Final = msgspec.json.Decoder().decode
 
 
 def _measure(value: Any, where: str) -> None:
@@ -206,12 +216,15 @@ def _measure(value: Any, where: str) -> None:
     for _ in range(MAX_DEPTH):
         inner: list[Any] = []
         for item in level:
-            if isinstance(item, dict):
+            kind = item.__class__
+            if kind is str:
+                continue
+            if kind is dict:
                 inner.extend(item.values())
-            elif isinstance(item, list):
+            elif kind is list:
                 inner.extend(item)
-            elif (isinstance(item, float) and not math.isfinite(item)) or (
-                isinstance(item, int) and not -_MAX_NUMBER < item < _MAX_NUMBER
+            elif (kind is float and not math.isfinite(item)) or (
+                kind is int and not -_MAX_NUMBER < item < _MAX_NUMBER
             ):
                 raise FileError(f"{where}: holds a number that is too large")
         if not inner:

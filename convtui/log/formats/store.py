@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +35,8 @@ from convtui.text_checks.text_checks import TextChecks
 _DIGITS: Final = (6, 12, 32)
 """How much of an id a name has: more where conversations would have the same name."""
 _HEADER: Final = 8 << 20
+_HELD_BACK: Final = 1 << 18
+"""Bytes that are written at once: a log has its name, and its readers, once it is whole."""
 
 
 class _Clock(LogWriter):
@@ -216,7 +218,7 @@ def store(
     _remove_stale(partial)
     writer: _Clock | None = None
     try:
-        writer = _Clock(partial, redactor)
+        writer = _Clock(partial, redactor, held_back=_HELD_BACK)
         writer.write(
             Header(
                 id=imported.id,
@@ -253,9 +255,11 @@ def _write_records(imported: Imported, writer: _Clock, redactor: Redactor | None
     totals: dict[str, Any] = {"turns": 0, "sessions": 0}
     provider = str(imported.provider.get("name") or "")
     noticer = TextChecks(names={"persona": imported.persona, "provider": provider})
+    # Spans are those of the text as it is written.
+    text_of: Callable[[str], str] = str if redactor is None else writer.clean
     for seconds, record in imported.records:
         writer.seconds = max(writer.seconds, seconds)
-        writer.write(_with_flags(record, noticer, redactor))
+        writer.write(_with_flags(record, noticer, text_of))
         totals["turns"] += isinstance(record, TurnCommitted)
         totals["sessions"] += record.TYPE == "session.started"
     if imported.termination is not None:
@@ -297,13 +301,14 @@ def _publish(partial: Path, path: Path) -> None:
         partial.unlink()
 
 
-def _with_flags(record: Record, noticer: TextChecks, redactor: Redactor | None) -> Record:
-    """What is said, with what the heuristics notice about it; a file's own word on it counts."""
+def _with_flags(record: Record, noticer: TextChecks, text_of: Callable[[str], str]) -> Record:
+    """What is said, with what the heuristics notice about it; a file's own word on it counts.
+
+    `text_of` gives the text without secrets.
+    """
     if not isinstance(record, TurnCommitted):
         return record
-    # Spans are those of the text as it is written.
-    text = record.text if redactor is None else redactor.text(record.text)
-    noticed = noticer.notice(record.session or 1, record.speaker, text)
+    noticed = noticer.notice(record.session or 1, record.speaker, text_of(record.text))
     if not noticed or record.flags is not None:
         return record
     return record.model_copy(update={"flags": noticed})

@@ -27,6 +27,15 @@ def takes_text(widget: Widget | None) -> bool:
     return isinstance(widget, Input) or (isinstance(widget, TextArea) and not widget.read_only)
 
 
+def _only_shows(widget: Widget | None, key: str) -> bool:
+    """Whether a key of an input moves the view and does nothing else."""
+    if key != "enter":
+        return False
+    from convtui.tui.widgets.view_line import ViewLine
+
+    return isinstance(widget, ViewLine)
+
+
 def _one_line(widget: Widget | None) -> bool:
     from textual.widgets import Input
 
@@ -108,7 +117,8 @@ class TypedKeys:
         focused = self._app.focused
         typing = takes_text(focused)
         stroke = Stroke(event.key, event.character, self.clock.arrived(event), event)
-        verdicts = self._guard.judge(stroke, typing=typing, acts=typing or self._acts(event.key))
+        acts = not _only_shows(focused, event.key) if typing else self._acts(event.key)
+        verdicts = self._guard.judge(stroke, typing=typing, acts=acts)
         await self._carry_out(verdicts)
         if self._guard.waiting:
             self._decisions += 1

@@ -71,6 +71,9 @@ class TypingGuard:
         self._text_at = float("-inf")
         self._key_at = float("-inf")
         self._command: Stroke | None = None
+        self._shown_at = float("-inf")
+        """When the last key came of a burst that began with an Enter in text that only showed
+        something."""
         self._carriage_return = False
         """Whether the last key of text was the CR of a possible CR LF."""
         self._left = True
@@ -97,15 +100,15 @@ class TypingGuard:
     def judge(self, stroke: Stroke, *, typing: bool, acts: bool = True) -> Verdicts:
         """Verdicts on the key and on those that were waiting for it; none for a key that waits.
 
-        `typing` says whether an input has the focus; `acts` whether the key is a command that does
-        more than show something.
+        `typing` says whether an input has the focus; `acts` whether the key may do more than show
+        something.
         """
         verdicts = self._settle(stroke)
         self._key_at = stroke.at
         if self._waiting:
             self._waiting.append(stroke)
             return verdicts
-        verdict = self._in_text(stroke) if typing else self._command_or_text(stroke, acts)
+        verdict = (self._in_text if typing else self._command_or_text)(stroke, acts)
         if verdict is Verdict.WAIT:
             self._waiting, self._waits_in_text = [stroke], typing
         else:
@@ -119,13 +122,17 @@ class TypingGuard:
 
     # --- in an input
 
-    def _in_text(self, stroke: Stroke) -> Verdict:
+    def _in_text(self, stroke: Stroke, acts: bool) -> Verdict:
         burst = stroke.at - self._text_at < BURST_GAP
         if stroke.printable or stroke.key in ("backspace", "delete"):
             self._text(stroke)
             return Verdict.GO
         if stroke.breaks:
             if not burst:
+                if stroke.key == "enter" and not acts:
+                    # Even as the first key of a paste it would start nothing.
+                    self._left, self._shown_at = True, stroke.at
+                    return Verdict.GO
                 # Without a key before it, it may be the first key of a paste.
                 return Verdict.GO if stroke.key == "ctrl+j" else Verdict.WAIT
             second_half = stroke.key == "ctrl+j" and self._carriage_return
@@ -146,6 +153,9 @@ class TypingGuard:
     def _command_or_text(self, stroke: Stroke, acts: bool) -> Verdict:
         if not (stroke.printable or stroke.breaks):
             return Verdict.GO
+        if stroke.at - self._shown_at < BURST_GAP:
+            self._shown_at = stroke.at
+            return Verdict.DROP
         if stroke.at - self._text_at < AFTER_TEXT:
             if self._left:
                 return Verdict.DROP

@@ -146,6 +146,50 @@ def test_what_only_shows_something_does_not_wait(typist: Typist) -> None:
     assert typist.verdicts == [("j", GO)]
 
 
+@pytest.fixture
+def viewer() -> Typist:
+    """Somebody in a line whose Enter only moves the view, and closes it."""
+    viewer = Typist()
+    viewer.press("7")
+    viewer.acts = False
+    viewer.press("enter", gap=1.0)
+    viewer.acts, viewer.typing = True, False
+    return viewer
+
+
+def test_an_enter_that_only_moves_the_view_does_not_wait(viewer: Typist) -> None:
+    assert viewer.verdicts == [("7", GO), ("enter", GO)]
+    viewer.press("r")
+    assert viewer.rest()[2:] == [GO]
+
+
+@pytest.mark.parametrize("key", ["r", "enter", "tab", "ctrl+j"])
+def test_what_comes_at_once_after_it_is_no_command(viewer: Typist, key: str) -> None:
+    viewer.press(key, *"re", "enter", "tab", "q", gap=BURST_GAP * 0.9)
+    assert viewer.rest()[2:] == [DROP] * 6
+    viewer.press("r")
+    assert viewer.rest()[8:] == [GO]
+
+
+def test_it_is_held_down(viewer: Typist) -> None:
+    viewer.press(*["enter"] * 40, gap=0.016)
+    assert viewer.rest()[2:] == [DROP] * 40
+
+
+def test_in_a_burst_it_is_text_there_too(typist: Typist) -> None:
+    typist.acts = False
+    typist.press("1", "enter", "2", "enter", gap=FAST)
+    assert typist.rest() == [GO, TEXT, GO, TEXT]
+
+
+def test_a_tab_there_waits_all_the_same(typist: Typist) -> None:
+    typist.press("1")
+    typist.acts = True
+    typist.press("tab")
+    assert typist.verdicts == [("1", GO)]
+    assert typist.rest() == [GO, GO]
+
+
 def test_a_command_that_is_held_repeats(typist: Typist) -> None:
     typist.typing = False
     typist.press("n", "n", "n", gap=0.016)

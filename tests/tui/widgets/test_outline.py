@@ -10,6 +10,7 @@ from textual.app import App, ComposeResult
 
 from convtui.library.families import families
 from convtui.log.run_summary import summarise
+from convtui.printing.turn_sign import turn_sign
 from convtui.transcript.fold import Transcript
 from convtui.tui.drawing.palette import plain
 from convtui.tui.sources.branches import Branch, branches_beside, branches_of
@@ -18,6 +19,7 @@ from convtui.tui.widgets.transcript.outline import Outline
 from convtui.tui.widgets.transcript.outline_rows import SessionRows
 from convtui.tui.widgets.transcript.outline_tree import OutlineTree
 from tests.builders.logs import conversation, fold, session, turn
+from tests.builders.rich_log import rich_records
 from tests.tui.harness.family import family
 
 SHAPES = [
@@ -68,6 +70,20 @@ def tree(width: int = 15) -> OutlineTree:
     made = OutlineTree(two_sessions())
     made.width = width
     return made
+
+
+def test_signs_of_many_turns_are_those_of_each() -> None:
+    records = rich_records()
+    transcript, grown = Transcript(), OutlineTree(Transcript())
+    grown.transcript = transcript
+    for record in records:
+        transcript.apply(record)
+    grown.refresh(())
+    expected = [turn_sign(turn)[0] for turn in transcript.turns]
+    assert len({*expected}) > 5
+    for tree in (grown, OutlineTree(transcript)):
+        assert [*map(chr, tree.signs)] == expected
+        assert tree.seen == {*expected}
 
 
 def test_branches_stand_under_the_turn_where_they_leave() -> None:

@@ -17,6 +17,7 @@ from convtui.log.formats.json_objects import JsonObject, Line, head_of, lines, v
 from convtui.records.times import parse_time
 
 MAJOR: Final = 1
+_KNOWN: Final = f"{MAJOR}.0"
 NAMESPACE: Final = "convtui."
 """What our own `user.log` events begin with; none of oharness' reserved ones."""
 _VERSION: Final = re.compile(r"(\d{1,4})\.\d{1,4}")
@@ -137,6 +138,8 @@ def _event(fields: JsonObject, number: int, doubts: list[FileError]) -> Event:
 
 def _check_version(fields: JsonObject, doubts: list[FileError]) -> None:
     """Raises `NewerError` for a later major version; anything else that is none is a doubt."""
+    if fields.data.get("v") == _KNOWN:
+        return
     version = fields.text("v")
     match = _VERSION.fullmatch(version or "")
     if match is None:

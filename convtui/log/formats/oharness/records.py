@@ -198,11 +198,11 @@ class OharnessReader:
     # --- the model
 
     def _on_request(self, event: Event) -> None:
-        turns, builder = self._turns, self._builder
+        turns, builder, payload = self._turns, self._builder, event.payload
         turns.open_reply()
-        request = event.payload.inner("request")
+        request = payload.inner("request")
         if request is None:
-            raise event.payload.wrong("request", "is missing")
+            raise payload.wrong("request", "is missing")
         builder.next_round()
         turns.reply.waiting = True
         turns.reply.asked_at = builder.seconds if event.at is not None else None
@@ -212,7 +212,7 @@ class OharnessReader:
                 params=params_in(request),
                 source=event.source,
                 **self._chain.add(messages_in(request)),
-                **_more(event.payload.rest("request")),
+                **_more(payload.rest("request")),
             )
         )
         turns.reply.call = seq

@@ -77,7 +77,7 @@ class Transport:
                 return f"There is no turn {session}:{number}."
             return None
 
-        ask = Ask("go to turn", hint="a turn such as 7 or 2:7", check=check)
+        ask = Ask("go to turn", hint="a turn such as 7 or 2:7", check=check, moves_view=True)
         answer = await self._context.ask(ask)
         if answer is not None:
             session, number = parse_address(answer, session=self._session())

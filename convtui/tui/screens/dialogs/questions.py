@@ -23,6 +23,7 @@ from convtui.text.boundary import visible_line
 from convtui.tui.screens.dialogs.box import FRAME, WIDEST, DialogBox, heights_of, width_of
 from convtui.tui.textual_compat import after_refresh, is_open
 from convtui.tui.widgets.safe_area import SafeTextArea
+from convtui.tui.widgets.view_line import ViewLine
 
 _SENTENCE = 76
 """Cells after which a sentence is folded rather than the dialog made wider."""
@@ -135,9 +136,12 @@ class Ask(ModalScreen[str | None]):
         hint: str = "",
         check: Callable[[str], str | None] = lambda text: None,
         wrote: str | None = None,
+        moves_view: bool = False,
     ) -> None:
-        """`wrote` is an earlier text in place of `value` that was not accepted."""
+        """`wrote` is an earlier text in place of `value` that was not accepted; `moves_view` says
+        that the text is used for nothing else."""
         super().__init__()
+        self._line = ViewLine if moves_view else Input
         self._title, self._value, self._hint, self._check = title, value, hint, check
         self._wrote = wrote
         self._leaving = False
@@ -146,7 +150,7 @@ class Ask(ModalScreen[str | None]):
         with DialogBox(self._title, self._keys()):
             text = self._value if self._wrote is None else self._wrote
             # The text is there to be changed: the first key must not replace it.
-            yield Input(text, select_on_focus=False)
+            yield self._line(text, select_on_focus=False)
             yield Static(Content(self._hint), id="ask-hint", markup=False)
 
     def on_mount(self) -> None:

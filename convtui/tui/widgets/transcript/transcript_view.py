@@ -149,13 +149,14 @@ class TranscriptView(LineView):
         turns = self._transcript.turns
         count = len(turns)
         with self.holding():
-            touched = {index for index in changed if 0 <= index < len(self.heights)}
+            known = len(self.heights)
+            touched = {index for index in changed if 0 <= index < known}
             framed = self._frames.update()
             if framed:
                 self._generation += 1
                 self._blocks.clear()
                 touched |= framed
-            added = count - len(self.heights)
+            added = count - known
             self._append(added)
             for number, index in enumerate(touched):
                 if index in self._cache:

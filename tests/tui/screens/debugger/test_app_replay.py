@@ -15,6 +15,7 @@ from convtui.tui.screens.help import HelpScreen
 from convtui.tui.too_small import TooSmall
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.statusline import StatusLine
+from tests.tui.harness.hands import hands_of
 from tests.tui.harness.sample import header, refund, until, write_log
 
 
@@ -194,6 +195,29 @@ async def test_going_to_a_turn(app: ConvtuiApp) -> None:
         assert app.screen is not screen
         await pilot.press("backspace", "2", "enter")
         await until(pilot, lambda: app.screen is screen and screen.view.cursor == 1)
+
+
+async def test_a_paste_into_the_number_of_a_turn_starts_nothing(app: ConvtuiApp) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen, hands = shown(app), hands_of(app)
+        await until(pilot, lambda: screen.view.cursor == 6)
+        await pilot.press("number_sign")
+        await until(pilot, lambda: app.screen is not screen)
+        hands.burst()
+        await pilot.press("2", "enter", "q", "enter")
+        assert app.screen is not screen
+        assert app.screen.query_one(Input).value == "2 q "
+        hands.rest()
+        await pilot.press(*["backspace"] * 4, *"1:2")
+        hands.burst()
+        # It begins with an Enter, which does what it says; the rest is lost.
+        await pilot.press("enter", "enter", *"mOq", "tab", "enter")
+        await until(pilot, lambda: app.screen is screen and screen.view.cursor == 1)
+        hands.rest()
+        await pilot.pause()
+        assert app.screen is screen and screen.view.has_focus
+        noted = screen.parts.notes.on(screen.transcript.turns[1])
+        assert noted is not None and not noted.mark
 
 
 async def test_copying(app: ConvtuiApp) -> None:

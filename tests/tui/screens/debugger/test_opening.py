@@ -137,6 +137,42 @@ async def test_a_short_recording_is_shown_at_once(tmp_path: Path) -> None:
         assert shown(app).is_complete
 
 
+class Watched(DebuggerScreen):
+    """A debugger that counts how often all of it is to be drawn again."""
+
+    drawn = 0
+
+    def source_changed(self) -> None:
+        self.drawn += 1
+        super().source_changed()
+
+
+async def test_what_is_known_of_the_newest_turn_brings_no_frame_while_more_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The frame would select a newer turn, of which more would be read, and so on to the end."""
+    monkeypatch.setattr("convtui.log.reader._CHUNK", 1000)
+    source = LongReplay(write_log(tmp_path / "a.jsonl", refund()))
+    app = ConvtuiApp(lambda app: Watched(app.keymap, source), state_file=tmp_path / "state.json")
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = app.screen
+        assert isinstance(screen, Watched)
+        await until(pilot, lambda: screen.is_complete)
+        while len(source.transcript.turns) < 3:
+            source.reader.advance(0)
+        screen.repaint()
+        newest = screen.selected
+        assert newest is source.transcript.turns[2]
+        source.reader.advance()
+        await until(pilot, lambda: not screen.parts.feed.reading)
+        assert screen.parts.feed.has_detail(newest)
+        assert screen.drawn == 0
+        source.loading = False
+        screen.view.go_to(0)
+        await until(pilot, lambda: not screen.parts.feed.reading)
+        assert screen.drawn == 1
+
+
 # --- the engine's process
 
 
