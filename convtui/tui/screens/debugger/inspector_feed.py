@@ -65,12 +65,12 @@ class InspectorFeed:
         breakpoint: Callable[[Turn], BreakMark | None],
         lineage: Callable[[], list[tuple[str, str, str]]],
         shown: Callable[[], bool],
-        source_changed: Callable[[], None],
+        loaded: Callable[[], None],
     ) -> None:
         """`lineage` gives the Meta tab's rows on the parent log.
 
-        `shown` says whether the inspector is visible; `source_changed` redraws everything with the
-        next frame.
+        `shown` says whether the inspector is visible; `loaded` draws, with the next frame, what has
+        been read of a turn.
         """
         self._context = context
         self._conversation = context.conversation
@@ -80,7 +80,7 @@ class InspectorFeed:
         self._breakpoint = breakpoint
         self._lineage = lineage
         self._shown = shown
-        self._source_changed = source_changed
+        self._loaded = loaded
         self._details = DetailCache(context.conversation.source, self._detail_loaded)
         self._messages: dict[tuple[Path | None, int], list[Any] | str] = {}
         """By log and call; a string says why there are none yet."""
@@ -174,13 +174,7 @@ class InspectorFeed:
     def _detail_loaded(self, index: int) -> None:
         if self._context.mounted():
             self._conversation.source.changed.add(index)
-            replay = self._conversation.replay
-            if replay is not None and replay.loading:
-                # Drawing all of it would select the newest turn, the detail of which would be read,
-                # and so on: half of the time went into frames. Turns are drawn with the progress.
-                self.refresh()
-            else:
-                self._source_changed()
+            self._loaded()
 
     def extra(self, turn: Turn) -> TurnExtras | None:
         correction = self._notes.correction(turn)

@@ -116,7 +116,7 @@ class DebuggerParts:
             lineage=self.lineage.fields,
             breakpoint=break_marks.on,
             shown=lambda: screen.inspecting,
-            source_changed=screen.source_changed,
+            loaded=screen.detail_loaded,
         )
         reply = self.reply = HoldReply(context, widgets.view)
         self.tools = ToolApproval(context, reply, outside)
