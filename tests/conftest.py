@@ -23,6 +23,9 @@ from tests.places import ROOT
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# Until all tests are collected nothing is garbage.
+gc.disable()
+
 # How long an example takes says something of the machine only.
 settings.register_profile(
     "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
@@ -136,15 +139,16 @@ def pytest_collection_finish() -> None:
     """Thousands of tests stay until the end: the garbage collector need not visit them again and
     again, which would cost a fifth of a worker's time.
     """
-    gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(10_000, 20, 20)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish() -> None:
-    """What is left over is collected once; pytest would collect it five times."""
-    gc.collect()
+    """What is left over stays until the process ends; pytest would collect it five times, for
+    seconds, to warn of what can be of any test.
+    """
     gc.freeze()
 
 

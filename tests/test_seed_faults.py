@@ -271,10 +271,10 @@ async def test_a_record_that_cannot_be_written_is_never_swallowed(
 
     real = LogWriter.append
 
-    def refuse(self: LogWriter, payload: Any, texts: Any) -> Any:
-        if payload["type"] == "llm.response":
+    def refuse(self: LogWriter, drafts: Any) -> Any:
+        if any(payload["type"] == "llm.response" for _, payload, _ in drafts):
             raise FileError("no")
-        return real(self, payload, texts)
+        return real(self, drafts)
 
     monkeypatch.setattr(LogWriter, "append", refuse)
     with pytest.raises(FileError):
@@ -394,10 +394,15 @@ async def test_screens_see_every_record_as_it_is_written(tmp_path: Path) -> None
 
     conversation, _, _ = prepare(scenario(Bot(), ["a"]), tmp_path)
     path = conversation.journal.writer.path
+    end = 0
 
     def look(record: dict[str, Any], offset: int, line: bytes) -> None:
-        assert path.read_bytes()[offset:] == line
+        nonlocal end
+        assert offset == end
+        end += len(line)
+        assert path.read_bytes()[offset:end] == line
         assert decode(line) == record
 
     conversation.journal.listen(look)
     await asyncio.wait_for(conversation.run(), 20)
+    assert end == path.stat().st_size

@@ -20,23 +20,28 @@ def conduct_here(planned: Plan, printer: Printer) -> tuple[int, Path | None]:
     """Runs a conversation in this process; returns the exit code and the log's path."""
     # By name: like the screen, the command line never imports the engine statically.
     engine = import_module("convtui.engine.conversation.converse")
+    new_event_loop = import_module("convtui.engine.core.event_loop").new_event_loop
 
     async def run(spec: StartSpec) -> None:
         async with contextlib.aclosing(engine.converse(planned.scenario, spec=spec)) as records:
             async for record in records:
                 printer.record(record)
 
+    def run_to_the_end(spec: StartSpec) -> None:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(run(spec))
+
     spec = planned.spec
     needed: ConsentNeeded | None = None
     try:
-        asyncio.run(run(spec))
+        run_to_the_end(spec)
     except ConsentNeeded as error:
         needed = error
     if needed is not None:
         agreed = agreed_to(needed.consent)
         if not agreed:
             raise needed
-        asyncio.run(run(replace(spec, vouched=[*spec.vouched, *agreed])))
+        run_to_the_end(replace(spec, vouched=[*spec.vouched, *agreed]))
     printer.finish()
     return exit_code(printer.transcript.termination), _log(planned, printer.transcript.id)
 

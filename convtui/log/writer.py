@@ -7,6 +7,7 @@ import errno
 import os
 import threading
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,11 @@ from convtui.secrets.harmless import HarmlessTexts
 from convtui.secrets.redactor import Redactor
 
 _encode_plain = fast_encoder()
+
+Draft = tuple[float, RecordDict, list[Any]]
+"""A record to be written: its `t`, its payload, and the values in it that may be secret."""
+Written = tuple[RecordDict, int, bytes]
+"""A record in the log, its byte offset and its line."""
 
 
 class LogWriter:
@@ -94,54 +100,71 @@ class LogWriter:
         """Seconds since the log was created."""
         return time.monotonic() - self._started
 
-    def write(self, record: Record) -> tuple[RecordDict, int, bytes]:
+    def write(self, record: Record) -> Written:
         """Appends a record; returns it with `seq` and `t`, its byte offset and its line.
 
         Raises `FileError` when it cannot be written (full disk, closed log); a partial line is
         truncated, so that the log stays well-formed.
         """
         payload = record.payload()
-        return self.append(payload, [payload])
+        return self.append([(self.now(), payload, [payload])])[0]
 
-    def append(self, payload: RecordDict, texts: list[Any]) -> tuple[RecordDict, int, bytes]:
-        """As `write()`, for the payload of a record; `texts` are its values that may be secret."""
+    def append(self, drafts: Sequence[Draft]) -> list[Written]:
+        """As `write()`, for records that are written at once: all of them, or none.
+
+        Where several are refused, each can be tried by itself.
+        """
         with self._lock:
             if self._closed:
                 raise FileError(f"{self.path}: the log is closed")
             if self._broken is not None:
                 raise FileError(_cannot_write(self.path, self._broken)) from self._broken
-            seq = self.count
-            data: RecordDict = {"seq": seq, "t": round(self.now(), 4), **payload}
-            if not texts or self._harmless.make_up(texts):
-                line = _encode_plain(data)
-            else:
-                line = encode(data)
-                if self.redactor.suspects(line):
-                    data = self.redactor.data(data)
-                    line = encode(data)
+            written: list[Written] = []
             offset = self.size
-            self._append(line)
-            self.count = seq + 1
-            self.size = offset + len(line)
+            # What records that belong together say is mostly the same.
+            harmless = self._harmless.make_up([texts for _, _, texts in drafts])
+            for seq, (t, payload, texts) in enumerate(drafts, self.count):
+                data: RecordDict = {"seq": seq, "t": round(t, 4), **payload}
+                if harmless:
+                    line = _encode_plain(data)
+                else:
+                    data, line = self._masked(data, texts)
+                written.append((data, offset, line))
+                offset += len(line)
+            self._append([line for _, _, line in written])
+            self.count += len(written)
+            self.size = offset
         if not self._dirty and not self._held_back:
             self._dirty = True
             SYNCER.wrote(self)
-        return data, offset, line
+        return written
 
-    def _append(self, line: bytes) -> None:
+    def _masked(self, data: RecordDict, texts: list[Any]) -> tuple[RecordDict, bytes]:
+        """A record without secrets, and its line."""
+        if self._harmless.make_up(texts):
+            return data, _encode_plain(data)
+        line = encode(data)
+        if self.redactor.suspects(line):
+            data = self.redactor.data(data)
+            line = encode(data)
+        return data, line
+
+    def _append(self, lines: Sequence[bytes]) -> None:
+        data = b"".join(lines)
         if self._held_back:
-            self._held.append(line)
-            if self.size + len(line) - self._written < self._held_back:
+            self._held.append(data)
+            if self.size + len(data) - self._written < self._held_back:
                 return
-            line = b"".join(self._held)
+            data = b"".join(self._held)
             self._held.clear()
         try:
             if not self._is_log(self._written):
                 self._reopen()
-            write_all(self._fd, line)
-            self._written += len(line)
+            write_all(self._fd, data)
+            self._written += len(data)
         except OSError as error:
-            self._broken = error
+            if len(lines) == 1:
+                self._broken = error
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, self._written)
             raise FileError(_cannot_write(self.path, error)) from error
@@ -164,7 +187,7 @@ class LogWriter:
         totals: dict[str, Any],
         *,
         truncated: bool = False,
-    ) -> tuple[RecordDict, int, bytes] | None:
+    ) -> Written | None:
         """Writes the trailer, syncs and closes; does nothing the second time."""
         with self._lock:
             if self._closed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 def full_jitter(n: int, base_delay: float = 0.75, max_delay: float = 8.0) -> float:
@@ -16,8 +16,7 @@ def full_jitter(n: int, base_delay: float = 0.75, max_delay: float = 8.0) -> flo
     return random.uniform(0.0, min(max_delay, base_delay * 2.0 ** min(n - 1, 64)))
 
 
-@dataclass(slots=True, frozen=True)
-class RetryContext:
+class RetryContext(NamedTuple):
     """The rules of the call in flight, for a helper inside of provider code that tries again.
 
     `delay(n, error)` is how many seconds to wait after attempt `n` failed; `failed(n, delay,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from convtui.errors import ConversationError
 from convtui.models.base import Delta, Message, ModelClients, Reply
@@ -13,8 +13,7 @@ from convtui.providers.base import HistoryTurn, SignalMatch, match_signals
 from convtui.text_checks.reasoning import without_reasoning
 
 
-@dataclass(slots=True, frozen=True)
-class View:
+class View(NamedTuple):
     """What a user can see of the conversation: the texts of both sides.
 
     No system prompt, no tool calls, no tool results, no reasoning.

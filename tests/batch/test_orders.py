@@ -41,6 +41,13 @@ def held(batch: Batch) -> int:
     return counts(batch.entries.values())["held"]
 
 
+async def taken(batch: Batch) -> None:
+    """Waits until the engines have answered what they were told: until then they go on."""
+    async with asyncio.timeout(60):
+        while tasks := set(batch.orders._tasks):
+            await asyncio.wait(tasks)
+
+
 async def finished(running: asyncio.Future[None]) -> None:
     async with asyncio.timeout(60):
         await running
@@ -72,8 +79,9 @@ async def test_a_breakpoint_for_all_holds_those_that_run_and_those_that_begin(
     with pytest.raises(FilterError):
         batch.orders.break_all("~nonsense")
     running = asyncio.ensure_future(batch.run())
-    await when(batch, lambda: batch.entries["Maya.1"].state == "running")
+    await when(batch, lambda: counts(batch.entries.values())["running"] == 2)
     batch.orders.break_all("~turn = 6")
+    await taken(batch)
     (tmp_path / "go").touch()
     assert batch.orders.breaks == ["~turn = 6"]
     await when(batch, lambda: held(batch) == 4)
@@ -93,6 +101,7 @@ async def test_a_breakpoint_for_all_reaches_one_that_is_about_to_begin(tmp_path:
     await when(batch, lambda: batch.link("Maya.1") is not None)
     batch.orders.break_all("~turn = 6")
     await when(batch, lambda: batch.entries["Maya.1"].state == "running")
+    await taken(batch)
     (tmp_path / "go").touch()
     await when(batch, lambda: held(batch) == 1)
     batch.kill()
@@ -110,7 +119,8 @@ async def test_one_is_ended_and_a_resume_leaves_it_alone(tmp_path: Path) -> None
     running = asyncio.ensure_future(batch.run())
     await when(batch, lambda: batch.entries["Maya.1"].state == "running")
     batch.orders.end("Maya.1")
-    await when(batch, lambda: batch.entries["Maya.1"].over)
+    await taken(batch)
+    # It may wait in the turn after which it is to end.
     (tmp_path / "go").touch()
     await finished(running)
     first, second = batch.entries.values()

@@ -17,8 +17,13 @@ def home(tmp_path: Path) -> Path:
     """`CONVTUI_HOME`, and the working directory. The hint for newcomers was seen already."""
     folder = tmp_path / "home"
     folder.mkdir()
-    write_state(folder / "state" / "state.json", {"hinted": True})
+    not_new_here(folder)
     return folder
+
+
+def not_new_here(home: Path) -> None:
+    """Whoever has this `CONVTUI_HOME` has seen the hint for newcomers."""
+    write_state(home / "state" / "state.json", {"hinted": True})
 
 
 @pytest.fixture(scope="session")

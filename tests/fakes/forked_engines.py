@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,6 +30,8 @@ class ForkedEngines(ForkClient):
         self, server: socket.socket | None = None, listener: socket.socket | None = None
     ) -> None:
         super().__init__("serve_engines", server, listener)
+        self._that_ask_models: ForkClient | None = None
+        self._first_of_them = threading.Lock()
 
     @classmethod
     def listening(cls, address: Path) -> ForkedEngines:
@@ -58,8 +61,22 @@ class ForkedEngines(ForkClient):
         from_engine, stdout = os.pipe()
         errors, stderr = os.pipe()
         asks_models = OpenAIServer.running + RawEndpoint.running > 0
-        pid, status = self.fork([stdin, stdout, stderr], own, Path.cwd(), asks_models=asks_models)
+        server = self._model_client() if asks_models else self
+        pid, status = server.fork([stdin, stdout, stderr], own, Path.cwd(), asks_models=asks_models)
         return ForkedEngine(pid, status, (to_engine, from_engine, errors))
+
+    def _model_client(self) -> ForkClient:
+        """A way of its own: whoever has asked for models is served by the larger process only."""
+        with self._first_of_them:
+            if self._that_ask_models is None:
+                server = socket.socket(fileno=self.another())
+                self._that_ask_models = ForkClient("serve_engines", server)
+            return self._that_ask_models
+
+    def close(self) -> None:
+        if self._that_ask_models is not None:
+            self._that_ask_models.close()
+        super().close()
 
 
 class ForkedEngine(ForkedProcess):

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
+from weakref import WeakSet
 
 import pytest
 from textual._context import active_app
@@ -39,17 +40,21 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def settling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys and pauses end when everything that they led to has been done and drawn.
+    """Keys and pauses end when everything that they led to has been done.
 
-    It is drawn once, when all else has settled: nobody sees what is drawn in between, and drawing
-    is most of what these tests cost. Textual's own wait looks at how much processor time went by
-    in 20 ms: it takes two of them for each key, and an app that did not get its turn on a busy
-    machine looks as if it had settled.
+    A screen is drawn when it has settled for the first time, and when the app ends. What would be
+    drawn in between nobody sees, for whoever looks has it drawn, and drawing is much of what these
+    tests cost.
+
+    Textual's own wait looks at how much processor time went by in 20 ms: it takes two of them for
+    each key, and an app that did not get its turn on a busy machine looks as if it had settled.
     """
     in_threads = 0
     to_thread = asyncio.to_thread
     draw = Screen._compositor_refresh
+    shut_down = App._shutdown
     undrawn: set[Screen[Any]] = set()
+    seen: WeakSet[Screen[Any]] = WeakSet()
 
     def draw_later(screen: Screen[Any]) -> None:
         if screen is screen.app.screen and not screen.app.is_inline:
@@ -73,12 +78,24 @@ def settling(monkeypatch: pytest.MonkeyPatch) -> None:
         while calm < 3 and time.monotonic() < until:
             await asyncio.sleep(0.001)
             calm = 0 if in_threads or _busy(active_app.get()) else calm + 1
-            if calm and undrawn:
+            if calm and (new := undrawn.difference(seen)):
                 calm = 0
-                screen = undrawn.pop()
-                if screen.is_running and screen is screen.app.screen:
-                    draw(screen)
+                seen.update(new)
+                draw_current(new)
 
+    def draw_current(screens: set[Screen[Any]]) -> None:
+        for screen in screens:
+            undrawn.discard(screen)
+            if screen.is_running and screen is screen.app.screen:
+                draw(screen)
+
+    async def draw_and_shut_down(app: App[Any]) -> None:
+        try:
+            draw_current(undrawn.copy())
+        finally:
+            await shut_down(app)
+
+    monkeypatch.setattr(App, "_shutdown", draw_and_shut_down)
     monkeypatch.setattr(Screen, "_compositor_refresh", draw_later)
     monkeypatch.setattr("asyncio.to_thread", counted)
     monkeypatch.setattr("textual.app.wait_for_idle", settled)
@@ -87,13 +104,14 @@ def settling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _busy(app: App[Any]) -> bool:
     """Whether a message waits to be handled, or something to be laid out, drawn or called."""
-    pumps: list[MessagePump] = [app, *app._registry]
-    if any(
-        pump.message_queue_size or pump._next_callbacks or _repaints_soon(pump) for pump in pumps
-    ):
-        return True
     screen = app.screen_stack[-1] if app._running and app.screen_stack else None
-    return screen is not None and _undrawn(screen)
+    if screen is not None and _undrawn(screen):
+        return True
+    pumps: list[MessagePump] = [app, *app._registry]
+    return any(
+        pump.message_queue_size or pump._next_callbacks or (pump._timers and _repaints_soon(pump))
+        for pump in pumps
+    )
 
 
 def _repaints_soon(pump: MessagePump) -> bool:

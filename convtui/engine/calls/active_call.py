@@ -235,6 +235,7 @@ class ActiveCall:
         self._reasoning_out.clear()
         if not (fresh or reasoning):
             return
+        self._journal.write_out()
         offset, self._sent = self._sent, len(text)
         self._last_sent = now
         frame: dict[str, Any] = {

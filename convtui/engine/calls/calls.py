@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from convtui.engine.calls.active_call import ActiveCall, Bell, Ticker
+from convtui.engine.calls.begun import begin
 from convtui.engine.calls.finish import FinishJudge
 from convtui.engine.calls.inject import Injector
 from convtui.engine.calls.objections import with_turn
@@ -27,7 +29,7 @@ from convtui.errors import (
     ProviderError,
 )
 from convtui.log.requests import RequestChain
-from convtui.models.base import Reply
+from convtui.models.base import Message, Reply
 from convtui.models.retry import RetryContext
 from convtui.protocol import describe_error
 from convtui.records.models import LlmFailed, LlmRequest, LlmResponse, LlmRetry, TurnCancelled
@@ -136,17 +138,19 @@ class Caller:
         chain = self._chains.get(request.side)
         if chain is None:
             chain = self._chains[request.side] = RequestChain(self._journal.clean)
-        seq = self._journal.emit_here(
+        seq = self._journal.emit_soon(
             LlmRequest,
+            partial(_chained, chain, request.messages),
             side=request.side,
             round=request.round if request.round > 1 else None,
             params=public_params(request.params, self._redactor),
             model=request.model,
             tools=request.tools,
             estimate=request.estimate,
-            **chain.add(request.messages),
         )
-        chain.placed(seq)
+        if request.own_code:
+            # It may do anything, also end this process.
+            self._journal.write_out()
         self._journal.current.call = seq
         call = ActiveCall(
             self._journal,
@@ -303,17 +307,21 @@ class Caller:
 
     async def _attempt(self, call: ActiveCall) -> Reply:
         self._bell = call.bell
-        task = self._task = asyncio.create_task(call.consume())
-        # It tells itself of its end, which is sooner; if it never begins, nobody else would.
-        task.add_done_callback(call.bell.ring)
-        if self._journal.much_to_fold:
-            # After the task's first step, in which the request goes out.
-            asyncio.get_running_loop().call_soon(self._journal.fold)
         call.deadline = time.monotonic() + self._timeout
+        # The request goes out here; all else can be done while it is under way.
+        task = self._task = begin(call.consume())
+        # It tells itself of its end, which is sooner; if it ended at once, nobody else would.
+        task.add_done_callback(call.bell.ring)
+        self._journal.postpone(call.bell.ring)
+        if self._journal.much_to_fold:
+            asyncio.get_running_loop().call_soon(self._journal.fold)
         call.start_ticking()
         try:
             while not (task.done() or self._by_hand) and call.deadline > time.monotonic():
                 await call.bell.wait()
+                if self._journal.failed:
+                    await self._leave(task)
+                    self._journal.raise_failure()
             if self._by_hand:
                 # Code that takes no notice is left behind.
                 await asyncio.wait({task}, timeout=_CANCEL_WITHIN)
@@ -361,7 +369,8 @@ class Caller:
         )
 
     def _record_reply(self, call: ActiveCall, reply: Reply) -> None:
-        self._journal.end_child()
+        if call.request.own_code:
+            self._journal.end_child()
         call.last_deltas()
         reply.incomplete = self._finish.judge(
             call.request.side,
@@ -370,7 +379,7 @@ class Caller:
             own_code=call.request.own_code,
             silent=lambda message: call.warn("no_finish_reason", message),
         )
-        self._journal.emit_here(
+        self._journal.emit_soon(
             LlmResponse,
             call=call.seq,
             side=call.request.side,
@@ -397,3 +406,9 @@ class Caller:
         )
         if reply.doubtful:
             call.warn("tool_calls_doubtful", "tool calls: " + "; ".join(reply.doubtful))
+
+
+def _chained(chain: RequestChain, messages: Sequence[Message], seq: int) -> dict[str, Any]:
+    fields = chain.add(messages)
+    chain.placed(seq)
+    return fields

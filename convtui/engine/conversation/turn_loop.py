@@ -45,6 +45,7 @@ class TurnLoop:
             pending = self._seed.pending
             speaker = pending.speaker if pending else self._seed.speaks_next
         speaker = speaker or _next_speaker(session)
+        task = asyncio.current_task()
         while True:
             outcome = await self._turns.take(speaker, pending)
             pending = None
@@ -56,7 +57,6 @@ class TurnLoop:
                 case _:
                     speaker = _other(speaker)
             self._between_turns()
-            task = asyncio.current_task()
             if task is not None and task.cancelling():
                 await asyncio.sleep(0)  # it ends here
 

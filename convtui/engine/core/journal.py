@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from convtui.log.writer import LogWriter
+from convtui.errors import FileError
+from convtui.log.writer import Draft, LogWriter, Written
 from convtui.records.models import Record, RecordDict, Side
 from convtui.records.payloads import payload_of
 from convtui.secrets.redactor import moved
@@ -20,6 +23,10 @@ _MUCH_TO_FOLD = 60
 many at once costs half as much as one by one."""
 _MOST_UNFOLDED = 180
 """Records of which there are more only for a moment."""
+
+_More = Callable[[int], Mapping[str, Any]]
+_Waiting = tuple[int, float, type[Record], dict[str, Any], _More | None]
+"""`seq`, `t`, kind and fields of a record, and what makes the other fields."""
 
 Sink = Callable[[RecordDict, int, bytes], None]
 """Called with every record, its byte offset and its log line once it is in the log."""
@@ -42,10 +49,14 @@ def jsonable(value: Any, depth: int = 8) -> Any:
 class CurrentTurn:
     """The turn in progress, to which records and provider output are attributed."""
 
-    __slots__ = ("_fields", "attempt", "call", "session", "side", "turn")
+    __slots__ = ("_fields", "attempt", "call", "on_new", "session", "side", "turn")
 
     def __init__(self) -> None:
         self.call: int | None = None
+        self.session: int | None = None
+        self.turn: int | None = None
+        self.on_new: Callable[[], None] = lambda: None
+        """Called when another turn begins, before its first record."""
         self.move_to(None)
 
     def move_to(
@@ -56,6 +67,8 @@ class CurrentTurn:
         attempt: int | None = None,
     ) -> None:
         """Attributes everything from now on to this turn."""
+        if turn is not None and (session, turn) != (self.session, self.turn):
+            self.on_new()
         self.session, self.turn, self.side, self.attempt = session, turn, side, attempt
         self._fields = {"session": session, "turn": turn, "side": side, "attempt": attempt}
 
@@ -77,7 +90,17 @@ class Journal:
         self._transcript = Transcript()
         self._unfolded: deque[tuple[RecordDict, int]] = deque()
         self._folded: Callable[[RecordDict], None] = lambda record: None
+        self.on_committed: Callable[[], None] = lambda: None
+        """Called as soon as a turn is committed, while it is the turn in progress."""
         self._sinks: list[Sink] = []
+        self._waiting: list[_Waiting] = []
+        """What is to be written together, in its order."""
+        self._handle: asyncio.Handle | None = None
+        """That of writing it, where something waits."""
+        self._failure: Exception | None = None
+        """Why it could not be written, where nobody was told yet."""
+        self._to_spread: deque[Written] = deque()
+        self._spreading = False
         self._lock = threading.RLock()
         self._process = os.getpid()
         self._leave = os._exit
@@ -118,6 +141,8 @@ class Journal:
     @property
     def transcript(self) -> Transcript:
         """The fold of all records so far."""
+        if self._waiting:
+            self.write_out()
         if self._unfolded:
             self.fold()
         return self._transcript
@@ -144,13 +169,115 @@ class Journal:
         """Writes a record of the turn in progress."""
         return self._write(*payload_of(kind, {**self.current.fields(), **fields}))
 
+    def emit_soon(
+        self,
+        kind: type[Record],
+        /,
+        more: _More | None = None,
+        **fields: Any,
+    ) -> int:
+        """As `emit_here()`, but the record is written together with others.
+
+        That is before any other record, and when the event loop goes on at the latest; where code
+        of the developer's runs before that, `write_out()` comes first. `more` gets the `seq` and
+        makes fields that take time to be made, of nothing that changes.
+        """
+        if self.writer.forked:
+            self.end_child()
+        if self._failure is not None:
+            self.raise_failure()
+        with self._lock:
+            waiting = self._waiting
+            seq = self.writer.count + len(waiting)
+            waiting.append(
+                (seq, self.writer.now(), kind, {**self.current.fields(), **fields}, more)
+            )
+            if self._handle is None:
+                self._write_out_soon()
+        return seq
+
+    def write_out(self) -> None:
+        """Writes what waits to be written. Raises `FileError` when the disk refuses it."""
+        if self._failure is not None:
+            self.raise_failure()
+        if not self._waiting:
+            return
+        if self.writer.forked:
+            self.end_child()
+        with self._lock:
+            if self._handle is not None:
+                self._handle.cancel()
+                self._handle = None
+            waiting, self._waiting = self._waiting, []
+            drafts: list[Draft] = []
+            try:
+                for seq, t, kind, fields, more in waiting:
+                    if more is not None:
+                        fields.update(more(seq))
+                    drafts.append((t, *payload_of(kind, fields)))
+            finally:
+                # Also where one cannot be made: those before it.
+                self._append(drafts)
+
+    def _append(self, drafts: Sequence[Draft]) -> None:
+        written: Sequence[Written] = ()
+        if len(drafts) > 1:
+            with contextlib.suppress(FileError):
+                written = self.writer.append(drafts)
+        if written:
+            self._spread(written)
+            return
+        for draft in drafts:
+            # As many as the disk takes.
+            self._spread(self.writer.append([draft]))
+
+    def postpone(self, failed: Callable[[], None]) -> None:
+        """Writes what waits after what the event loop has to do by now, such as sending a request.
+
+        `failed` is called when that fails; the next record, or `write_out()`, raises the error.
+        """
+        with self._lock:
+            if self._handle is not None:
+                self._handle.cancel()
+                self._write_out_soon(failed)
+
+    def _write_out_soon(self, failed: Callable[[], None] = lambda: None) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # a thread, which nothing would come after
+            self.write_out()
+        else:
+            self._handle = loop.call_soon(self._write_out_now, failed)
+
+    def _write_out_now(self, failed: Callable[[], None]) -> None:
+        self._handle = None
+        try:
+            self.write_out()
+        except Exception as error:  # noqa: BLE001 - raised where the next record is made
+            self._failure = error
+            failed()
+
+    @property
+    def failed(self) -> bool:
+        """Whether records could not be written when they were to be."""
+        return self._failure is not None
+
+    def raise_failure(self) -> None:
+        """Raises the error of the records that could not be written, once where others can be."""
+        failure = self._failure
+        if self.writer.broken is None:
+            self._failure = None
+        if failure is not None:
+            raise failure
+
     def _write(self, payload: RecordDict, texts: list[Any]) -> int:
         if self.writer.forked:
             self.end_child()
         with self._lock:
-            data, offset, line = self.writer.append(payload, texts)
-            self._spread(data, offset, line)
-        return int(data["seq"])
+            self.write_out()
+            written = self.writer.append([(self.writer.now(), payload, texts)])
+            self._spread(written)
+        return int(written[0][0]["seq"])
 
     def end_child(self) -> None:
         """Ends a child that provider code has forked, and that comes back: the log is not its.
@@ -163,17 +290,28 @@ class Journal:
     def close(self, termination: dict[str, Any] | None, totals: dict[str, Any]) -> None:
         """Writes the trailer, once."""
         with self._lock:
+            self.write_out()
             truncated = any(
                 turn.flags & Flag.TRUNCATED and not turn.flags & Flag.SEEDED
                 for turn in self.transcript.turns
             )
             written = self.writer.close(termination, totals, truncated=truncated)
             if written is not None:
-                self._spread(*written)
+                self._spread([written])
 
-    def _spread(self, data: RecordDict, offset: int, line: bytes) -> None:
-        self._unfolded.append((data, offset))
-        if len(self._unfolded) > _MOST_UNFOLDED:
-            self.fold()
-        for sink in self._sinks:
-            sink(data, offset, line)
+    def _spread(self, written: Sequence[Written]) -> None:
+        """Hands on records in their order, also those that a listener makes meanwhile."""
+        self._to_spread.extend(written)
+        if self._spreading:
+            return
+        self._spreading = True
+        try:
+            while self._to_spread:
+                data, offset, line = self._to_spread.popleft()
+                self._unfolded.append((data, offset))
+                if len(self._unfolded) > _MOST_UNFOLDED:
+                    self.fold()
+                for sink in self._sinks:
+                    sink(data, offset, line)
+        finally:
+            self._spreading = False

@@ -13,11 +13,12 @@ import io
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from convtui.secrets.redactor import Redactor
 from convtui.secrets.stream import StreamRedactor
@@ -31,38 +32,72 @@ CAP = 256 * 1024
 _HOLD = 8192
 
 
+T = TypeVar("T")
+
+
+class InOrder(Generic[T]):
+    """Hands on what threads put into it, in that order, to one that takes it.
+
+    No lock is held meanwhile: whoever takes it has locks of its own, for which a thread may wait
+    that puts something in. What comes while something is being taken is handed on by the thread
+    that is at it.
+    """
+
+    def __init__(self, take: Callable[[T], None]) -> None:
+        self._take = take
+        self._waiting: deque[T] = deque()
+        self._busy = False
+        # Reentrant: whatever prints when it is destroyed may do so here.
+        self._lock = threading.RLock()
+
+    def put(self, item: T) -> None:
+        """Adds something; `hand_on()` follows where no lock is held."""
+        self._waiting.append(item)
+
+    def hand_on(self) -> None:
+        """Hands everything on, unless another thread is at it."""
+        while True:
+            with self._lock:
+                if self._busy or not self._waiting:
+                    return
+                self._busy = True
+                item = self._waiting.popleft()
+            try:
+                self._take(item)
+            finally:
+                self._busy = False
+
+
 class Lines:
     """Puts printed text together to complete lines, which are emitted in the writing thread."""
 
     def __init__(self, emit: Callable[[str], None]) -> None:
-        self._emit = emit
+        self._complete = InOrder(emit)
         self._pending = ""
         self._lock = threading.RLock()
 
     def write(self, text: str) -> None:
-        """Takes text in; complete lines go out.
-
-        Nothing is emitted under the lock: what takes it in has locks of its own, and flushes this.
-        """
-        out = ""
+        """Takes text in; complete lines go out."""
         with self._lock:
             self._pending += text
             end = self._pending.rfind("\n") + 1
             if not end and len(self._pending) > _HOLD:
                 end = len(self._pending)
             if end:
-                out, self._pending = self._pending[:end], self._pending[end:]
-        if out:
-            self._emit(out)
+                self._complete.put(self._pending[:end])
+                self._pending = self._pending[end:]
+        if end:
+            self._complete.hand_on()
 
     def flush(self) -> None:
         """Lets out what is pending."""
         if not self._pending:
             return
         with self._lock:
-            out, self._pending = self._pending, ""
-        if out:
-            self._emit(out)
+            if self._pending:
+                self._complete.put(self._pending)
+                self._pending = ""
+        self._complete.hand_on()
 
 
 class Captured(io.TextIOBase):
@@ -147,6 +182,7 @@ class OutputCapture:
 
     def __init__(self, emit: Emit, redactor: Redactor) -> None:
         self.emit = emit
+        self._emitted = InOrder[tuple[StreamName, str, int]](lambda output: self.emit(*output))
         self._redactor = redactor
         self._sources: dict[str, _Source] = {}
         """What comes in pieces, each from one source: a secret may be cut in two there."""
@@ -167,8 +203,9 @@ class OutputCapture:
         self.flush()
         with self._lock:
             untold, self._untold = self._untold, 0
-        if untold:
-            self.emit("stdout", "", untold)
+            if untold:
+                self._emitted.put(("stdout", "", untold))
+        self._emitted.hand_on()
 
     def flush(self) -> None:
         """Lets out what has been printed without a line end."""
@@ -179,10 +216,9 @@ class OutputCapture:
     def let_out(self) -> None:
         """Lets out what was held back because it may be half a secret."""
         with self._lock:
-            ends = [(source.name, source.text.rest()) for source in self._sources.values()]
-        for name, text in ends:
-            if text:
-                self._keep(name, text)
+            for source in self._sources.values():
+                self._keep(source.name, source.text.rest())
+        self._emitted.hand_on()
 
     def take(self, name: StreamName, text: str, source: str = "") -> None:
         """Emits output as far as the cap allows; `settle()` tells how much more there was.
@@ -199,8 +235,8 @@ class OutputCapture:
                 text = self._source(source, name).text.feed(text)
             else:
                 text = self._redactor.text(text)
-        if text:
             self._keep(name, text)
+        self._emitted.hand_on()
 
     def _source(self, source: str, name: StreamName) -> _Source:
         known = self._sources.get(source)
@@ -209,17 +245,16 @@ class OutputCapture:
         return known
 
     def _keep(self, name: StreamName, text: str) -> None:
-        with self._lock:
-            room = CAP - self._kept
-            kept = text[:room] if room > 0 else ""
-            lost = len(text) - len(kept)
-            first_drop = self._dropped == 0 and lost > 0
-            self._kept += len(kept)
-            self._dropped += lost
-            if not (kept or first_drop):
-                self._untold += lost
+        room = CAP - self._kept
+        kept = text[:room] if room > 0 else ""
+        lost = len(text) - len(kept)
+        first_drop = self._dropped == 0 and lost > 0
+        self._kept += len(kept)
+        self._dropped += lost
         if kept or first_drop:
-            self.emit(name, kept, lost)
+            self._emitted.put((name, kept, lost))
+        else:
+            self._untold += lost
 
 
 current_output: ContextVar[OutputCapture | None] = ContextVar(

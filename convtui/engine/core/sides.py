@@ -17,6 +17,7 @@ from convtui.scenario.provider_hooks import (
     EXTRACT_SIGNALS,
     POST_PROCESS_RESPONSE,
     PREPARE_SESSIONS,
+    REPLY_HOOKS,
     SHOULD_DISCARD_RESPONSE,
     Hook,
 )
@@ -37,6 +38,15 @@ class CheckedHooks:
 
     def __init__(self, target: Provider | UserSimulator) -> None:
         self.target = target
+        names = [hook.name for hook in REPLY_HOOKS.values()]
+        self._owners: dict[str, str] = {}
+        if isinstance(target, Provider):
+            self._owners = {name: owner(target, name) for name in names}
+            own = "yours" in self._owners.values()
+        else:
+            own = not type(target).__module__.startswith("convtui.")
+        self.foreign = own or any(name in getattr(target, "__dict__", ()) for name in names)
+        """Whether any of them is the developer's own code."""
 
     @property
     def signals(self) -> list[str]:
@@ -45,7 +55,7 @@ class CheckedHooks:
 
     def owner(self, hook: str) -> str:
         """`yours` when a provider defines the hook itself, else `default`."""
-        return owner(self.target, hook) if isinstance(self.target, Provider) else "default"
+        return self._owners.get(hook, "default")
 
     def extract_signals(self, raw: str) -> list[SignalMatch]:
         """What `extract_signals` finds."""

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from convtui.engine.conversation.wiring import EngineModels
     from convtui.engine.process.matching import Matching
 
-_TURN_ENDS = frozenset({"turn.committed", "turn.discarded", "turn.skipped", "llm.failed"})
+_TURN_ENDS = frozenset({"turn.discarded", "turn.skipped", "llm.failed"})
+"""Where it is not committed: a committed turn says so by itself."""
 
 
 class Hosted:
@@ -54,7 +55,6 @@ class Hosted:
         self._explain_failure = explain_failure
         self._early = [] if early is None else early
         self._permits = permits or Permits()
-        self._current_turn: tuple[Any, Any] = (None, None)
         self._stop_reason = ""
         self.on_change: Callable[[], None] = lambda: None
         """Called when a list of conversations would show it otherwise, in any thread."""
@@ -175,6 +175,9 @@ class Hosted:
         )
         self.conversation = conversation
         conversation.journal.listen(self._on_record)
+        # The records of that may wait for others.
+        conversation.journal.on_committed = self.capture.settle
+        conversation.journal.current.on_new = self.capture.begin_turn
         conversation.on_begin = self._log_early_output
         self.desk.handler = CommandHandler(conversation)
         log = conversation.journal.writer.path
@@ -219,10 +222,6 @@ class Hosted:
                 conversation.endings.force_close(reason, kind=kind, by=by)
 
     def _on_record(self, data: RecordDict, offset: int, line: bytes) -> None:
-        address = (data.get("session"), data.get("turn"))
-        if address != self._current_turn and address[1] is not None:
-            self._current_turn = address
-            self.capture.begin_turn()
         self.channel.record(data, offset, line)
         if self.matching is not None and self.conversation is not None:
             self.matching.on_record(self.conversation, data)

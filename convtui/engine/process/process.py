@@ -16,6 +16,7 @@ import threading
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from convtui.engine.core.event_loop import new_event_loop
 from convtui.engine.process.command_reader import CommandReader
 from convtui.engine.process.exit_report import describe_unforeseen, report_exit
 from convtui.engine.process.hosted import Hosted
@@ -158,7 +159,7 @@ def main() -> None:
     status = 1
     try:
         # Not asyncio.run(), which would wait for tasks that provider code left behind.
-        status = asyncio.new_event_loop().run_until_complete(_run(parts, commands, *first))
+        status = new_event_loop().run_until_complete(_run(parts, commands, *first))
     except BaseException as error:  # noqa: BLE001 - the last handler of this process
         parts.shutdown.report_failure(error)
     finally:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from convtui.errors import HookError
 from convtui.providers.base import SignalMatch, match_signals, thought_signals
@@ -53,12 +53,14 @@ class Hooks(Protocol):
         ...
 
 
-@dataclass(slots=True, frozen=True)
-class Rules:
+_NO_ACTIONS: Final[Mapping[str, SignalAction]] = {}
+
+
+class Rules(NamedTuple):
     """What the scenario says about a reply, and what the conversation's counters say about ends."""
 
     speaker: Speaker
-    on_signal: Mapping[str, SignalAction] = field(default_factory=dict)
+    on_signal: Mapping[str, SignalAction] = _NO_ACTIONS
     on_discard: Literal["end", "retry", "skip"] = "end"
     retries_left: int = 0
     """Discards that may still be answered by asking again."""
@@ -106,6 +108,8 @@ class StageResult:
     empty: bool = False
     error_text: str | None = None
     """Set by the driver: what in the reply, or in its metadata, is the text of an error."""
+    find_error: Callable[[], str | None] | None = None
+    """Set by the driver, in the place of `error_text`, where nothing but the record needs it."""
     hook: str = "default"
     duration: float = 0.0
     metadata: dict[str, Any] | None = None
@@ -123,8 +127,7 @@ class StageResult:
         return "\n\n".join(filter(None, (*(part.text for part in self.interim), self.text)))
 
 
-@dataclass(slots=True, frozen=True)
-class PipelineResult:
+class PipelineResult(NamedTuple):
     """The outcome of the stages."""
 
     result: Literal["commit", "end", "retry", "skip"]

@@ -88,9 +88,10 @@ class StageHolds:
         self._show_again(result)
         if result.rerun:
             return False
+        may_hold = self._edited or self._context.holds.may_hold
         if result.stage in ("discard", "commit"):
-            result.error_text = self._error_in(result)
-        if self._edited or self._context.holds.may_hold:
+            self._look_for_error(result, later=result.stage == "commit" and not may_hold)
+        if may_hold:
             self._foresee(result)
             return None
         if result.stage == "terminate":
@@ -164,7 +165,7 @@ class StageHolds:
     def _record(self, result: StageResult) -> None:
         revision = result.revision if result.revision > 1 else None
         if result.stage == "signals":
-            self._context.journal.emit_here(
+            self._context.journal.emit_soon(
                 SignalsExtracted,
                 revision=revision,
                 matches=[self._as_written(match, result) for match in result.matches],
@@ -172,7 +173,7 @@ class StageHolds:
                 hook=result.hook,
             )
         elif result.stage == "post_process":
-            self._context.journal.emit_here(
+            self._context.journal.emit_soon(
                 ResponseProcessed,
                 revision=revision,
                 text=result.text or "",
@@ -344,11 +345,17 @@ class StageHolds:
             result, "empty", policy, f"reply is empty{why}", f"the reply says nothing{why}"
         )
 
-    def _error_in(self, result: StageResult) -> str | None:
-        """The error text in the provider's own reply or its metadata."""
+    def _look_for_error(self, result: StageResult, *, later: bool) -> None:
+        """Finds the error text in the provider's own reply or its metadata; `later` where that can
+        wait."""
+        result.error_text = result.find_error = None
         if self._attempt.speaker != "provider" or self._utterance.human:
-            return None
-        return error_text_of(result, {**self._utterance.metadata, **self._hooks.metadata()})
+            return
+        metadata = {**self._utterance.metadata, **self._hooks.metadata()}
+        if later and self._on_error_text == "keep":
+            result.find_error = partial(error_text_of, result.raw, result.text or "", metadata)
+        else:
+            result.error_text = error_text_of(result.raw, result.text or "", metadata)
 
     def _acts_on_error(self, result: StageResult) -> bool:
         """Whether `on_error_text` applies to a reply.
@@ -465,12 +472,11 @@ def _why_empty(utterance: Utterance, text: str) -> str:
     return ""
 
 
-def error_text_of(result: StageResult, metadata: Mapping[str, Any]) -> str | None:
+def error_text_of(raw: str, text: str, metadata: Mapping[str, Any]) -> str | None:
     """The text of an error in a reply, raw or as shown, or in its metadata."""
-    text = result.text or ""
     matched = error_in(text)
-    if matched is None and result.raw != text:
-        matched = error_in(result.raw)
+    if matched is None and raw != text:
+        matched = error_in(raw)
     return matched if matched is not None else error_in_metadata(metadata)
 
 

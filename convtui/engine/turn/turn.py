@@ -119,7 +119,7 @@ class Turns:
         self._context.journal.current.move_to(
             attempt.session.index, attempt.turn, attempt.speaker, attempt.count
         )
-        self._context.journal.emit_here(TurnStarted, speaker=attempt.speaker, human=human or None)
+        self._context.journal.emit_soon(TurnStarted, speaker=attempt.speaker, human=human or None)
 
     async def _through_stages(
         self, attempt: Attempt, utterance: Utterance
@@ -136,6 +136,8 @@ class Turns:
             terminate_stage=self._terminate_stage,
         )
         stages = pipeline(utterance.raw, hooks, rules, utterance.interim)
+        if hooks.foreign:
+            self._context.journal.write_out()
         result = next(stages)
         while True:
             stands: bool | GivenUp | TakenBack | None = holds.recorded(result)
@@ -147,6 +149,8 @@ class Turns:
                 self._writer.commit(attempt, utterance, result, hooks)
             elif stands and result.stage == "discard" and result.discard:
                 self._writer.discard(attempt, utterance, result, after_discard(rules))
+            if hooks.foreign:
+                self._context.journal.write_out()
             try:
                 result = stages.send(result)
             except StopIteration as stop:

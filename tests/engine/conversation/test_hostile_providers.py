@@ -340,11 +340,14 @@ BROKEN = [
         "resource.setrlimit(resource.RLIMIT_AS, (900 << 20,) * 2); a = [bytearray(10 << 20) for _"
         " in iter(int, 1)]"), "MemoryError"),
     Case("yields without end", "async def bot(messages):\n    while True: yield 'x'\n",
-         r"no end of the reply within 1 s \(turn_timeout\)"),
+         r"no end of the reply within 0.4 s \(turn_timeout\)"),
     Case("yields nothing without end", "async def bot(messages):\n    while True: yield ''\n",
-         r"no end of the reply within 1 s \(turn_timeout\)"),
-    Case("yields too much", "async def bot(messages):\n    while True: yield 'x' * 10_000_000\n",
-         "longer than 64 million characters"),
+         r"no end of the reply within 0.4 s \(turn_timeout\)"),
+    # An eighth of what is allowed, which would take ten seconds.
+    Case("yields too much",
+         "from convtui.engine.calls import active_call; active_call.MOST_CHARACTERS = 8 << 20\n"
+         "async def bot(messages):\n    while True: yield 'x' * 3_000_000\n",
+         "longer than 8 million characters"),
     Case("forks while it is imported",
          "child = os.fork()\nif child: started(child)\n" + acts(""),
          "the script is exhausted", kind="completed", replies=2),
@@ -360,7 +363,7 @@ async def test_what_breaks_an_engine_is_named(tmp_path: Path) -> None:
 
     async def one(number: int, case: Case) -> EngineHandle:
         async with few_at_once:
-            short = 1 if "turn_timeout" in case.says else 60
+            short = 0.4 if "turn_timeout" in case.says else 60
             return await conversation(spec(f"case{number}", case.body, turn_timeout=short))
 
     handles = await asyncio.gather(*(one(n, case) for n, case in enumerate(BROKEN)))
@@ -472,8 +475,11 @@ async def test_an_engine_that_is_blocked_in_a_turn_is_ended_where_nobody_watches
     assert errors.count("the turn had 0.9 s (limits.turn_timeout, limits.tool_timeout)") == 4
 
 
-async def test_an_engine_that_lost_its_screen_ends_whatever_blocks_it(tmp_path: Path) -> None:
+async def test_an_engine_that_lost_its_screen_ends_whatever_blocks_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also where the signals that would end it are blocked."""
+    monkeypatch.setattr("convtui.client.pipe_port.CLOSE_WITHIN", 0.5)
     body = acts("signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32)); sum(range(10**12))")
     handle = EngineHandle()
     await asyncio.wait_for(handle.start(spec("a", body)), WITHIN)

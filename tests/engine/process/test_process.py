@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import sys
@@ -121,6 +122,14 @@ async def test_a_provider_that_takes_the_process_with_it(
             assert any("bot_under_test.py" in line for line in handle.error["frames"])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="it is the usual one elsewhere")
+async def test_its_event_loop_is_punctual(tmp_path: Path) -> None:
+    body = "async def bot(messages): return str(asyncio.get_running_loop()._selector)"
+    async with running(spec(tmp_path, body)) as handle:
+        await ended(handle)
+        assert "PunctualSelector" in handle.transcript.turns[1].text
+
+
 async def test_a_provider_that_calls_sys_exit_is_a_failed_turn(tmp_path: Path) -> None:
     async with running(spec(tmp_path, "async def bot(messages): sys.exit(5)")) as handle:
         await ended(handle)
@@ -177,6 +186,24 @@ async def test_a_flood_is_captured_capped_and_redacted(tmp_path: Path) -> None:
     flood = [r for r in output if r.get("turn") == 4]
     assert sum(len(r["text"]) for r in flood) <= 256 * 1024
     assert any(r.get("dropped") for r in flood)
+
+
+async def test_half_a_line_belongs_to_the_turn_in_which_it_was_printed(tmp_path: Path) -> None:
+    body = """
+        async def bot(messages):
+            print("half-a-line", end="")
+            return f"answer {len(messages)}"
+    """
+    async with running(spec(tmp_path, body)) as handle:
+        await ended(handle)
+        assert handle.log_path is not None
+        lines = handle.log_path.read_bytes().splitlines()
+    records = list(map(json.loads, lines))
+    output = [n for n, record in enumerate(records) if record["type"] == "provider.output"]
+    assert [(records[n]["text"], records[n]["turn"]) for n in output] == [
+        ("half-a-line", 2), ("half-a-line", 4), ("half-a-line", 6)
+    ]  # fmt: skip
+    assert {records[n - 1]["type"] for n in output} == {"turn.committed"}
 
 
 async def test_a_blocking_provider_is_not_responding_and_can_be_killed(tmp_path: Path) -> None:
