@@ -49,12 +49,14 @@ def jsonable(value: Any, depth: int = 8) -> Any:
 class CurrentTurn:
     """The turn in progress, to which records and provider output are attributed."""
 
-    __slots__ = ("_fields", "attempt", "call", "on_new", "session", "side", "turn")
+    __slots__ = ("_fields", "attempt", "call", "on_leave", "on_new", "session", "side", "turn")
 
     def __init__(self) -> None:
         self.call: int | None = None
         self.session: int | None = None
         self.turn: int | None = None
+        self.on_leave: Callable[[], None] = lambda: None
+        """Called before what follows is attributed otherwise; the journal is not locked then."""
         self.on_new: Callable[[], None] = lambda: None
         """Called when another turn begins, before its first record."""
         self.move_to(None)
@@ -67,6 +69,7 @@ class CurrentTurn:
         attempt: int | None = None,
     ) -> None:
         """Attributes everything from now on to this turn."""
+        self.on_leave()
         if turn is not None and (session, turn) != (self.session, self.turn):
             self.on_new()
         self.session, self.turn, self.side, self.attempt = session, turn, side, attempt
