@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from convtui.errors import FileError
 from convtui.log.writer import Draft, LogWriter, Written
 from convtui.records.models import Record, RecordDict, Side
 from convtui.records.payloads import payload_of
@@ -225,13 +224,14 @@ class Journal:
     def _append(self, drafts: Sequence[Draft]) -> None:
         written: Sequence[Written] = ()
         if len(drafts) > 1:
-            with contextlib.suppress(FileError):
+            # Raised again by the one that it is about.
+            with contextlib.suppress(Exception):
                 written = self.writer.append(drafts)
         if written:
             self._spread(written)
             return
         for draft in drafts:
-            # As many as the disk takes.
+            # As many as can be written.
             self._spread(self.writer.append([draft]))
 
     def postpone(self, failed: Callable[[], None]) -> None:
@@ -253,7 +253,8 @@ class Journal:
             self._handle = loop.call_soon(self._write_out_now, failed)
 
     def _write_out_now(self, failed: Callable[[], None]) -> None:
-        self._handle = None
+        with self._lock:
+            self._handle = None
         try:
             self.write_out()
         except Exception as error:  # noqa: BLE001 - raised where the next record is made

@@ -257,6 +257,16 @@ async def test_a_full_disk_takes_as_many_as_it_can(
         warn(made, 1)
 
 
+async def test_those_before_one_that_is_no_json_are_written(tmp_path: Path) -> None:
+    made = journal(tmp_path)
+    soon(made, "a", "b")
+    made.emit_soon(Warned, message="c", detail={"no": object()})
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        made.write_out()
+    warn(made, 1)
+    assert in_the_log(made) == ["a", "b", "0"]
+
+
 async def test_what_could_not_be_written_later_is_raised_where_the_next_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
