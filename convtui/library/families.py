@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -215,7 +216,7 @@ def _age(branch: RunNode) -> tuple[float, str]:
 def _parents(branches: Sequence[RunNode]) -> dict[int, int]:
     """The index of each run's parent: by its id, and by its file where several have that id."""
     files = {
-        index: Path(branch.run.parent_file).name
+        index: _file_name(branch.run.parent_file)
         for index, branch in enumerate(branches)
         if branch.continues
     }
@@ -240,6 +241,13 @@ def _parents(branches: Sequence[RunNode]) -> dict[int, int]:
                 parents[index] = candidate
                 break
     return parents
+
+
+def _file_name(path: str) -> str:
+    """The last part of a path."""
+    name = path.rpartition(os.sep)[2]
+    # What needs no second look, at a tenth of the cost.
+    return name if name.endswith(".jsonl") and os.altsep is None else Path(path).name
 
 
 def _cut_circles(branches: Sequence[RunNode], parents: dict[int, int], roots: set[int]) -> None:

@@ -163,7 +163,8 @@ class LogWriter:
             write_all(self._fd, data)
             self._written += len(data)
         except OSError as error:
-            if len(lines) == 1:
+            # What was held back cannot be tried again.
+            if len(lines) == 1 or self._held_back:
                 self._broken = error
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, self._written)

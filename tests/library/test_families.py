@@ -168,3 +168,12 @@ def test_two_logs_are_compared_the_older_first(tmp_path: Path) -> None:
         assert oldest_first(one, other) == oldest_first(other, one) == (one, other)
     gone = tmp_path / "gone.jsonl"
     assert set(oldest_first(gone, first)) == {gone, first}
+
+
+@pytest.mark.parametrize(
+    "named", ["n1.jsonl", "./n1.jsonl", "/x//n1.jsonl", "../n1.jsonl", "/x/n1.jsonl/", "n1.jsonl/."]
+)
+def test_a_parent_is_known_by_the_name_of_its_file_however_it_is_written(named: str) -> None:
+    parent, child = made("n1"), made("c", parent="", parent_file=named)
+    assert drawn(families([child, parent])) == ["n1", "└─ c"]
+    assert drawn(families([made("c", parent="", parent_file=f"{named}x"), parent])) == ["c", "n1"]

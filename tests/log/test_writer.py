@@ -193,6 +193,25 @@ def test_what_is_held_back_does_not_fit_on_the_disk(
     assert writer.path.read_bytes() == whole
 
 
+def test_of_what_was_held_back_nothing_can_be_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(fd: int, data: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    drafts = [(0.0, Warned(message=text).payload(), [text]) for text in "ab"]
+    at_once, held = LogWriter(tmp_path / "a.jsonl"), LogWriter(tmp_path / "b.jsonl", held_back=1)
+    monkeypatch.setattr(os, "write", full)
+    for writer in (at_once, held):
+        with pytest.raises(FileError, match="the disk is full"):
+            writer.append(drafts)
+    monkeypatch.undo()
+    assert at_once.broken is None
+    assert held.broken is not None
+    for writer in (at_once, held):
+        writer.abandon()
+
+
 async def test_a_disk_that_fills_up_ends_the_conversation_with_a_clear_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

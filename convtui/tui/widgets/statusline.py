@@ -298,8 +298,10 @@ class StatusLine(Widget):
             self.refresh()
 
     def show_figures(self, figures: Figures) -> None:
-        if figures != self._figures:
-            self._figures = figures
+        """Sets the figures; times change far more often than what is seen of them."""
+        before, self._figures = self._figures, figures
+        width = self.size.width - 2
+        if figures_text(figures, width) != figures_text(before, width):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
