@@ -111,7 +111,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     left with one at the end; and one worker loads litellm for all files, not each.
     """
     asking = {item.path for item in items if _MODELS & set(getattr(item, "fixturenames", ()))}
-    items.sort(key=lambda item: (item.get_closest_marker("slow") is None, item.path not in asking))
+    items.sort(
+        key=lambda item: (
+            item.get_closest_marker("slow") is None,
+            item.path not in asking,
+            # One worker parses the program's own source.
+            not hasattr(getattr(item, "module", None), "source_trees"),
+        )
+    )
 
 
 @pytest.hookimpl(tryfirst=True)

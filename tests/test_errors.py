@@ -5,11 +5,10 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from pathlib import Path
 
-import convtui
 from convtui import errors
 from convtui.errors import ConvtuiError
+from tests.builders.source_trees import source_trees
 
 
 def test_the_drawing_shows_every_error_below_its_base() -> None:
@@ -52,9 +51,9 @@ def test_every_exception_is_declared_there() -> None:
     }
     declared = {
         node.name
-        for path in Path(convtui.__file__).parent.rglob("*.py")
-        if path.name != "errors.py"
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for path, tree in source_trees().items()
+        if path.rpartition("/")[2] != "errors.py"
+        for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef)
         and any(isinstance(base, ast.Name) and base.id in exceptions for base in node.bases)
     }

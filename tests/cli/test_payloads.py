@@ -19,11 +19,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-import convtui
 from convtui.printing.output import Output
 from convtui.records.codec import RecordDict
 from convtui.text.boundary import json_text
 from tests.builders.rich_log import replaced, rich_log, rich_records, texts
+from tests.builders.source_trees import source_trees
 from tests.cli.conftest import Run
 
 PAYLOAD = (
@@ -200,14 +200,12 @@ def calls(tree: ast.AST) -> Iterable[tuple[str, int]]:
 
 
 def test_there_is_no_other_way_to_the_terminal() -> None:
-    root = Path(convtui.__file__).parent
-    side = [path for path in (root / "printing").rglob("*.py") if path.name != "output.py"]
-    side += [*(root / "cli").rglob("*.py"), *(root / "analysis").rglob("*.py")]
-    side += [*(root / "log").rglob("*.py")]
     writes = [
-        f"{path.relative_to(root)}:{line}: {name}"
-        for path in side
-        for name, line in calls(ast.parse(path.read_text(encoding="utf-8")))
+        f"{path}:{line}: {name}"
+        for path, tree in source_trees().items()
+        if path.startswith(("printing/", "cli/", "analysis/", "log/"))
+        and path != "printing/output.py"
+        for name, line in calls(tree)
         if name in WRITERS or (name.endswith(("stdout.write", "stderr.write", "err.write")))
     ]
     assert writes == []

@@ -23,7 +23,7 @@ def begin(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
     context = contextvars.copy_context()
     begun = _Begun(coroutine)
     task = loop.create_task(begun, context=context)
-    outer = asyncio.current_task()
+    outer = asyncio.current_task(loop)
     if outer is not None:
         asyncio.tasks._leave_task(loop, outer)
     asyncio.tasks._enter_task(loop, task)

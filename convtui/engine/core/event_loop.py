@@ -24,10 +24,12 @@ if sys.platform == "linux":
             if timeout is not None and 0 < timeout < _SHORT:
                 try:
                     # An epoll is itself a file, which is ready when one of its files is.
-                    select.select((self.fileno(),), (), (), timeout)
+                    ready, _, _ = select.select((self.fileno(),), (), (), timeout)
                 except (OSError, ValueError):
                     pass  # a number above those that select() knows
                 else:
+                    if not ready:
+                        return []
                     timeout = 0
             return super().select(timeout)
 

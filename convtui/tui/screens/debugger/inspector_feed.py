@@ -12,6 +12,7 @@ from convtui.log.detail import Call, TurnDetail
 from convtui.log.tool_uses import ToolUse, waiting_uses
 from convtui.transcript.fold import Flag, Turn
 from convtui.tui.screens.debugger.context import DebuggerContext
+from convtui.tui.screens.debugger.repaints import Repaints
 from convtui.tui.screens.debugger.turn_notes import TurnNotes
 from convtui.tui.sources.break_marks import BreakMark
 from convtui.tui.sources.budget import current_limits
@@ -66,11 +67,12 @@ class InspectorFeed:
         lineage: Callable[[], list[tuple[str, str, str]]],
         shown: Callable[[], bool],
         loaded: Callable[[], None],
+        frames: Callable[[Callable[[], None]], Repaints],
     ) -> None:
         """`lineage` gives the Meta tab's rows on the parent log.
 
         `shown` says whether the inspector is visible; `loaded` draws, with the next frame, what has
-        been read of a turn.
+        been read of a turn; `frames` has something done with the next one.
         """
         self._context = context
         self._conversation = context.conversation
@@ -81,6 +83,7 @@ class InspectorFeed:
         self._lineage = lineage
         self._shown = shown
         self._loaded = loaded
+        self._frames = frames(self._refresh_with_frame)
         self._details = DetailCache(context.conversation.source, self._detail_loaded)
         self._messages: dict[tuple[Path | None, int], list[Any] | str] = {}
         """By log and call; a string says why there are none yet."""
@@ -174,7 +177,17 @@ class InspectorFeed:
     def _detail_loaded(self, index: int) -> None:
         if self._context.mounted():
             self._conversation.source.changed.add(index)
-            self._loaded()
+            replay = self._conversation.replay
+            if replay is not None and replay.loading:
+                # Drawing all of it would select the newest turn, whose detail would be read, and so
+                # on: half of the time went into frames. Turns are drawn with the progress.
+                self._frames.request()
+            else:
+                self._loaded()
+
+    def _refresh_with_frame(self) -> None:
+        self._frames.begin()
+        self.refresh()
 
     def extra(self, turn: Turn) -> TurnExtras | None:
         correction = self._notes.correction(turn)

@@ -39,6 +39,7 @@ from convtui.tui.screens.debugger.next_run import NextRun
 from convtui.tui.screens.debugger.notes import Notes
 from convtui.tui.screens.debugger.outline_keys import OutlineKeys
 from convtui.tui.screens.debugger.provider_reload import ProviderReload
+from convtui.tui.screens.debugger.repaints import Repaints
 from convtui.tui.screens.debugger.run_control import RunControl
 from convtui.tui.screens.debugger.search import Search
 from convtui.tui.screens.debugger.sharing import LogSharing
@@ -116,7 +117,8 @@ class DebuggerParts:
             lineage=self.lineage.fields,
             breakpoint=break_marks.on,
             shown=lambda: screen.inspecting,
-            loaded=screen.detail_loaded,
+            loaded=screen.source_changed,
+            frames=partial(Repaints, screen),
         )
         reply = self.reply = HoldReply(context, widgets.view)
         self.tools = ToolApproval(context, reply, outside)

@@ -65,7 +65,6 @@ class DebuggerScreen(StagedScreen):
         self.conversation = ShownConversation(source, run)
         self._unsubscribe: Callable[[], None] = lambda: None
         self._repaints = Repaints(self, self.repaint)
-        self._inspections = Repaints(self, self._inspect)
         widgets = self.widgets = DebuggerWidgets(keymap)
         self.view, self.outline, self.inspector = widgets.view, widgets.outline, widgets.inspector
         self.context = DebuggerContext.of(self, self.conversation, lambda: self.selected)
@@ -197,20 +196,6 @@ class DebuggerScreen(StagedScreen):
     def source_changed(self) -> None:
         """Schedules a repaint with the next frame."""
         self._repaints.request()
-
-    def detail_loaded(self) -> None:
-        """Schedules what has been read of a turn for the next frame."""
-        if self.replay is not None and self.replay.loading:
-            # Drawing all of it would select the newest turn, the detail of which would be read, and
-            # so on: half of the time went into frames. Turns are drawn with the progress.
-            self._inspections.request()
-        else:
-            self.source_changed()
-
-    def _inspect(self) -> None:
-        self._inspections.begin()
-        if self.is_complete:
-            self.parts.feed.refresh()
 
     def _tick(self) -> None:
         if not self.is_complete:
