@@ -151,11 +151,14 @@ class TypingGuard:
     # --- outside of inputs
 
     def _command_or_text(self, stroke: Stroke, acts: bool) -> Verdict:
-        if not (stroke.printable or stroke.breaks):
-            return Verdict.GO
-        if stroke.at - self._shown_at < BURST_GAP:
+        text = stroke.printable or stroke.breaks
+        if stroke.at - self._shown_at < BURST_GAP and (
+            text or stroke.key.startswith(DROPPED_CHORDS)
+        ):
             self._shown_at = stroke.at
             return Verdict.DROP
+        if not text:
+            return Verdict.GO
         if stroke.at - self._text_at < AFTER_TEXT:
             if self._left:
                 return Verdict.DROP

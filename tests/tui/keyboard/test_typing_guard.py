@@ -163,12 +163,22 @@ def test_an_enter_that_only_moves_the_view_does_not_wait(viewer: Typist) -> None
     assert viewer.rest()[2:] == [GO]
 
 
-@pytest.mark.parametrize("key", ["r", "enter", "tab", "ctrl+j"])
+@pytest.mark.parametrize("key", ["r", "enter", "tab", "ctrl+j", "ctrl+q", "escape"])
 def test_what_comes_at_once_after_it_is_no_command(viewer: Typist, key: str) -> None:
     viewer.press(key, *"re", "enter", "tab", "q", gap=BURST_GAP * 0.9)
     assert viewer.rest()[2:] == [DROP] * 6
     viewer.press("r")
     assert viewer.rest()[8:] == [GO]
+
+
+def test_a_paste_after_it_may_hold_control_characters(viewer: Typist) -> None:
+    viewer.press(*"ab", "ctrl+q", "c", "ctrl+c", gap=FAST)
+    assert viewer.rest()[2:] == [DROP] * 5
+
+
+def test_keys_that_no_text_has_are_keys_after_it(viewer: Typist) -> None:
+    viewer.press("up", "pagedown", gap=FAST)
+    assert viewer.rest()[2:] == [GO, GO]
 
 
 def test_it_is_held_down(viewer: Typist) -> None:
