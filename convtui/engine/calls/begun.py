@@ -39,17 +39,22 @@ def begin(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
 class _Begun(Coroutine[Any, Any, T]):
     """A coroutine with its first step taken: to its task that is what comes first."""
 
-    __slots__ = ("_coroutine", "_raised", "_waits_for")
+    __slots__ = ("_awaits", "_coroutine", "_raised", "_waits_for")
 
     def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
         self._coroutine = coroutine
         self._waits_for: Any = _TAKEN
+        self._awaits = False
         self._raised: BaseException | None = None
 
     def take_first_step(self) -> None:
         """Runs to the first wait, or to the end."""
         try:
             self._waits_for = self._coroutine.send(None)
+            if getattr(self._waits_for, "_asyncio_future_blocking", None) is True:
+                # The mark is for the task; until it sees it, others may wait for the same.
+                self._waits_for._asyncio_future_blocking = False
+                self._awaits = True
         except BaseException as error:  # noqa: BLE001 - raised where the task comes to it
             self._raised = error
 
@@ -59,19 +64,25 @@ class _Begun(Coroutine[Any, Any, T]):
             self._raise()
         if self._waits_for is _TAKEN:
             return self._coroutine.send(value)
-        waits_for, self._waits_for = self._waits_for, _TAKEN
-        return waits_for
+        return self._first_wait()
 
     def throw(self, *error: Any) -> Any:
         """Cancels what it waits for, as a task does that has begun to wait."""
         if self._raised is not None:
             self._raise()
-        waits_for, self._waits_for = self._waits_for, _TAKEN
+        waits_for = self._first_wait()
         if isinstance(waits_for, asyncio.Future):
             why = next((e.args for e in error if isinstance(e, asyncio.CancelledError)), ())
             if waits_for.cancel(*why):
                 return waits_for
         return self._coroutine.throw(*error)
+
+    def _first_wait(self) -> Any:
+        waits_for, self._waits_for = self._waits_for, _TAKEN
+        if self._awaits:
+            waits_for._asyncio_future_blocking = True
+            self._awaits = False
+        return waits_for
 
     def _raise(self) -> NoReturn:
         raised, self._raised = self._raised, None

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from convtui.errors import FileError
 from convtui.log.writer import Draft, LogWriter, Written
 from convtui.records.models import Record, RecordDict, Side
 from convtui.records.payloads import payload_of
@@ -49,12 +48,14 @@ def jsonable(value: Any, depth: int = 8) -> Any:
 class CurrentTurn:
     """The turn in progress, to which records and provider output are attributed."""
 
-    __slots__ = ("_fields", "attempt", "call", "on_new", "session", "side", "turn")
+    __slots__ = ("_fields", "attempt", "call", "on_leave", "on_new", "session", "side", "turn")
 
     def __init__(self) -> None:
         self.call: int | None = None
         self.session: int | None = None
         self.turn: int | None = None
+        self.on_leave: Callable[[], None] = lambda: None
+        """Called before what follows is attributed otherwise; the journal is not locked then."""
         self.on_new: Callable[[], None] = lambda: None
         """Called when another turn begins, before its first record."""
         self.move_to(None)
@@ -67,6 +68,7 @@ class CurrentTurn:
         attempt: int | None = None,
     ) -> None:
         """Attributes everything from now on to this turn."""
+        self.on_leave()
         if turn is not None and (session, turn) != (self.session, self.turn):
             self.on_new()
         self.session, self.turn, self.side, self.attempt = session, turn, side, attempt
@@ -222,13 +224,14 @@ class Journal:
     def _append(self, drafts: Sequence[Draft]) -> None:
         written: Sequence[Written] = ()
         if len(drafts) > 1:
-            with contextlib.suppress(FileError):
+            # Raised again by the one that it is about.
+            with contextlib.suppress(Exception):
                 written = self.writer.append(drafts)
         if written:
             self._spread(written)
             return
         for draft in drafts:
-            # As many as the disk takes.
+            # As many as can be written.
             self._spread(self.writer.append([draft]))
 
     def postpone(self, failed: Callable[[], None]) -> None:
@@ -250,7 +253,8 @@ class Journal:
             self._handle = loop.call_soon(self._write_out_now, failed)
 
     def _write_out_now(self, failed: Callable[[], None]) -> None:
-        self._handle = None
+        with self._lock:
+            self._handle = None
         try:
             self.write_out()
         except Exception as error:  # noqa: BLE001 - raised where the next record is made

@@ -30,6 +30,8 @@ Emit = Callable[[StreamName, str, int], None]
 CAP = 256 * 1024
 """Characters kept of what one turn prints."""
 _HOLD = 8192
+_PATIENCE = 1.0
+"""Seconds that anything waits for another thread to take one thing in."""
 
 
 T = TypeVar("T")
@@ -46,9 +48,11 @@ class InOrder(Generic[T]):
     def __init__(self, take: Callable[[T], None]) -> None:
         self._take = take
         self._waiting: deque[T] = deque()
-        self._busy = False
+        self._taken = 0
+        self._thread: int | None = None
+        """The one that is at it."""
         # Reentrant: whatever prints when it is destroyed may do so here.
-        self._lock = threading.RLock()
+        self._changed = threading.Condition(threading.RLock())
 
     def put(self, item: T) -> None:
         """Adds something; `hand_on()` follows where no lock is held."""
@@ -57,15 +61,33 @@ class InOrder(Generic[T]):
     def hand_on(self) -> None:
         """Hands everything on, unless another thread is at it."""
         while True:
-            with self._lock:
-                if self._busy or not self._waiting:
+            with self._changed:
+                if self._thread is not None or not self._waiting:
                     return
-                self._busy = True
+                self._thread = threading.get_ident()
                 item = self._waiting.popleft()
             try:
                 self._take(item)
             finally:
-                self._busy = False
+                with self._changed:
+                    self._thread = None
+                    self._taken += 1
+                    self._changed.notify_all()
+
+    def finish(self) -> None:
+        """As `hand_on()`; what another thread is at is waited for, unless it gets stuck.
+
+        Not where a lock is held that it may need.
+        """
+        with self._changed:
+            end = self._taken + len(self._waiting) + (self._thread is not None)
+        while True:
+            self.hand_on()
+            with self._changed:
+                if self._taken >= end or self._thread == threading.get_ident():
+                    return
+                if self._thread is not None and not self._changed.wait(_PATIENCE):
+                    return
 
 
 class Lines:
@@ -98,6 +120,10 @@ class Lines:
                 self._complete.put(self._pending)
                 self._pending = ""
         self._complete.hand_on()
+
+    def finish(self) -> None:
+        """Waits until the complete lines were emitted."""
+        self._complete.finish()
 
 
 class Captured(io.TextIOBase):
@@ -189,7 +215,8 @@ class OutputCapture:
         self._kept = 0
         self._dropped = 0
         self._untold = 0
-        self._lock = threading.Lock()
+        # Reentrant: whatever prints when it is destroyed may do so here.
+        self._lock = threading.RLock()
         self.stdout = Lines(partial(self.take, "stdout", source="sys.stdout"))
         self.stderr = Lines(partial(self.take, "stderr", source="sys.stderr"))
 
@@ -199,8 +226,11 @@ class OutputCapture:
             self._kept = self._dropped = self._untold = 0
 
     def settle(self) -> None:
-        """Says how much more was left out of what the turn has printed."""
-        self.flush()
+        """Says how much more was left out of what the turn has printed.
+
+        Does not wait for another thread: what it takes in may be waiting for who calls this.
+        """
+        self._let_out_all()
         with self._lock:
             untold, self._untold = self._untold, 0
             if untold:
@@ -208,7 +238,17 @@ class OutputCapture:
         self._emitted.hand_on()
 
     def flush(self) -> None:
-        """Lets out what has been printed without a line end."""
+        """Lets out what has been printed without a line end, and waits until it was emitted."""
+        self._let_out_all()
+        self.finish()
+
+    def finish(self) -> None:
+        """Waits until all that was printed in whole lines was emitted, in whatever thread."""
+        self.stdout.finish()
+        self.stderr.finish()
+        self._emitted.finish()
+
+    def _let_out_all(self) -> None:
         self.stdout.flush()
         self.stderr.flush()
         self.let_out()
@@ -216,7 +256,7 @@ class OutputCapture:
     def let_out(self) -> None:
         """Lets out what was held back because it may be half a secret."""
         with self._lock:
-            for source in self._sources.values():
+            for source in [*self._sources.values()]:
                 self._keep(source.name, source.text.rest())
         self._emitted.hand_on()
 

@@ -117,9 +117,9 @@ class FoldStore:
                 head = self._head(saved.read(_HEAD_SIZE)) if _is_ours(info) else None
                 if head is None or os.fstat(file.fileno()).st_size < head.log_size:
                     return None
-                comparison = _Comparison(file, head.log_size)
                 # Mapped, not read: steps go on to a pipe, and are nowhere else needed.
                 mapped = mmap.mmap(saved.fileno(), 0, access=mmap.ACCESS_READ)
+                comparison = _Comparison(file, head.log_size)
             content = memoryview(mapped)[_HEAD_SIZE:]
             same = _DIGEST(content).hexdigest() == head.content_digest
             digest = comparison.result()

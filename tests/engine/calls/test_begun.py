@@ -33,6 +33,27 @@ async def test_the_first_step_is_taken_at_once() -> None:
 
 
 @ways
+@pytest.mark.parametrize("count", [1, 2, 3])
+async def test_several_may_wait_for_the_same(start: Start, count: int) -> None:
+    """As providers do that connect once for all conversations."""
+    shared = asyncio.get_running_loop().create_future()
+
+    async def work() -> Any:
+        return await shared
+
+    tasks = [asyncio.create_task(work()), *(start(work()) for _ in range(count))]
+    await asyncio.sleep(0)
+    cancelled = start(work())
+    another = start(work())
+    shared.set_result("connected")
+    cancelled.cancel()
+    tasks.append(another)
+    assert await asyncio.gather(*tasks) == ["connected"] * len(tasks)
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+
+
+@ways
 async def test_it_is_the_current_task_in_every_step(start: Start) -> None:
     seen: list[asyncio.Task[Any] | None] = []
 

@@ -51,6 +51,25 @@ def _ends(path: Path) -> list[int]:
     return ends
 
 
+def test_a_turn_is_left_before_what_follows_is_attributed_otherwise(tmp_path: Path) -> None:
+    """Whatever was printed in it, and is on its way, is recorded as of that turn."""
+    made = journal(tmp_path)
+    made.current.on_leave = lambda: warn_here(made, "left")
+    made.current.on_new = lambda: warn_here(made, "new")
+    for address in ((1, None), (1, 1), (1, 1), (1, 2), (None, None)):
+        made.current.move_to(*address)
+    lines = made.writer.path.read_text().splitlines()
+    seen = [(record.get("turn"), record["message"]) for record in map(json.loads, lines)]
+    assert seen == [
+        (None, "left"), (None, "left"), (None, "new"), (1, "left"), (1, "left"), (1, "new"),
+        (2, "left"),
+    ]  # fmt: skip
+
+
+def warn_here(journal: Journal, message: str) -> None:
+    journal.emit_here(Warned, message=message)
+
+
 def test_who_follows_the_fold_is_called_in_order_and_after_it(tmp_path: Path) -> None:
     made = journal(tmp_path)
     seen: list[tuple[Any, int]] = []
@@ -236,6 +255,16 @@ async def test_a_full_disk_takes_as_many_as_it_can(
     assert in_the_log(made) == seen == ["a", "b"]
     with pytest.raises(FileError, match="the disk is full"):
         warn(made, 1)
+
+
+async def test_those_before_one_that_is_no_json_are_written(tmp_path: Path) -> None:
+    made = journal(tmp_path)
+    soon(made, "a", "b")
+    made.emit_soon(Warned, message="c", detail={"no": object()})
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        made.write_out()
+    warn(made, 1)
+    assert in_the_log(made) == ["a", "b", "0"]
 
 
 async def test_what_could_not_be_written_later_is_raised_where_the_next_is_made(

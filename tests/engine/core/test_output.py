@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable
+
+import pytest
 
 from convtui.engine.core.output import Lines, OutputCapture, StreamName
 from convtui.secrets.redactor import Redactor
@@ -63,6 +66,84 @@ def test_what_was_held_back_comes_after_what_was_let_out() -> None:
     capture = OutputCapture(emit, Redactor())
     capture.take("stdout", "printed by a child", source="a pipe")
     assert parts == ["printed by a ", "child"]
+
+
+@pytest.mark.parametrize("wait", [OutputCapture.finish, OutputCapture.flush])
+def test_a_turn_is_left_once_what_was_printed_in_it_was_taken_in(
+    wait: Callable[[OutputCapture], None],
+) -> None:
+    """Another thread, at what a child has printed, hands on what the provider has printed."""
+    turn = 1
+    parts: list[tuple[str, int]] = []
+
+    def go_on() -> None:
+        nonlocal turn
+        wait(capture)
+        turn = 2
+
+    engine = threading.Thread(target=go_on, daemon=True)
+
+    def emit(name: StreamName, text: str, lost: int) -> None:
+        if not parts:
+            print_in_another_thread()
+            engine.start()
+            engine.join(0.1)
+        parts.append((text, turn))
+
+    def print_in_another_thread() -> None:
+        flush_in_another_thread(lambda: capture.stdout.write("by the provider\n"))
+
+    capture = OutputCapture(emit, Redactor())
+    capture.take("stdout", "by a child\n", source="a pipe")
+    engine.join(WITHIN)
+    assert parts == [("by a child\n", 1), ("by the provider\n", 1)]
+    assert turn == 2
+
+
+def test_whoever_takes_something_in_does_not_wait_for_itself() -> None:
+    parts: list[str] = []
+
+    def emit(name: StreamName, text: str, lost: int) -> None:
+        if not parts:
+            capture.stdout.write("an end\n")
+            capture.flush()
+        parts.append(text)
+
+    capture = OutputCapture(emit, Redactor())
+    capture.stdout.write("a line\n")
+    assert parts == ["a line\n", "an end\n"]
+
+
+def test_what_prints_when_it_is_destroyed_may_be_destroyed_anywhere() -> None:
+    """Garbage is collected in whichever thread, also in one that takes output in."""
+    parts: list[str] = []
+    capture = OutputCapture(lambda name, text, lost: parts.append(text), Redactor())
+
+    class Loud:
+        def __init__(self) -> None:
+            self.circle = self
+
+        def __del__(self) -> None:
+            capture.stderr.write("destroyed\n")
+
+    def take() -> None:
+        for number in range(60):
+            gc.disable()
+            Loud()
+            gc.set_threshold(1 + number)
+            gc.enable()
+            capture.take("stdout", "a line\n" * 10, source="a pipe")
+
+    thresholds = gc.get_threshold()
+    taking = threading.Thread(target=take, daemon=True)
+    try:
+        taking.start()
+        taking.join(WITHIN)
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.enable()
+    assert not taking.is_alive()
+    assert "".join(parts).count("a line\n") == 600
 
 
 def flush_in_another_thread(flush: Callable[[], None]) -> None:

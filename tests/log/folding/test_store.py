@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import mmap
 import os
 import stat
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,23 @@ def test_nobody_else_may_read_it(log: Path, store: FoldStore) -> None:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_nobody_reads_the_log_any_more_where_nothing_can_be_mapped(
+    log: Path, store: FoldStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has opened it goes on to read it, or closes it."""
+    remember(store, log)
+
+    def refuse(*args: Any, **more: Any) -> None:
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+
+    monkeypatch.setattr(mmap, "mmap", refuse)
+    threads = set(threading.enumerate())
+    with log.open("rb") as file:
+        assert store.read(log, file) is None
+        assert set(threading.enumerate()) <= threads
+        assert file.tell() == 0
 
 
 def test_a_log_that_has_grown_begins_the_same(log: Path, store: FoldStore) -> None:
