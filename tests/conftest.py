@@ -95,9 +95,11 @@ def own_connections() -> Iterator[None]:
     """No test gets a connection that litellm has kept from the loop of an earlier one."""
     yield
     if hasattr(litellm := sys.modules.get("litellm"), "in_memory_llm_clients_cache"):
-        from convtui.models.litellm_client import forget_connections
+        from convtui.models import litellm_client
 
-        forget_connections(litellm)
+        litellm_client.forget_connections(litellm)
+        # Whoever has used them may be garbage that is not collected yet.
+        litellm_client._USING.clear()
 
 
 # What loads litellm, which takes seconds.

@@ -168,10 +168,10 @@ async def test_a_budget_starts_no_more_conversations_and_lets_the_others_end(
 ) -> None:
     stage = Stage(tmp_path, USES, scenario={"provider": {"use": "bot.py:Bot"}})
     plan = {"runs": 6, "concurrency": 1, "workers": 1}
-    batch = await stage.run(budget={"tokens": 400}, **plan)
-    # Three replies of 50 tokens each: 450 after the third conversation.
+    batch = await stage.run(budget={"tokens": 420}, **plan)
+    # Three replies of 50 tokens each: 450 with the last one of the third conversation.
     assert counts(batch.entries.values())["ended"] == 3
-    assert batch.stopped == "the budget of 400 tokens is used up (450 used)"
+    assert batch.stopped == "the budget of 420 tokens is used up (450 used)"
     assert {entry.ending for entry in batch.entries.values() if entry.over} == {"completed"}
     again = await stage.run(resume=True, budget={"tokens": 10_000}, **plan)
     assert again.file.finished and again.used.tokens == 900

@@ -138,6 +138,8 @@ class Caller:
         chain = self._chains.get(request.side)
         if chain is None:
             chain = self._chains[request.side] = RequestChain(self._journal.clean)
+        # What was said is in the log before anybody else gets it, whatever ends this process then.
+        self._journal.write_out()
         seq = self._journal.emit_soon(
             LlmRequest,
             partial(_chained, chain, request.messages),
@@ -317,8 +319,13 @@ class Caller:
             asyncio.get_running_loop().call_soon(self._journal.fold)
         call.start_ticking()
         try:
-            while not (task.done() or self._by_hand) and call.deadline > time.monotonic():
+            waited = False
+            # Once at least: code that has blocked for too long may have come to its end.
+            while not (task.done() or self._by_hand) and (
+                not waited or call.deadline > time.monotonic()
+            ):
                 await call.bell.wait()
+                waited = True
                 if self._journal.failed:
                     await self._leave(task)
                     self._journal.raise_failure()

@@ -8,7 +8,7 @@ import itertools
 import json
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from convtui.engine.core.journal import Journal
 from convtui.errors import FileError
 from convtui.log.reader import open_log
 from convtui.log.writer import LogWriter
-from convtui.models.base import Delta
+from convtui.models.base import Delta, Message
 from convtui.providers.base import Request, SignalMatch
 from convtui.records.models import Record, RecordDict, Warned
 from convtui.scenario.scenario import Scenario
@@ -303,12 +303,12 @@ async def test_a_call_whose_request_cannot_be_written_is_given_up(
         tmp_path,
         models=models,
     )
-    refusing(monkeypatch, made.journal, b'"side":"persona"')
+    refusing(monkeypatch, made.journal, b"You play the user")
     with pytest.raises(FileError, match="the disk is full"):
         await made.run()
     assert model.over
     with open_log(made.journal.writer.path) as log:
-        assert [turn.status for turn in log.transcript.turns] == ["committed"]
+        assert [turn.status for turn in log.transcript.turns] == ["committed", "open"]
 
 
 def _played_by_a_model() -> dict[str, Any]:
@@ -365,6 +365,39 @@ async def test_everything_is_in_the_log_before_code_of_the_developers_runs(
         if kind is CheckingAll:
             expected.append("should_discard_response: response.processed")
         assert [call for call in bot.calls if ": " in call] == expected
+
+
+class LookingModels(FakeModels):
+    """A model that looks, when it is asked, at what the log has."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(user=lines)
+        self.log = Path()
+        self.asked: list[tuple[list[str], list[str]]] = []
+        """For each call: the replies of the provider that came with it, and those in the log."""
+        model = self.clients["user"]
+        answer = model.stream
+
+        def stream(messages: Sequence[Message], **more: Any) -> AsyncIterator[Delta]:
+            said = [text for m in messages if "reply" in (text := str(m["content"]))]
+            records = map(json.loads, self.log.read_bytes().splitlines())
+            logged = [r["text"] for r in records if r["type"] == "turn.committed"]
+            self.asked.append((said, [text for text in logged if "reply" in text]))
+            return answer(messages, **more)
+
+        model.stream = stream  # type: ignore[method-assign]
+
+
+async def test_a_reply_is_in_the_log_before_a_model_is_asked_with_it(tmp_path: Path) -> None:
+    """Whatever ends this process then: an endpoint has got nothing that the log does not have."""
+    models = LookingModels("one", "two", "three")
+    bot = Bot("reply 1", "reply 2", "reply 3")
+    what = scenario(bot, persona=_played_by_a_model(), max_turns=6)
+    made, _, _ = prepare(what, tmp_path, models=models)
+    models.log = made.journal.writer.path
+    await made.run()
+    replies = ["reply 1", "reply 2"]
+    assert models.asked == [(replies[:n], replies[:n]) for n in range(3)]
 
 
 # --- a conversation
