@@ -27,6 +27,7 @@ from convtui.text.tracebacks import own_frames
 
 _PLAIN: Final = frozenset({str, list, bool})
 """What hooks return that are written as they should be."""
+_NAMES: Final = tuple(hook.name for hook in REPLY_HOOKS.values())
 
 
 class CheckedHooks:
@@ -38,15 +39,17 @@ class CheckedHooks:
 
     def __init__(self, target: Provider | UserSimulator) -> None:
         self.target = target
-        names = [hook.name for hook in REPLY_HOOKS.values()]
         self._owners: dict[str, str] = {}
         if isinstance(target, Provider):
-            self._owners = {name: owner(target, name) for name in names}
-            own = "yours" in self._owners.values()
+            self._owners = {name: owner(target, name) for name in _NAMES}
+            self._is_own = "yours" in self._owners.values()
         else:
-            own = not type(target).__module__.startswith("convtui.")
-        self.foreign = own or any(name in getattr(target, "__dict__", ()) for name in names)
-        """Whether any of them is the developer's own code."""
+            self._is_own = not type(target).__module__.startswith("convtui.")
+
+    @property
+    def foreign(self) -> bool:
+        """Whether any of them is the developer's own code; `setup()` may put it in an instance."""
+        return self._is_own or any(name in getattr(self.target, "__dict__", ()) for name in _NAMES)
 
     @property
     def signals(self) -> list[str]:

@@ -345,6 +345,28 @@ class CheckingAll(Checking):
         return False
 
 
+class CheckingLate(Checking):
+    """Has its hook from its first call on."""
+
+    async def respond(self, request: Request) -> AsyncIterator[Delta]:
+        self.post_process_response = self._process  # type: ignore[method-assign]
+        async for delta in super().respond(request):
+            yield delta
+
+    def _process(self, text: str) -> str:
+        self.look("post_process_response")
+        return text
+
+
+async def test_so_it_is_before_a_hook_that_is_put_in_later(tmp_path: Path) -> None:
+    bot = CheckingLate(signals=["[[END]]"])
+    made, _, _ = prepare(scenario(bot), tmp_path)
+    bot.log = made.journal.writer.path
+    await made.run()
+    both = ["respond: llm.request", "post_process_response: signals.extracted"]
+    assert [call for call in bot.calls if ": " in call] == both * 2
+
+
 @pytest.mark.parametrize("persona", [None, _played_by_a_model()])
 async def test_everything_is_in_the_log_before_code_of_the_developers_runs(
     tmp_path: Path, persona: dict[str, Any] | None
