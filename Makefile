@@ -53,8 +53,9 @@ soak: $(STAMP)  ## kill -9 at 200 random points, and in batches; 150 secrets pla
 	$(BIN)/python -m tests.soak_batches
 	$(BIN)/python -m tests.planted
 
-fuzz: $(STAMP)  ## 20,000 damaged logs and foreign files through all that reads them
+fuzz: $(STAMP)  ## 20,000 damaged logs and foreign files; 2,000 examples of each property
 	$(BIN)/python -m tests.fuzz
+	$(BIN)/python -m pytest -n 4 -m hypothesis --hypothesis-profile=thorough
 
 samples: $(STAMP)  ## makes sample_runs/ again, by running the program
 	$(BIN)/python -m tests.make_samples
