@@ -36,7 +36,12 @@ HOLDING = [
         keys=["R"],
         shows=["Changed: the text.", "No model was called"],
     ),
-    Step(name="back to the conversation", keys=["escape"], shows=["HELD", "reply reused"]),
+    Step(
+        name="back to the conversation",
+        keys=["escape"],
+        shows=["HELD", "reply reused"],
+        hides=["No model was called"],
+    ),
     Step(name="to the end of the session", keys=["c"], shows=["HELD", "terminate", "Ahoy! You"]),
     Step(name="a tab by its digit", keys=["2"], shows=["raw reply 68"]),
     Step(name="the first tab", keys=["1"], shows=["post_process"]),
@@ -65,9 +70,14 @@ OTHER_SCREENS = [
     Step(name="library", keys=["O"], shows=["saved runs", "Maya"], hides=["HELD at"]),
     Step(name="back from the library", keys=["escape"], shows=["HELD at"]),
     Step(name="help", keys=["?"], shows=["keys that work here"]),
-    Step(name="back from help", keys=["escape"], shows=["HELD"]),
+    Step(name="back from help", keys=["escape"], shows=["HELD"], hides=["keys that work here"]),
     Step(name="palette", keys=[":"], shows=["what do you want to do?"]),
-    Step(name="back from the palette", keys=["escape"], shows=["HELD"]),
+    Step(
+        name="back from the palette",
+        keys=["escape"],
+        shows=["HELD"],
+        hides=["what do you want to do?"],
+    ),
 ]
 FORKING = [
     Step(name="the turn to fork after", keys=["k"], shows=["4 provider"], hides=["▌▸ 5"]),

@@ -54,6 +54,8 @@ class Walker:
         self._terminal: Terminal | None = None
         self._camera: Camera | None = None
         self._pressed = ""
+        self._chunks = 0
+        """What the program had written when a key was pressed last."""
         self._taken = 0
 
     def walk(self, steps: Sequence[Step]) -> None:
@@ -76,6 +78,7 @@ class Walker:
             self._provider.write_text(source.replace(old, new))
         if step.runs:
             self._leave()
+            self._pressed = ""
             self._terminal = Terminal(
                 convtui(*step.runs),
                 columns=self._size[0],
@@ -99,12 +102,19 @@ class Walker:
         assert b"Traceback" not in self._terminal.raw
 
     def _press(self, key: str) -> None:
-        assert self._terminal is not None
+        terminal = self._terminal
+        assert terminal is not None
         strokes = [key] if key in KEYS else key
         for stroke in strokes:
+            if self._pressed == "escape":
+                # A busy machine may not have given it to the program yet.
+                terminal.wait_for(
+                    lambda: len(terminal.chunks) > self._chunks, "something that Escape does"
+                )
             slowly = "enter" in (stroke, self._pressed) or self._pressed == "escape"
-            self._terminal.quiet(BEFORE_ENTER if slowly else BETWEEN_KEYS, timeout=1)
-            self._terminal.press(stroke)
+            terminal.quiet(BEFORE_ENTER if slowly else BETWEEN_KEYS, timeout=1)
+            self._chunks = len(terminal.chunks)
+            terminal.press(stroke)
             self._pressed = stroke
 
     @property
