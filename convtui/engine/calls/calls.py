@@ -310,8 +310,10 @@ class Caller:
     async def _attempt(self, call: ActiveCall) -> Reply:
         self._bell = call.bell
         call.deadline = time.monotonic() + self._timeout
-        # The request goes out here; all else can be done while it is under way.
-        task = self._task = begin(call.consume())
+        # A model's request goes out here; all else can be done while it is under way. Code of the
+        # developer's may block at once, before a signal that has come is noticed.
+        start = asyncio.create_task if call.request.own_code else begin
+        task = self._task = start(call.consume())
         # It tells itself of its end, which is sooner; if it ended at once, nobody else would.
         task.add_done_callback(call.bell.ring)
         self._journal.postpone(call.bell.ring)
