@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from pathlib import Path
 
@@ -73,7 +74,8 @@ async def test_a_broken_provider_is_noticed_early(tmp_path: Path) -> None:
     batch = await stage.run(runs=20, concurrency=2, stop_after={"failed": 3})
     ended = counts(batch.entries.values())["ended"]
     assert 3 <= ended <= 5
-    assert batch.stopped is not None and "3 conversations have failed" in batch.stopped
+    # Two run at once: the fourth may have failed when the third is counted.
+    assert re.match(r"[34] conversations have failed", batch.stopped or "")
     read = read_batch(stage.out)
     assert not read.finished and read.stopped == batch.stopped
     again = await stage.run(resume=True, runs=20, concurrency=20)
