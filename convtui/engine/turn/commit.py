@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 from convtui.engine.core.state import ConversationState
 from convtui.engine.turn.context import Attempt, TurnContext
 from convtui.engine.turn.pipeline import Hooks, StageResult
 from convtui.engine.turn.utterance import Utterance
 from convtui.providers.base import HistoryTurn
-from convtui.records.interim import Interim
 from convtui.records.models import Speaker, TurnCommitted, TurnDiscarded
 from convtui.text.boundary import word_count
 from convtui.text_checks.reasoning import reasoning_size, says_nothing
@@ -34,6 +31,7 @@ class TurnWriter:
         text = result.said
         reply = result.text if result.interim else None
         metadata = {**utterance.metadata, **(result.metadata or {}), **hooks.metadata()}
+        flags = self._checks.notice(session.index, speaker, text, utterance.interim)
         messages = tuple(utterance.messages)
         self._state.commit(
             session,
@@ -41,41 +39,26 @@ class TurnWriter:
         )
         self._context.journal.emit_soon(
             TurnCommitted,
-            partial(self._of_text, session.index, speaker, result, utterance.interim),
             revision=result.revision if result.revision > 1 else None,
             speaker=speaker,
             text=text,
+            words=word_count(text),
             metadata=metadata or None,
             human=utterance.human or None,
             edited=attempt.edits.edited or None,
+            empty=says_nothing(text) or None,
             truncated=utterance.truncated or None,
             would_have=result.would_have,
             draft=utterance.draft,
+            flags=flags or None,
             interim=self._context.scenario.interim if utterance.interim else None,
             reply=reply,
             incomplete=utterance.incomplete or None,
+            error_text=result.error_text,
+            reasoning_cut=reasoning_cut(speaker, result.raw, text) or None,
         )
         self._context.journal.on_committed()
         attempt.edits.seal()
-
-    def _of_text(
-        self,
-        session: int,
-        speaker: Speaker,
-        result: StageResult,
-        interim: Sequence[Interim],
-        seq: int,
-    ) -> dict[str, Any]:
-        """The fields of a committed turn that follow from what was said."""
-        text = result.said
-        find_error = result.find_error
-        return {
-            "words": word_count(text),
-            "empty": says_nothing(text) or None,
-            "flags": self._checks.notice(session, speaker, text, interim) or None,
-            "error_text": result.error_text if find_error is None else find_error(),
-            "reasoning_cut": reasoning_cut(speaker, result.raw, text) or None,
-        }
 
     def discard(
         self,

@@ -108,8 +108,6 @@ class StageResult:
     empty: bool = False
     error_text: str | None = None
     """Set by the driver: what in the reply, or in its metadata, is the text of an error."""
-    find_error: Callable[[], str | None] | None = None
-    """Set by the driver, in the place of `error_text`, where nothing but the record needs it."""
     hook: str = "default"
     duration: float = 0.0
     metadata: dict[str, Any] | None = None

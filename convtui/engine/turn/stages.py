@@ -88,10 +88,9 @@ class StageHolds:
         self._show_again(result)
         if result.rerun:
             return False
-        may_hold = self._edited or self._context.holds.may_hold
         if result.stage in ("discard", "commit"):
-            self._look_for_error(result, later=result.stage == "commit" and not may_hold)
-        if may_hold:
+            result.error_text = self._error_in(result)
+        if self._edited or self._context.holds.may_hold:
             self._foresee(result)
             return None
         if result.stage == "terminate":
@@ -345,17 +344,11 @@ class StageHolds:
             result, "empty", policy, f"reply is empty{why}", f"the reply says nothing{why}"
         )
 
-    def _look_for_error(self, result: StageResult, *, later: bool) -> None:
-        """Finds the error text in the provider's own reply or its metadata; `later` where that can
-        wait."""
-        result.error_text = result.find_error = None
+    def _error_in(self, result: StageResult) -> str | None:
+        """The error text in the provider's own reply or its metadata."""
         if self._attempt.speaker != "provider" or self._utterance.human:
-            return
-        metadata = {**self._utterance.metadata, **self._hooks.metadata()}
-        if later and self._on_error_text == "keep":
-            result.find_error = partial(error_text_of, result.raw, result.text or "", metadata)
-        else:
-            result.error_text = error_text_of(result.raw, result.text or "", metadata)
+            return None
+        return error_text_of(result, {**self._utterance.metadata, **self._hooks.metadata()})
 
     def _acts_on_error(self, result: StageResult) -> bool:
         """Whether `on_error_text` applies to a reply.
@@ -472,11 +465,12 @@ def _why_empty(utterance: Utterance, text: str) -> str:
     return ""
 
 
-def error_text_of(raw: str, text: str, metadata: Mapping[str, Any]) -> str | None:
+def error_text_of(result: StageResult, metadata: Mapping[str, Any]) -> str | None:
     """The text of an error in a reply, raw or as shown, or in its metadata."""
+    text = result.text or ""
     matched = error_in(text)
-    if matched is None and raw != text:
-        matched = error_in(raw)
+    if matched is None and result.raw != text:
+        matched = error_in(result.raw)
     return matched if matched is not None else error_in_metadata(metadata)
 
 
