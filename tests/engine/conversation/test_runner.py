@@ -88,7 +88,11 @@ async def test_first_speaker_is_read_after_enter_session(tmp_path: Path) -> None
 
 
 async def test_nonsense_as_first_speaker_is_a_named_failure(tmp_path: Path) -> None:
-    ran = await run(scenario(Bot(first_speaker="bot")), tmp_path)
+    class Choosing(Bot):
+        async def enter_session(self, session_type: str) -> None:
+            self.first_speaker = "bot"  # type: ignore[assignment]
+
+    ran = await run(scenario(Choosing()), tmp_path)
     assert ran.ended == ("failed", "provider")
     assert "first_speaker is 'bot'" in ran.termination.reason
 
