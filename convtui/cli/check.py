@@ -52,8 +52,8 @@ def command(
     """Checks files and names every mistake with file, line and key.
 
     Of a log: damage, records of a wrong shape, and the digest of every request. Of a provider
-    (file.py:NAME or module:NAME): that it loads, what it is called with and gives back, which hooks are its own,
-    and names that are nearly a hook's; nothing but its constructor is called.
+    (file.py:NAME or module:NAME): that it loads, what it is called with and gives back, which
+    hooks are its own, and names that are nearly a hook's; only its constructor is called.
     Of a waza task or eval, with all of its tasks: also what in it means nothing here.
     Exit code 1 for a log or a provider with findings, 2 for a wrong file.
     """
