@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import itertools
 import shutil
 import tempfile
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from convtui.engine.core.event_loop import new_event_loop
 from convtui.engine.core.sides import CheckedHooks
 from convtui.engine.turn.pipeline import Rules, pipeline
 from convtui.models.base import Delta, Message
+from convtui.models.handed_out import HandedOut
 from convtui.protocol import StartSpec
 from convtui.providers.base import Provider, SignalMatch
 from convtui.scenario.scenario import Scenario
@@ -211,8 +213,69 @@ def long_talk(home: Path, turns: int) -> list[Row]:
     """A long conversation with a tool call in every answer: what a turn keeps, and what it takes.
 
     What a turn keeps is measured between the first tenth and the middle, and between the middle and
-    the end: the text, its messages and their digests, and nothing that grows faster.
+    the end: the text, its messages and their digests, and nothing that grows faster. What it takes
+    is measured in another conversation, since tracing memory costs more time early than late.
     """
+    kept: dict[int, int] = {}
+    at = (turns // 10, turns // 2 + turns // 20, turns)
+
+    def weigh(number: int) -> None:
+        if number in at:
+            gc.collect()
+            kept[number] = tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        _talk_with_tools(home, turns, weigh)
+    finally:
+        tracemalloc.stop()
+    early = (kept[at[1]] - kept[at[0]]) / (at[1] - at[0])
+    late = (kept[at[2]] - kept[at[1]]) / (at[2] - at[1])
+
+    moments: list[tuple[float, float]] = []
+    with _time_in(HandedOut, "copies") as handing:
+        _talk_with_tools(
+            home, turns, lambda number: moments.append((time.perf_counter(), handing[0]))
+        )
+    pairs = [
+        (after - before, body_after - body_before)
+        for (before, body_before), (after, body_after) in itertools.pairwise(moments[::2])
+    ]
+    part = max(20, len(pairs) // 10)
+    whole = [median([pair for pair, _ in some]) for some in (pairs[:part], pairs[-part:])]
+    own = [median([pair - body for pair, body in some]) for some in (pairs[:part], pairs[-part:])]
+    return [
+        Row(
+            f"memory kept per turn, second half of {turns:,} with tools",
+            late,
+            unit="bytes",
+            reference=early,
+            reference_is="first half",
+            bar=1.1,
+            bar_is="ratio",
+            note=f"in process; a turn's text is {len(REPLY)} characters, a tool's result 150",
+        ),
+        Row(
+            f"a pair of turns with tools at the end of {turns:,}",
+            whole[1],
+            reference=whole[0],
+            reference_is="at the beginning",
+            note="in process; with the request bodies, which are all messages twice",
+        ),
+        Row(
+            "of these, without handing the messages over",
+            own[1],
+            reference=own[0],
+            reference_is="at the beginning",
+            bar=1.2,
+            bar_is="ratio",
+            note="copies for code that may change them, a new list of all for each call",
+        ),
+    ]
+
+
+def _talk_with_tools(home: Path, turns: int, committed: Callable[[int], None]) -> None:
+    """Holds the conversation and calls `committed` with the number of turns after each."""
     folder = Path(tempfile.mkdtemp(dir=home))
     file = folder / "bot.py"
     file.write_text(_TOOLS)
@@ -227,48 +290,35 @@ def long_talk(home: Path, turns: int) -> list[Row]:
     )
     spec = StartSpec(scenario=scenario.for_engine(), out_dir=str(folder))
     conversation = build(spec, Wiring(models=_Clients()))
-    moments: list[float] = []
-    kept: dict[int, int] = {}
-    at = (turns // 10, turns // 2 + turns // 20, turns)
+    numbers = itertools.count(1)
 
     def look(record: dict[str, Any], offset: int, line: bytes) -> None:
-        if record["type"] != "turn.committed":
-            return
-        moments.append(time.perf_counter())
-        if len(moments) in at:
-            gc.collect()
-            kept[len(moments)] = tracemalloc.get_traced_memory()[0]
+        if record["type"] == "turn.committed":
+            committed(next(numbers))
 
     conversation.journal.listen(look)
-    tracemalloc.start()
-    try:
-        asyncio.run(conversation.run())
-    finally:
-        tracemalloc.stop()
+    asyncio.run(conversation.run())
     shutil.rmtree(folder)
-    early = (kept[at[1]] - kept[at[0]]) / (at[1] - at[0])
-    late = (kept[at[2]] - kept[at[1]]) / (at[2] - at[1])
-    pairs = [after - before for before, after in itertools.pairwise(moments[::2])]
-    part = max(20, len(pairs) // 10)
-    return [
-        Row(
-            f"memory kept per turn, second half of {turns:,} with tools",
-            late,
-            unit="bytes",
-            reference=early,
-            reference_is="first half",
-            bar=1.1,
-            bar_is="ratio",
-            note=f"in process; a turn's text is {len(REPLY)} characters, a tool's result 150",
-        ),
-        Row(
-            f"a pair of turns with tools at the end of {turns:,}",
-            median(pairs[-part:]),
-            reference=median(pairs[:part]),
-            reference_is="at the beginning",
-            note="in process, memory being traced; the growth is the request body",
-        ),
-    ]
+
+
+@contextlib.contextmanager
+def _time_in(of: type, name: str) -> Iterator[list[float]]:
+    """The seconds spent in a method, as the one item of a list."""
+    method = of.__dict__[name]
+    seconds = [0.0]
+
+    def timed(*arguments: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            return method(*arguments)
+        finally:
+            seconds[0] += time.perf_counter() - started
+
+    setattr(of, name, timed)
+    try:
+        yield seconds
+    finally:
+        setattr(of, name, method)
 
 
 class _Hooked(Provider):
