@@ -245,14 +245,12 @@ class OutputCapture:
         self._emitted.hand_on()
 
     def flush(self) -> None:
-        """Lets out what has been printed without a line end, and waits until it was emitted."""
+        """Lets out what has been printed, also without a line end.
+
+        Waits until all of it was emitted, in whatever thread.
+        """
         self.catch_up()
         self._let_out_all()
-        self.finish()
-
-    def finish(self) -> None:
-        """Waits until all that was printed in whole lines was emitted, in whatever thread."""
-        self.catch_up()
         self.stdout.finish()
         self.stderr.finish()
         self._emitted.finish()

@@ -71,17 +71,14 @@ def test_what_was_held_back_comes_after_what_was_let_out() -> None:
     assert parts == ["printed by a ", "child"]
 
 
-@pytest.mark.parametrize("wait", [OutputCapture.finish, OutputCapture.flush])
-def test_a_turn_is_left_once_what_was_printed_in_it_was_taken_in(
-    wait: Callable[[OutputCapture], None],
-) -> None:
+def test_a_turn_is_left_once_what_was_printed_in_it_was_taken_in() -> None:
     """Another thread, at what a child has printed, hands on what the provider has printed."""
     turn = 1
     parts: list[tuple[str, int]] = []
 
     def go_on() -> None:
         nonlocal turn
-        wait(capture)
+        capture.flush()
         turn = 2
 
     engine = threading.Thread(target=go_on, daemon=True)
@@ -171,15 +168,15 @@ sys.setswitchinterval(1000)
 for turn in range(1, 21):
     os.write(1, b"by native code\\n")
     os.write(2, b"said as an error\\n")
-    capture.finish()
+    capture.flush()
 turn = 21
 subprocess.run(["echo", "by a child"])
-capture.finish()
+capture.flush()
 turn = 22
 os.closerange(3, out)
 os.closerange(out + 1, 64)
 other = os.open(sys.argv[1], os.O_RDONLY)
-capture.finish()
+capture.flush()
 os.write(out, os.read(other, 64))
 os._exit(0)
 """
