@@ -151,29 +151,8 @@ def per_turn(home: Path, times: int, turns: int = 100) -> list[Row]:
 
 def growth(home: Path, turns: int) -> Row:
     """Whether late turns cost more than early ones."""
-    folder = Path(tempfile.mkdtemp(dir=home))
-    file = folder / "bot.py"
-    file.write_text(_BOT)
-    script = [f"{number}: {REPLY}" for number in range(turns // 2)]
-    scenario = Scenario.from_data(
-        {
-            "persona": {"name": "Bench", "script": script},
-            "provider": f"{file}:reply",
-            "limits": {"max_turns": turns},
-        },
-        base=folder,
-    )
-    spec = StartSpec(scenario=scenario.for_engine(), out_dir=str(folder))
-    conversation = build(spec, Wiring(models=_Clients()))
     moments: list[float] = []
-
-    def look(record: dict[str, Any], offset: int, line: bytes) -> None:
-        if record["type"] == "turn.committed":
-            moments.append(time.perf_counter())
-
-    conversation.journal.listen(look)
-    asyncio.run(conversation.run())
-    shutil.rmtree(folder)
+    _talk(home, turns, _BOT, "reply", lambda number: moments.append(time.perf_counter()))
     pairs = [late - early for early, late in itertools.pairwise(moments[::2])]
     part = max(20, len(pairs) // 10)
     return Row(
@@ -226,7 +205,7 @@ def long_talk(home: Path, turns: int) -> list[Row]:
 
     tracemalloc.start()
     try:
-        _talk_with_tools(home, turns, weigh)
+        _talk(home, turns, _TOOLS, "Bot", weigh)
     finally:
         tracemalloc.stop()
     early = (kept[at[1]] - kept[at[0]]) / (at[1] - at[0])
@@ -234,8 +213,12 @@ def long_talk(home: Path, turns: int) -> list[Row]:
 
     moments: list[tuple[float, float]] = []
     with _time_in(HandedOut, "copies") as handing:
-        _talk_with_tools(
-            home, turns, lambda number: moments.append((time.perf_counter(), handing[0]))
+        _talk(
+            home,
+            turns,
+            _TOOLS,
+            "Bot",
+            lambda number: moments.append((time.perf_counter(), handing[0])),
         )
     pairs = [
         (after - before, body_after - body_before)
@@ -274,16 +257,16 @@ def long_talk(home: Path, turns: int) -> list[Row]:
     ]
 
 
-def _talk_with_tools(home: Path, turns: int, committed: Callable[[int], None]) -> None:
-    """Holds the conversation and calls `committed` with the number of turns after each."""
+def _talk(home: Path, turns: int, source: str, name: str, committed: Callable[[int], None]) -> None:
+    """A scripted persona talks to `name` of a file; `committed` gets the number of each turn."""
     folder = Path(tempfile.mkdtemp(dir=home))
     file = folder / "bot.py"
-    file.write_text(_TOOLS)
+    file.write_text(source)
     script = [f"{number}: {REPLY}" for number in range(turns // 2)]
     scenario = Scenario.from_data(
         {
             "persona": {"name": "Bench", "script": script},
-            "provider": f"{file}:Bot",
+            "provider": f"{file}:{name}",
             "limits": {"max_turns": turns},
         },
         base=folder,
