@@ -194,7 +194,7 @@ async def test_turns_scope(tmp_path: Path) -> None:
 async def test_the_provider_has_the_last_word_also_beyond_an_overridden_limit(
     tmp_path: Path, most: int
 ) -> None:
-    plan = [("override", {}), ("end", {})]
+    plan: list[Any] = [("override", {}), ("end", {})]
     script = [str(n) for n in range(9)]
     ran = await run(scenario(Bot(), script, max_turns=most), tmp_path, plan=plan, hold_endings=True)
     assert [turn["speaker"] for turn in ran.of("turn.committed")][-1] == "provider"
