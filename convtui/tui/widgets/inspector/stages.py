@@ -27,6 +27,7 @@ from convtui.tui.drawing.glyphs import (
 )
 from convtui.tui.widgets.inspector.stage_rows import StageRows
 from convtui.tui.widgets.transcript.calls import seconds
+from convtui.tui.widgets.transcript.marks import would_have
 
 if TYPE_CHECKING:
     from convtui.log.detail import Call, StageRun, TurnDetail
@@ -109,8 +110,7 @@ def _terminate_stage(
     if turn.flags & Flag.ENDED:
         doc.stage("terminate", ERROR, [("the session ended here", "warning")])
     elif turn.flags & Flag.WOULD_END:
-        note = turn.note or "would have ended here"
-        doc.stage("terminate", ERROR, [(visible_line(note, 120), "warning")])
+        doc.stage("terminate", ERROR, [(visible_line(would_have(turn), 120), "warning")])
     elif turn.status not in (OPEN, FAILED) and detail.stage_runs:
         ends = context.hold is not None and context.hold.get("reason") == "ending"
         what: Span = ("about to end", "warning") if ends else ("continues", "muted")
