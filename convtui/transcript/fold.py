@@ -746,7 +746,7 @@ class Transcript:
 
     def _injected(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is not None:
-            turn.code(f"injected:{record.get('side') or turn.speaker}")
+            turn.code(f"injected:{record.get('side') or turn.speaker}:{record.get('fault')}")
 
     def _ended(self, record: RecordDict, turn: Turn | None) -> None:
         self.termination = record.get("termination")
