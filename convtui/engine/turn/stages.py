@@ -405,8 +405,13 @@ class StageHolds:
         if release.choice == FAIL.id:
             raise self._nothing_said(problem)
         if release.choice == SUPPLY.id:
-            text = str(release.edits.get("text", release.edits.get("raw", "")))
-            self._edits.note("text", result.text or "", text, result.stage, final=True)
+            before = result.text or ""
+            text = str(release.edits.get("text", before))
+            raw = release.edits.get("raw")
+            if isinstance(raw, str) and raw != result.raw and text == before:
+                self._edited = self._apply_edits(result, release)
+                return False
+            self._edits.note("text", before, text, result.stage, final=True)
             result.text = text
             if what == "error_text":
                 result.error_text = None

@@ -649,6 +649,17 @@ async def test_an_empty_reply_holds(tmp_path: Path) -> None:
     assert ran.said == ["a", "something", "b", "..."]
 
 
+async def test_an_edit_of_the_raw_reply_at_an_empty_one_runs_the_stages_again(
+    tmp_path: Path,
+) -> None:
+    bot = Bot("<x>", post_process_response=lambda raw: raw.replace("<x>", ""))
+    plan: list[Answer] = [("supply", {"raw": "<x>said"}), "go"]
+    ran = await run(scenario(bot, ["a"]), tmp_path, plan=plan)
+    assert ran.driver.holds[0]["reason"] == "empty"
+    assert ran.said == ["a", "said"]
+    assert ran.of("response.processed")[-1]["revision"] == 2
+
+
 async def test_a_persona_model_that_fails_holds_on_its_side(tmp_path: Path) -> None:
     models = FakeModels(user=[ValueError("no"), "<end>"])
     what = scenario(
