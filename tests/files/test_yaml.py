@@ -66,6 +66,19 @@ def test_a_bomb_is_refused() -> None:
     assert "more than" in problems("\n".join(rows))[0]
 
 
+def test_a_bomb_of_long_text_is_refused() -> None:
+    for long in ("&a " + "x" * 1_000_000, '&a "' + "x" * 1_000_000 + '"'):
+        text = f"a: {long}\nb: [{', '.join(['*a'] * 100)}]"
+        assert "characters" in problems(text)[0]
+    keys = "a: &a {" + "k" * 900 + ": 1}\nb: [" + ", ".join(["*a"] * 20_000) + "]"
+    assert "characters" in problems(keys)[0]
+
+
+def test_a_long_text_may_be_used_more_than_once() -> None:
+    text = f"a: &a {'x' * 500_000}\nb: [*a, *a, *a]"
+    assert [len(item) for item in parse_yaml(text).data["b"]] == [500_000] * 3
+
+
 def test_a_cycle_and_depth_are_refused() -> None:
     assert "part of" in problems("- &a [1, *a]")[0]
     assert "nested" in problems("a: " + "[" * 5000)[0]
@@ -83,6 +96,9 @@ def test_a_cycle_and_depth_are_refused() -> None:
         ("a: 1\nb: \x1b", "f.yaml:2: the character U+001B"),
         ("true: 1", "a key must be text"),
         ("a: " + "9" * 5000, "too long"),
+        ("a: 0x" + "f" * 5000, "too long"),
+        ("a: 0x" + "f" * 4000, "too long"),
+        ("a: 0o" + "7" * 5000, "too long"),
     ],
 )
 def test_mistakes_are_explained(text: str, words: str) -> None:
