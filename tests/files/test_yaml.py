@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
-from convtui.errors import DataFileError, FileError
+from convtui.errors import MOST_NAMED, DataFileError, FileError
 from convtui.files.yaml import load_yaml, parse_value, parse_yaml, read_text, validate
 
 
@@ -82,6 +82,25 @@ def test_a_long_text_may_be_used_more_than_once() -> None:
 def test_a_cycle_and_depth_are_refused() -> None:
     assert "part of" in problems("- &a [1, *a]")[0]
     assert "nested" in problems("a: " + "[" * 5000)[0]
+
+
+def test_of_very_many_mistakes_the_first_are_told() -> None:
+    duplicates = "a: 1\n" * 2_001
+    unknown = parse_yaml("name: x\n" + "".join(f"k{i}: 1\n" for i in range(2_000)), Path("f.yaml"))
+    for first, read in [
+        ("f.yaml:2: a: duplicate key", lambda: parse_yaml(duplicates, Path("f.yaml"))),
+        (
+            "f.yaml:2: k0: unknown key",
+            lambda: validate(Outer, unknown.data, unknown.lines, "f.yaml"),
+        ),
+    ]:
+        with pytest.raises(DataFileError) as caught:
+            read()
+        rows = str(caught.value).splitlines()
+        assert len(caught.value.problems) == 2_000
+        assert len(rows) == MOST_NAMED + 1
+        assert rows[0].startswith(first)
+        assert rows[-1] == f"and {2_000 - MOST_NAMED:,} more"
 
 
 @pytest.mark.parametrize(
