@@ -85,19 +85,18 @@ def test_a_cycle_and_depth_are_refused() -> None:
 
 
 def test_of_very_many_mistakes_the_first_are_told() -> None:
-    duplicates = "a: 1\n" * 2_001
-    unknown = parse_yaml("name: x\n" + "".join(f"k{i}: 1\n" for i in range(2_000)), Path("f.yaml"))
-    for first, read in [
-        ("f.yaml:2: a: duplicate key", lambda: parse_yaml(duplicates, Path("f.yaml"))),
-        (
-            "f.yaml:2: k0: unknown key",
-            lambda: validate(Outer, unknown.data, unknown.lines, "f.yaml"),
-        ),
+    path = Path("f.yaml")
+    with pytest.raises(DataFileError) as duplicates:
+        parse_yaml("a: 1\n" * 2_001, path)
+    document = parse_yaml("name: x\n" + "".join(f"k{i}: 1\n" for i in range(2_000)))
+    with pytest.raises(DataFileError) as unknown:
+        validate(Outer, document.data, document.lines, path)
+    for error, first in [
+        (duplicates.value, "f.yaml:2: a: duplicate key"),
+        (unknown.value, "f.yaml:2: k0: unknown key"),
     ]:
-        with pytest.raises(DataFileError) as caught:
-            read()
-        rows = str(caught.value).splitlines()
-        assert len(caught.value.problems) == 2_000
+        rows = str(error).splitlines()
+        assert len(error.problems) == 2_000
         assert len(rows) == MOST_NAMED + 1
         assert rows[0].startswith(first)
         assert rows[-1] == f"and {2_000 - MOST_NAMED:,} more"
