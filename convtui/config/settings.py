@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_type_h
 
 from convtui.config.paths import HOME_VARIABLE, Paths
 from convtui.errors import DataFileError, Problem, UsageError, did_you_mean, nearest
-from convtui.files.regular import exists, is_file
+from convtui.files.regular import exists, is_file, real_path
 from convtui.files.validation import (
     KeyPath,
     Lines,
@@ -362,11 +362,11 @@ def project_settings(data: Mapping[str, Any], file: Path) -> dict[str, Any]:
     Without an effect, and so without need of trust: the demo, a built-in persona, a path that
     leads nowhere out of the project.
     """
-    root = file.parent.resolve()
+    root = real_path(file.parent)
 
     def needs_trust(name: str, value: Any) -> bool:
         if _marked(name, "inside"):
-            return bool(value) and not Path(_absolute(value, root)).resolve().is_relative_to(root)
+            return bool(value) and not real_path(_absolute(value, root)).is_relative_to(root)
         if not _marked(name, "trusted") or not value:
             return False
         if name == "provider":

@@ -75,6 +75,14 @@ def dead_link(path: Path) -> str:
         return ""
 
 
+def real_path(path: Path | str) -> Path:
+    """The path without links, as far as they lead anywhere: one that leads to itself stays."""
+    try:
+        return Path(os.path.realpath(path))
+    except (OSError, ValueError):
+        return Path(path).absolute()
+
+
 def is_file(path: Path) -> bool:
     """Whether there is a regular file; False also where that cannot be found out."""
     return _mode_is(path, stat.S_ISREG)

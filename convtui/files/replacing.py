@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from convtui.errors import FileError
-from convtui.files.regular import exists, is_other
+from convtui.files.regular import exists, is_other, real_path
 
 
 def replace_file(path: Path, text: str) -> None:
@@ -20,7 +20,7 @@ def replace_file(path: Path, text: str) -> None:
         if is_other(path):
             path.write_text(text, encoding="utf-8")
             return
-        target = path.resolve()
+        target = real_path(path)
         mode = target.stat().st_mode if exists(target) else None
         part = target.with_name(f".{os.getpid()}.part")
         try:

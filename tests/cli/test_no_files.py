@@ -167,6 +167,39 @@ def test_devices_in_a_folder_to_import_are_not_read(
 
 
 @posix
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["runs"],
+        ["runs", "--tree"],
+        ["runs", "~signal"],
+        ["profile", "."],
+        ["rehook", ".", "--provider", "demo"],
+        ["rehook", "loop.jsonl", "--provider", "demo"],
+        ["compare", "one.jsonl", "loop.jsonl"],
+        ["show", "loop.jsonl"],
+        ["batch", "one.jsonl", "--report", "loop.jsonl"],
+        ["runs", "--trash", "--yes", "loop.jsonl"],
+        ["import", "."],
+        ["run", "--resume", "loop.jsonl"],
+    ],
+)
+def test_a_link_to_itself_is_no_bug(
+    convtui: Run, tmp_path: Path, log: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "work"
+    shutil.copy(log, folder / "one.jsonl")
+    (folder / "loop.jsonl").symlink_to("loop.jsonl")
+    (folder / "out").symlink_to("out")
+    (folder / "convtui.toml").write_text('out_dir = "out"\n')
+    result = convtui(*arguments)
+    assert result.code in (0, 1, 2)
+    assert "a bug" not in result.err
+    monkeypatch.setenv("CONVTUI_OUT_DIR", str(folder))
+    assert "a bug" not in convtui(*arguments).err
+
+
+@posix
 def test_pipes_in_a_folder_to_import_are_left_alone(convtui: Run, pipes: Path) -> None:
     (pipes / "one.jsonl").write_text(
         '{"messages": [{"role": "user", "content": "hi"},'

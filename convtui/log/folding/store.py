@@ -23,7 +23,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from convtui import __version__
-from convtui.files.regular import open_regular
+from convtui.files.regular import open_regular, real_path
 from convtui.log.descriptor import open_private
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class FoldStore:
 
     def path(self, log: Path) -> Path:
         """Where the steps of a log are."""
-        name = hashlib.blake2b(os.fsencode(log.resolve()), digest_size=16).hexdigest()
+        name = hashlib.blake2b(os.fsencode(real_path(log)), digest_size=16).hexdigest()
         return self._folder / f"{name}{_ENDING}"
 
     def read(self, log: Path, file: BufferedReader) -> Remembered | None:
