@@ -22,6 +22,7 @@ from convtui.scenario.provider_hooks import (
     Hook,
 )
 from convtui.simulators.base import UserSimulator
+from convtui.text.boundary import one_line
 from convtui.text.causes import describe
 from convtui.text.tracebacks import own_frames
 
@@ -66,14 +67,15 @@ class CheckedHooks:
         matches: list[SignalMatch] = []
         for item in signals:
             if isinstance(item, SignalMatch):
-                matches.append(item)
-            elif isinstance(item, str):
+                matches.append(_in_the_reply(item, raw))
+            elif isinstance(item, str) and item.strip():
                 spans = match_signals(raw, [item])
                 matches.extend(spans or [SignalMatch(item, "", 0, 0)])
             else:
+                what = "an empty text" if isinstance(item, str) else f"a {type(item).__name__}"
                 raise HookError(
-                    f"extract_signals returned a {type(item).__name__} among its signals; use"
-                    " convtui.SignalMatch or the declared string",
+                    f"extract_signals returned {what} among its signals; use convtui.SignalMatch"
+                    " or the declared string",
                     hook=EXTRACT_SIGNALS.name,
                 )
         return matches
@@ -90,7 +92,13 @@ class CheckedHooks:
 
     def metadata(self) -> dict[str, Any]:
         """`last_response_metadata` of the side, if it has that attribute."""
-        metadata = getattr(self.target, "last_response_metadata", None)
+        name = "last_response_metadata"
+        try:
+            metadata = getattr(self.target, name, None)
+        except Exception as error:
+            raise HookError(
+                f"{name} failed: {describe(error)}", hook=name, frames=own_frames(error)
+            ) from error
         return jsonable(metadata) if metadata and isinstance(metadata, dict) else {}
 
     def _checked(self, hook: Hook, function: Callable[..., Any], argument: Any) -> Any:
@@ -114,6 +122,31 @@ class CheckedHooks:
                 close()
             raise HookError(f"{hook}() must be a plain `def`, not `async def`", hook=hook)
         return result
+
+
+def _in_the_reply(match: SignalMatch, raw: str) -> SignalMatch:
+    """The match, if its span is one of the raw reply. Raises `HookError`.
+
+    A span found in another text, such as a stripped one, would mark the wrong words.
+    """
+    sent: Any = match  # the developer's code may have put anything into it
+    span = (sent.start, sent.end)
+    named = isinstance(sent.signal, str) and sent.signal.strip()
+    if not named or not isinstance(sent.matched, str) or {*map(type, span)} != {int}:
+        wrong = f"{match!r:.120}: signal and matched are text, start and end are numbers"
+    elif not 0 <= match.start <= match.end <= len(raw):
+        wrong = (
+            f"{match.signal!r:.60} at {span[0]}-{span[1]}: the raw reply has {len(raw)} characters"
+        )
+    elif match.matched.casefold() != raw[match.start : match.end].casefold():
+        here = one_line(raw[match.start : match.end], 40)
+        wrong = (
+            f"{match.matched!r:.60} at {span[0]}-{span[1]}, where the raw reply has {here!r}: the"
+            " span counts from its first character"
+        )
+    else:
+        return match
+    raise HookError(f"extract_signals returned {wrong}", hook=EXTRACT_SIGNALS.name)
 
 
 class Timed:
@@ -142,10 +175,13 @@ async def lifecycle(hook: str, function: Callable[..., Any], *arguments: Any) ->
             raise
         # It becomes a named, recorded failure.
         cause = failure.cause if isinstance(failure, ThreadExit) else failure
-        error = HookError(
-            f"{hook}() failed: {describe(cause)}", hook=hook, frames=own_frames(cause)
-        )
-        error.__cause__ = cause
+        if isinstance(cause, HookError):
+            error = cause
+        else:
+            error = HookError(
+                f"{hook}() failed: {describe(cause)}", hook=hook, frames=own_frames(cause)
+            )
+            error.__cause__ = cause
     return Timed(value, time.perf_counter() - started, error)
 
 
