@@ -11,14 +11,13 @@ import click
 
 from convtui.cli.common import echo, example, json_flag, print_json, say
 from convtui.cli.logs import log_or_filter
-from convtui.errors import LogError, Problem, UsageError, did_you_mean
+from convtui.errors import MOST_NAMED, LogError, Problem, UsageError, did_you_mean
 from convtui.files.regular import exists
 from convtui.text.boundary import visible
 
 if TYPE_CHECKING:
     from convtui.log.reader import Log
 
-MAX_PROBLEMS = 50
 KINDS = ("persona", "scenario", "plan", "theme", "keymap", "config", "log", "warm", "waza")
 
 
@@ -77,10 +76,10 @@ def command(
         )
         if as_json:
             continue
-        for problem in problems[:MAX_PROBLEMS]:
+        for problem in problems[:MOST_NAMED]:
             echo(visible(str(problem)))
-        if len(problems) > MAX_PROBLEMS:
-            echo(f"{visible(file)}: and {len(problems) - MAX_PROBLEMS} more")
+        if len(problems) > MOST_NAMED:
+            echo(f"{visible(file)}: and {len(problems) - MOST_NAMED:,} more")
         if not problems:
             echo(f"{visible(file)}: {recognised}, nothing wrong")
     if as_json:

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from convtui.engine.core.journal import jsonable
@@ -22,7 +23,6 @@ from convtui.scenario.provider_hooks import (
     Hook,
 )
 from convtui.simulators.base import UserSimulator
-from convtui.text.boundary import one_line
 from convtui.text.causes import describe
 from convtui.text.tracebacks import own_frames
 
@@ -34,8 +34,8 @@ _NAMES: Final = tuple(hook.name for hook in REPLY_HOOKS.values())
 class CheckedHooks:
     """The hooks of a provider or a simulator, as the pipeline calls them.
 
-    Results are checked: signals may be `SignalMatch`es or declared strings (whose spans are then
-    looked up), the processed text must be text.
+    Results are checked: signals may be `SignalMatch`es or declared strings, and where a span is not
+    that of its text in the raw reply it is looked up; the processed text must be text.
     """
 
     def __init__(self, target: Provider | UserSimulator) -> None:
@@ -67,10 +67,11 @@ class CheckedHooks:
         matches: list[SignalMatch] = []
         for item in signals:
             if isinstance(item, SignalMatch):
-                matches.append(_in_the_reply(item, raw))
+                found = _typed(item)
+                there = _is_there(found, raw)
+                more = [found] if there else _looked_up(found.signal, found.matched, raw)
             elif isinstance(item, str) and item.strip():
-                spans = match_signals(raw, [item])
-                matches.extend(spans or [SignalMatch(item, "", 0, 0)])
+                more = _looked_up(item, item, raw)
             else:
                 what = "an empty text" if isinstance(item, str) else f"a {type(item).__name__}"
                 raise HookError(
@@ -78,6 +79,7 @@ class CheckedHooks:
                     " or the declared string",
                     hook=EXTRACT_SIGNALS.name,
                 )
+            matches += [match for match in more if match not in matches]
         return matches
 
     def post_process(self, raw: str) -> str:
@@ -124,29 +126,29 @@ class CheckedHooks:
         return result
 
 
-def _in_the_reply(match: SignalMatch, raw: str) -> SignalMatch:
-    """The match, if its span is one of the raw reply. Raises `HookError`.
-
-    A span found in another text, such as a stripped one, would mark the wrong words.
-    """
+def _typed(match: SignalMatch) -> SignalMatch:
+    """The match, if its fields are of their types. Raises `HookError`."""
     sent: Any = match  # the developer's code may have put anything into it
-    span = (sent.start, sent.end)
     named = isinstance(sent.signal, str) and sent.signal.strip()
-    if not named or not isinstance(sent.matched, str) or {*map(type, span)} != {int}:
-        wrong = f"{match!r:.120}: signal and matched are text, start and end are numbers"
-    elif not 0 <= match.start <= match.end <= len(raw):
-        wrong = (
-            f"{match.signal!r:.60} at {span[0]}-{span[1]}: the raw reply has {len(raw)} characters"
-        )
-    elif match.matched.casefold() != raw[match.start : match.end].casefold():
-        here = one_line(raw[match.start : match.end], 40)
-        wrong = (
-            f"{match.matched!r:.60} at {span[0]}-{span[1]}, where the raw reply has {here!r}: the"
-            " span counts from its first character"
-        )
-    else:
+    if named and isinstance(sent.matched, str) and {type(sent.start), type(sent.end)} == {int}:
         return match
-    raise HookError(f"extract_signals returned {wrong}", hook=EXTRACT_SIGNALS.name)
+    raise HookError(
+        f"extract_signals returned {match!r:.120}: signal and matched are text, start and end are"
+        " numbers",
+        hook=EXTRACT_SIGNALS.name,
+    )
+
+
+def _is_there(match: SignalMatch, raw: str) -> bool:
+    start, end = match.start, match.end
+    text = raw[start:end] if 0 <= start <= end <= len(raw) else None
+    return text is not None and text.casefold() == match.matched.casefold()
+
+
+def _looked_up(signal: str, text: str, raw: str) -> list[SignalMatch]:
+    """Where a signal's text stands in the raw reply; without a place, if it does not."""
+    places = match_signals(raw, [text]) if text.strip() else []
+    return [replace(place, signal=signal) for place in places] or [SignalMatch(signal, "", 0, 0)]
 
 
 class Timed:
