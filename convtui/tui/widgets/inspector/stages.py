@@ -81,12 +81,18 @@ def stages(detail: TurnDetail, turn: Turn, context: Context) -> Document:
         last = attempt == (attempts[-1] if attempts else attempt)
         held_stage = held if last else ""
         calls = [call for call in detail.calls if call.attempt == attempt]
+        # The request that is held is the next one where the last has been answered.
+        next_round = calls[-1].round + 1 if calls and calls[-1].response is not None else 0
+        asks_again = held_stage == "request" and next_round > 1
         for call in calls:
-            _call_stages(doc, call, held_stage if call is calls[-1] else "", context)
+            here = call is calls[-1] and not asks_again
+            _call_stages(doc, call, held_stage if here else "", context)
         if not calls and held_stage in ("request", "response"):
             doc.stage(held_stage, "", [], held=True)
         if attempt == 1 or last:
             _tool_stage(doc, detail, held_stage)
+        if asks_again:
+            doc.stage("request", "", [(f"round {next_round}", "text")], held=True)
         runs = [run for run in detail.stage_runs if run.attempt == attempt]
         for number, run in enumerate(runs, 1):
             if len(runs) > 1:
