@@ -49,7 +49,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+MOST_NAMED: Final = 50
+"""Mistakes of a file that are told one by one: a file of another kind may have one in each line."""
 
 
 class ConvtuiError(Exception):
@@ -72,12 +75,15 @@ class DataFileError(FileError):
     """A mistake in a file that people write.
 
     `problems` holds one sentence for each mistake found; `str()` prefixes each with
-    `file:line: key:` as far as they are known.
+    `file:line: key:` as far as they are known, and counts those after the first `MOST_NAMED`.
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        rows = [str(problem) for problem in self.problems[:MOST_NAMED]]
+        if more := len(self.problems) - len(rows):
+            rows.append(f"and {more:,} more")
+        super().__init__("\n".join(rows))
 
 
 class Problem:

@@ -156,7 +156,11 @@ def _check(point: Point, log: Log) -> list[tuple[int, int, str]] | None:
     transcript = log.transcript
     if point.victim == "screen" and transcript.trailer is None:
         point.problems.append("the engine did not close its log when its screen had gone")
-    if transcript.termination is not None and transcript.termination["kind"] != "interrupted":
+    # Its last session may be over before its log says so, while both sides clean up.
+    last = transcript.sessions[-1] if transcript.sessions else None
+    over = last is not None and last.index == len(transcript.prepared) and last.termination
+    ending = transcript.termination or over
+    if ending and ending["kind"] != "interrupted":
         return None  # it was over before the kill
     return [(r["session"], r["turn"], r["text"]) for r in written.values()]
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from convtui.batch.spending import Used
 from convtui.errors import LogError
+from convtui.files.regular import open_regular
 from convtui.log.reader import open_log
 from convtui.log.run_summary import trailer_of
 from convtui.records.codec import RecordDict, decode
@@ -85,6 +86,6 @@ def used_in(log: Path) -> Used:
 
 
 def _records(log: Path) -> Iterator[RecordDict]:
-    with contextlib.suppress(OSError, ValueError), log.open("rb") as file:
+    with contextlib.suppress(OSError, ValueError), open_regular(log) as file:
         for line in islice(file, _OPENING):
             yield decode(line)

@@ -32,6 +32,7 @@ from typing import Any, Final
 from convtui.batch.entry import CHANGES, Entry, EntryState, counts, is_asked
 from convtui.batch.keys import Key
 from convtui.errors import FileError, NewerError
+from convtui.files.regular import read_regular
 from convtui.log.lock import is_being_written
 from convtui.log.names import MANIFEST
 from convtui.log.run_summary import number
@@ -255,7 +256,7 @@ def read_batch(folder: Path | str) -> BatchFile:
         folder = folder.parent
     batch = BatchFile(folder)
     try:
-        data = batch.path.read_bytes()
+        data = read_regular(batch.path)
     except (FileNotFoundError, NotADirectoryError):
         raise FileError(f"{folder}: this is no folder of a batch: it has no {MANIFEST}") from None
     except OSError as error:

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from convtui.batch.manifest import FORMAT, BatchCell, BatchFile, read_batch
 from convtui.errors import BatchLocked, FileError
+from convtui.files.regular import read_regular
 from convtui.log.descriptor import open_private, write_all
 from convtui.log.names import MANIFEST, lock_path
 from convtui.records.codec import RecordDict, encode
@@ -227,7 +228,7 @@ def _create(path: Path, line: bytes) -> None:
 
 def _whole_lines(path: Path) -> int:
     """The length of a file up to its last line feed."""
-    return path.read_bytes().rfind(b"\n") + 1
+    return read_regular(path).rfind(b"\n") + 1
 
 
 def _now() -> str:

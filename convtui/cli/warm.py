@@ -13,6 +13,7 @@ import click
 from convtui.cli.common import Group, echo, example, json_flag, print_json, say, table
 from convtui.cli.warm_build import build, user_store
 from convtui.errors import UsageError
+from convtui.files.regular import read_regular
 from convtui.printing.wording import made_on, message_words
 from convtui.text.boundary import visible, visible_line
 from convtui.text.counts import counted
@@ -204,7 +205,7 @@ def edit(*, name: str) -> int:
 
     path = user_store().path(name)
     try:
-        before = path.read_bytes()
+        before = read_regular(path)
     except FileNotFoundError:
         user_store().load(name)
         raise

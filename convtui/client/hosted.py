@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from convtui.client.link import ConversationLink, EngineState
 from convtui.errors import CommandRefused
+from convtui.files.regular import open_regular
 from convtui.protocol import Commands, Kind, StartSpec, pack_json, pack_of
 from convtui.records.codec import RecordDict
 
@@ -152,7 +153,7 @@ class Hosted(ConversationLink):
     def _chunk(self, log: Path, offset: int) -> list[tuple[RecordDict, int]]:
         """The next records of the log, and the size of their lines. Blocking."""
         records: list[tuple[RecordDict, int]] = []
-        with contextlib.suppress(OSError), log.open("rb") as file:
+        with contextlib.suppress(OSError), open_regular(log) as file:
             file.seek(offset)
             for line in file.readlines(_CHUNK):
                 if not line.endswith(b"\n"):

@@ -15,6 +15,7 @@ from typing import Any
 
 from convtui.client.exits import failure_of
 from convtui.errors import CommandRefused, EngineError
+from convtui.files.regular import open_regular
 from convtui.protocol import Commands, Kind, StartSpec, unpack_record
 from convtui.records.codec import RecordDict, decode
 from convtui.records.fields import FieldChecker
@@ -316,7 +317,7 @@ class ConversationLink(ABC):
         """Reads the records that are in the log and did not come through the pipe."""
         if self.log_path is None:
             return
-        with contextlib.suppress(OSError), self.log_path.open("rb") as file:
+        with contextlib.suppress(OSError), open_regular(self.log_path) as file:
             file.seek(self._next_offset)
             for line in file:
                 if not line.endswith(b"\n"):

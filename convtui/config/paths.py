@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from convtui.errors import FileError
+from convtui.files.regular import open_regular
 
 APP = "convtui"
 HOME_VARIABLE = "CONVTUI_HOME"
@@ -141,7 +142,7 @@ MAX_STATE_BYTES = 1_000_000
 def read_state(path: Path) -> dict[str, Any]:
     """The saved state; empty when there is none or it is damaged."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = json.loads(file.read(MAX_STATE_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import lru_cache, partial
 from pathlib import Path
@@ -16,8 +16,15 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_type_h
 
 from convtui.config.paths import HOME_VARIABLE, Paths
 from convtui.errors import DataFileError, Problem, UsageError, did_you_mean, nearest
-from convtui.files.regular import exists, is_file
-from convtui.files.validation import KeyPath, Lines, attribute_docs, problems_of
+from convtui.files.regular import exists, is_file, real_path
+from convtui.files.validation import (
+    KeyPath,
+    Lines,
+    attribute_docs,
+    dotted,
+    line_of,
+    problems_of,
+)
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -355,11 +362,11 @@ def project_settings(data: Mapping[str, Any], file: Path) -> dict[str, Any]:
     Without an effect, and so without need of trust: the demo, a built-in persona, a path that
     leads nowhere out of the project.
     """
-    root = file.parent.resolve()
+    root = real_path(file.parent)
 
     def needs_trust(name: str, value: Any) -> bool:
         if _marked(name, "inside"):
-            return bool(value) and not Path(_absolute(value, root)).resolve().is_relative_to(root)
+            return bool(value) and not real_path(_absolute(value, root)).is_relative_to(root)
         if not _marked(name, "trusted") or not value:
             return False
         if name == "provider":
@@ -429,6 +436,7 @@ def config_problems(
             model.model_validate(dict(data))
         except ValidationError as error:
             problems = problems_of(error, model, lines, path)
+    problems += _null_characters(data, lines, path)
     if project:
         for key in data:
             if key in settings() and _marked(key, "personal"):
@@ -439,26 +447,62 @@ def config_problems(
     return sorted(problems, key=lambda problem: problem.line or 0)
 
 
+def _null_characters(data: Mapping[str, Any], lines: Lines, path: Path | None) -> list[Problem]:
+    """No path, command, name or address can have one: the system refuses it when it is used."""
+    return [
+        Problem(
+            "a null character cannot stand in a setting",
+            path=path,
+            line=line_of(lines, where),
+            key=dotted(where),
+        )
+        for where, value in _values(data)
+        if isinstance(value, str) and "\0" in value
+    ]
+
+
+def _values(data: Any) -> Iterator[tuple[KeyPath, Any]]:
+    """What is no table or list, each with where it stands; nothing deeper than settings can be."""
+    waiting: list[tuple[KeyPath, Any]] = [((), data)]
+    while waiting:
+        where, value = waiting.pop()
+        if isinstance(value, (Mapping, list)) and len(where) < _DEEP:
+            inside = value.items() if isinstance(value, Mapping) else enumerate(value)
+            waiting += [((*where, key), item) for key, item in inside]
+        else:
+            yield where, value
+
+
 _SYNTAX = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)")
 _KEY = re.compile(
     r"""\s*((?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+)(?:\s*\.\s*(?:"[^"]*"|[A-Za-z0-9_-]+))*)\s*="""
 )
 _TABLE = re.compile(r"\s*\[{1,2}([^\[\]]+)\]{1,2}")
+_TOO_LONG = "a number is too long"
+_DEEP = 8
+_MOST_DOTS = 100
+"""In a key: the time that Python takes for a longer one grows with the square of its parts."""
 
 
 def load_toml(path: Path) -> tuple[dict[str, Any], Lines]:
     """The data of a TOML file and the line of each key.
 
-    Raises `FileError`, or `DataFileError` with the line for bad syntax.
+    Raises `FileError`, or `DataFileError` with the line for bad syntax and for numbers too long to
+    be written.
     """
     import tomllib
 
     from convtui.files.yaml import read_text
 
     text = read_text(path)
+    for number, row in enumerate(text.splitlines(), 1):
+        if row.partition("=")[0].count(".") > _MOST_DOTS:
+            raise DataFileError([Problem("a key has too many parts", path=path, line=number)])
     try:
         data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        if type(error) is ValueError:  # Python's limit of digits, which says no place.
+            raise DataFileError([Problem(_TOO_LONG, path=path)]) from None
         match = _SYNTAX.search(str(error))
         line = int(match[1]) if match and match[1] else text.count("\n") + 1
         message = _SYNTAX.sub("", str(error))
@@ -466,7 +510,24 @@ def load_toml(path: Path) -> tuple[dict[str, Any], Lines]:
         raise DataFileError(
             [Problem(f"not valid TOML: {message}{hint}", path=path, line=line)]
         ) from None
-    return data, _toml_lines(text)
+    lines = _toml_lines(text)
+    problems = [
+        Problem(_TOO_LONG, path=path, line=line_of(lines, where), key=dotted(where))
+        for where, value in _values(data)
+        if isinstance(value, int) and not _is_written(value)
+    ]
+    if problems:
+        raise DataFileError(problems)
+    return data, lines
+
+
+def _is_written(number: int) -> bool:
+    """Whether Python writes it as a decimal: it reads longer ones to the bases 2, 8 and 16."""
+    try:
+        str(number)
+    except ValueError:
+        return False
+    return True
 
 
 def _toml_lines(text: str) -> dict[KeyPath, int]:

@@ -17,6 +17,7 @@ from typing import Any, Final
 from convtui.config.paths import Paths, write_private
 from convtui.config.seal import canonical, make_private_folder, private_folder, read_private
 from convtui.errors import FileError
+from convtui.files.regular import real_path
 
 _FILE: Final = "folders.json"
 _LOCK_WITHIN: Final = 5.0
@@ -82,7 +83,7 @@ def read_trusted(paths: Paths) -> dict[str, str]:
 def why_untrusted(paths: Paths, folder: Path, settings: Mapping[str, Any]) -> str:
     """Why a folder is not trusted with some settings; empty when it is."""
     try:
-        digest = read_trusted(paths).get(str(folder.resolve()))
+        digest = read_trusted(paths).get(str(real_path(folder)))
     except FileError as error:
         return str(error)
     if digest is None:
@@ -107,9 +108,9 @@ def _change(paths: Paths, folder: Path, digest: str | None) -> bool:
     try:
         with FileLock(home / f"{_FILE}.lock", timeout=_LOCK_WITHIN):
             known = read_trusted(paths)
-            before = known.pop(str(folder.resolve()), None)
+            before = known.pop(str(real_path(folder)), None)
             if digest is not None:
-                known[str(folder.resolve())] = digest
+                known[str(real_path(folder))] = digest
             write_private(home / _FILE, json.dumps(known, indent=1) + "\n")
     except (Timeout, OSError) as error:
         raise FileError(f"{home / _FILE}: cannot be written: {error}") from None

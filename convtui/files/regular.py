@@ -6,8 +6,9 @@ import errno
 import os
 import stat
 from collections.abc import Callable
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 NOT_REGULAR: Final = "this is not a regular file"
 _FLAGS: Final = (
@@ -18,7 +19,7 @@ _FLAGS: Final = (
 )
 
 
-def open_regular(path: Path | str) -> BinaryIO:
+def open_regular(path: Path | str) -> BufferedReader:
     """A file for reading bytes. Raises OSError; its reason names what is no regular file."""
     fd = os.open(path, _FLAGS)
     try:
@@ -31,6 +32,12 @@ def open_regular(path: Path | str) -> BinaryIO:
     except BaseException:
         os.close(fd)
         raise
+
+
+def read_regular(path: Path | str) -> bytes:
+    """The bytes of a file. Raises OSError as `open_regular()` does."""
+    with open_regular(path) as file:
+        return file.read()
 
 
 def is_other(path: Path) -> bool:
@@ -66,6 +73,14 @@ def dead_link(path: Path) -> str:
         return str(path.readlink()) if path.is_symlink() and not exists(path) else ""
     except (OSError, ValueError):
         return ""
+
+
+def real_path(path: Path | str) -> Path:
+    """The path without links, as far as they lead anywhere: one that leads to itself stays."""
+    try:
+        return Path(os.path.realpath(path))
+    except (OSError, ValueError):
+        return Path(path).absolute()
 
 
 def is_file(path: Path) -> bool:

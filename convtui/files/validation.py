@@ -8,7 +8,7 @@ from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Union, get_args, get_origin
 
-from convtui.errors import DataFileError, Problem, did_you_mean, nearest
+from convtui.errors import MOST_NAMED, DataFileError, Problem, did_you_mean, nearest
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -72,16 +72,22 @@ def problems_of(
     error: Any, model: type[BaseModel], lines: Lines, path: Path | str | None
 ) -> list[Problem]:
     """The mistakes of a pydantic `ValidationError` in plain words, in line order."""
-    problems: list[Problem] = []
+    items = []
     for item in error.errors(include_url=False, include_context=True):
         where = tuple(part for part in item["loc"] if part != "[key]")
         key = item.get("ctx", {}).get("key")
         if isinstance(key, str):
             where = (*where, key)
-        known = known_keys(model, item["loc"][:-1])
+        items.append((item, where))
+    items.sort(key=lambda found: line_of(lines, found[1]) or 0)
+    problems: list[Problem] = []
+    for place, (item, where) in enumerate(items):
+        # Names that are nearly right are looked for where they will be shown: it takes a while.
+        known = known_keys(model, item["loc"][:-1]) if place < MOST_NAMED else ()
         problems.append(
             Problem(
-                _parameter(item, model) or explain(item, known) + _elsewhere(item, model),
+                (_parameter(item, model) if known else "")
+                or explain(item, known) + _elsewhere(item, model),
                 path=path,
                 line=line_of(lines, where),
                 key=dotted(
@@ -89,7 +95,7 @@ def problems_of(
                 ),
             )
         )
-    return sorted(problems, key=lambda problem: problem.line or 0)
+    return problems
 
 
 _PARAMETERS: Final = (

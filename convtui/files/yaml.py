@@ -42,6 +42,8 @@ MAX_BYTES = 2_000_000
 MAX_DEPTH = 50
 MAX_NODES = 200_000
 """Values in a document, aliases counted as often as they are used."""
+MAX_TEXT = 4 * MAX_BYTES
+"""Characters of them all, counted likewise."""
 
 # Compiled when it is first used: every command imports this for its settings.
 _UNPRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
@@ -183,15 +185,17 @@ def _bounded(text: str, path: Path | None) -> None:
 
 
 class _Size:
-    """Counts values with aliases expanded, so that a few lines cannot become gigabytes."""
+    """Counts values and their text with aliases expanded, so that a few lines cannot become
+    gigabytes.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._known: dict[int, int] = {}
+        self._known: dict[int, tuple[int, int]] = {}
         self._open: set[int] = set()
 
-    def of(self, node: yaml.Node) -> int:
-        """The number of values under `node`, itself included."""
+    def of(self, node: yaml.Node) -> tuple[int, int]:
+        """The number of values under `node`, itself included, and of their characters."""
         known = self._known.get(id(node))
         if known is not None:
             return known
@@ -201,16 +205,25 @@ class _Size:
                 [Problem("an alias refers to what it is part of", path=self._path, line=line)]
             )
         self._open.add(id(node))
-        size = 1
+        values, length = 1, _length(node)
         for child in _children(node):
-            size += self.of(child)
-            if size > MAX_NODES:
-                raise DataFileError(
-                    [Problem(f"more than {MAX_NODES:,} values", path=self._path, line=line)]
-                )
+            more_values, more_length = self.of(child)
+            values += more_values
+            length += more_length
+            if values > MAX_NODES:
+                raise self._too_large(f"more than {MAX_NODES:,} values", line)
+            if length > MAX_TEXT:
+                raise self._too_large(f"aliases make more than {MAX_TEXT:,} characters of it", line)
         self._open.discard(id(node))
-        self._known[id(node)] = size
-        return size
+        self._known[id(node)] = values, length
+        return values, length
+
+    def _too_large(self, message: str, line: int) -> DataFileError:
+        return DataFileError([Problem(message, path=self._path, line=line)])
+
+
+def _length(node: yaml.Node) -> int:
+    return len(node.value) if isinstance(node.value, str) else 0
 
 
 def _children(node: yaml.Node) -> Iterator[yaml.Node]:
@@ -321,7 +334,10 @@ def plain_scalar(text: str) -> str | int | float | bool | None:
         return _BOOL[text]
     if _INT.fullmatch(text):
         base = {"0o": 8, "0x": 16}.get(text[:2], 10)
-        return int(text[2:] if base != 10 else text, base)
+        number = int(text[2:] if base != 10 else text, base)
+        if base != 10:
+            str(number)  # Python reads what is too long to be written as a decimal.
+        return number
     if _FLOAT.fullmatch(text):
         return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
     return text

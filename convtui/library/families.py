@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from convtui.files.collecting import uncollected
+from convtui.files.regular import real_path
 from convtui.library.run_order import sort_runs
 from convtui.log.run_summary import RunSummary, list_runs, summarise
 
@@ -143,7 +144,7 @@ def _with(roots: Sequence[RunNode], path: Path) -> RunNode | None:
 
 def same_log(one: Path, other: Path) -> bool:
     """Whether two paths lead to the same log."""
-    return one == other or one.absolute() == other.absolute() or one.resolve() == other.resolve()
+    return one == other or one.absolute() == other.absolute() or real_path(one) == real_path(other)
 
 
 def oldest_first(one: Path, other: Path) -> tuple[Path, Path]:

@@ -16,6 +16,7 @@ COLUMNS: Final = (
 )  # fmt: skip
 """`texts` holds all texts of the summary: one column is read much faster than fifteen."""
 _BETWEEN = "\x1f"
+_FIGURES: Final = frozenset({int, float, type(None)})
 
 
 def to_row(run: RunSummary) -> tuple[Any, ...]:
@@ -37,15 +38,22 @@ def to_row(run: RunSummary) -> tuple[Any, ...]:
 def from_row(
     file: str, size: int, row: Sequence[Any], running: Callable[[str], bool]
 ) -> RunSummary:
-    """The summary; `running` decides about a log that has no trailer."""
+    """The summary; `running` decides about a log that has no trailer.
+
+    Raises `TypeError` or `ValueError` for what `to_row()` did not make.
+    """
     (
         packed, modified, turns, records, at_session, at_turn, sessions, discarded, duration,
         tokens, cost, latency, closed,
     ) = row  # fmt: skip
+    if modified is None or not _FIGURES.issuperset(map(type, row[1:-1])):
+        raise TypeError("a figure is no number")
     packed = loaded(packed)
     texts = packed.split(_BETWEEN)
     if len(texts) == 2:
         texts = json.loads(texts[1])
+        if not all(type(text) is str for text in texts):
+            raise TypeError("a text is none")
     (
         run, persona, provider, provider_name, model, origin, created, ending, ended_by, reason,
         parent, parent_file, change, damaged, tags,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from convtui.errors import IndexFailure
 from convtui.library.families import families, walk
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from convtui.library.indexed_run import RunTurns
 
 T = TypeVar("T")
+_NO_SENSE: Final = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
+"""What values raise that SQLite reads from a damaged file, and that are none of ours."""
 
 
 class Library:
@@ -86,8 +88,11 @@ class Library:
 
         wanted, open_ = of_runs(expression, runs)
         if open_:
-            rest = self._by_index(lambda index: by_index(index, expression, open_, wanted))
-            rest = list(open_.values()) if rest is None else rest
+            answer = self._by_index(lambda index: by_index(index, expression, open_))
+            rest = list(open_.values())
+            if answer is not None:
+                matches, rest = answer
+                wanted |= matches
             if not open_logs and not self.notice:
                 rest = []
             for count, run in enumerate(rest, 1):
@@ -138,6 +143,9 @@ class Library:
                 if not (error.damaged and again):
                     self.notice = f"the logs are read one by one: no index ({error})"
                     return None
+            except _NO_SENSE:
+                if not again:
+                    raise  # What was just made of the logs: a bug.
             try:
                 remove_index(self.folder)
             except OSError as error:

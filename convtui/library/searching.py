@@ -39,17 +39,18 @@ def of_runs(
 
 
 def by_index(
-    index: Index, expression: Filter, runs: dict[str, RunSummary], matches: set[str]
-) -> list[RunSummary]:
-    """Adds the files of those that one of their turns matches to `matches`; returns the runs whose
-    turns the index lacks."""
+    index: Index, expression: Filter, runs: dict[str, RunSummary]
+) -> tuple[set[str], list[RunSummary]]:
+    """The files of those that one of their turns matches, and the runs whose turns the index
+    lacks."""
     with uncollected(), index.snapshot():
-        return _by_index(index, expression, runs, matches)
+        return _by_index(index, expression, runs)
 
 
 def _by_index(
-    index: Index, expression: Filter, runs: dict[str, RunSummary], matches: set[str]
-) -> list[RunSummary]:
+    index: Index, expression: Filter, runs: dict[str, RunSummary]
+) -> tuple[set[str], list[RunSummary]]:
+    matches: set[str] = set()
     names = {atom.name for atom in expression.atoms()}
     texts, about_runs = bool(names & _NEED_TEXTS), _about_runs(expression)
     here: dict[int, tuple[RunSummary, str, str]] = {}
@@ -84,7 +85,7 @@ def _by_index(
         here = unread
         if not here:
             break
-    return list(missing.values())
+    return matches, list(missing.values())
 
 
 def matches_log(run: RunSummary, expression: Filter) -> bool:

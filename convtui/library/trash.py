@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from convtui.errors import FileError
-from convtui.files.regular import is_file
+from convtui.files.regular import is_file, open_regular
 from convtui.log.lock import is_being_written
 from convtui.log.names import LOCK, MANIFEST
 from convtui.text.boundary import visible_line
@@ -140,7 +140,7 @@ class Trash:
 
 def _read(folder: Path) -> Trashed | None:
     try:
-        with (folder / _ORIGIN).open(encoding="utf-8") as file:
+        with open_regular(folder / _ORIGIN) as file:
             origin = json.loads(file.read(_MAX_ORIGIN))
         log, at = Path(origin["log"]), datetime.fromisoformat(origin["at"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -9,6 +9,7 @@ import contextlib
 from pathlib import Path
 
 from convtui.errors import LogError
+from convtui.files.regular import open_regular
 from convtui.log.notes import Address, Inherited, Notes
 from convtui.log.parents import MAX_GENERATIONS, find_parent, parent_of
 from convtui.records.codec import RecordDict
@@ -42,7 +43,7 @@ def inherited_notes(path: Path) -> dict[Address, tuple[Inherited, ...]]:
 
 def _read_beginning(path: Path) -> tuple[RecordDict, set[Address]]:
     """A log's header, and the addresses of the turns that it began with."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         header = read_record(file.readline())
         if parent_of(header) is None:
             return header, set()

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import FileError
+from convtui.files.regular import read_regular
 from convtui.log.names import notes_path
 from convtui.records.codec import decode, encode
 from convtui.transcript.corrections import CORRECTABLE, FAULT_LABELS
@@ -147,7 +148,7 @@ class Notes:
 
     def _read(self) -> None:
         try:
-            data = self.path.read_bytes()
+            data = read_regular(self.path)
         except OSError:
             return
         for line in data.split(b"\n"):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
 
 from convtui.errors import LogError
+from convtui.files.regular import open_regular
 from convtui.log.reader import MAX_LINE
 from convtui.records.codec import FORMAT, MAJOR, RecordDict, decode
 from convtui.records.fields import FieldChecker
@@ -300,7 +301,7 @@ def read_replies(path: Path | str, until: int | None = None) -> RecordedReplies:
     path = Path(path)
     replies = RecordedReplies()
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             fields = FieldChecker()
             for line, record in _needed_records(file, replies):
                 if not replies.header:

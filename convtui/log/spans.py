@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from convtui.files.regular import open_regular
 from convtui.records.codec import RecordDict, decode
 from convtui.records.fields import FieldChecker
 
@@ -16,7 +17,7 @@ def session_spans(path: Path) -> dict[int, dict[str, int]]:
     spans: dict[int, dict[str, int]] = {}
     fields = FieldChecker()
     offset = 0
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         for line in file:
             start, offset = offset, offset + len(line)
             if b'"session":' not in line:

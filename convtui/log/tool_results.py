@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from convtui.files.regular import open_regular
 from convtui.log.descriptor import open_private, write_all
 from convtui.log.names import tool_results_path
 
@@ -48,7 +49,7 @@ def whole_result(log: Path, seq: int) -> str | None:
     """The whole result of the `tool.returned` with this `seq`; None if missing or damaged."""
     prefix = b'{"seq":%d,' % seq
     try:
-        with tool_results_path(log).open("rb") as file:
+        with open_regular(tool_results_path(log)) as file:
             for line in file:
                 if not line.startswith(prefix):
                     continue

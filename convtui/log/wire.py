@@ -29,6 +29,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from convtui.files.regular import read_regular
+
 BODY_CAP = 4 << 20
 """Maximum bytes of a body that are kept."""
 KEEP_LAST = 50
@@ -183,7 +185,7 @@ def read_wire(path: Path, findings: list[str] | None = None) -> list[Exchange]:
     """
     findings = [] if findings is None else findings
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except FileNotFoundError:
         return []
     lines = data.split(b"\n")

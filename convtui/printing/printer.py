@@ -128,7 +128,8 @@ class Printer:
         turn = self.transcript.find(*self._open) if self._open is not None else None
         # A turn in which nothing happened is not printed, unless that itself is the event.
         nothing = turn is not None and turn.status != COMMITTED and bool(turn.flags & Flag.EMPTY)
-        if instead and not self._marks and not nothing:
+        replied = turn is not None and bool(turn.text)
+        if instead and not self._marks and not nothing and not replied:
             self._forget()
             return
         if turn is not None:

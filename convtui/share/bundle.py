@@ -21,6 +21,7 @@ import yaml
 
 from convtui import __version__
 from convtui.errors import FileError, LogError
+from convtui.files.regular import read_regular
 from convtui.log.names import free_log_path, notes_path, tool_results_path, wire_path
 from convtui.log.reader import Log, LogReader
 from convtui.text.boundary import json_text, safe_name, visible_line
@@ -63,7 +64,7 @@ def write_bundle(log: Log, file: io.BufferedIOBase) -> list[str]:
     described: dict[str, Any] = {}
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for member, path in files.items():
-            described[member] = _add(archive, member, path.read_bytes())
+            described[member] = _add(archive, member, read_regular(path))
         for member, text in texts.items():
             described[member] = _add(archive, member, text.encode("utf-8", "replace"))
         contents = {"format": FORMAT, "version": VERSION, "log": name, "files": described}
@@ -200,7 +201,7 @@ def _put(path: Path, name: str, files: dict[str, bytes], folder: Path) -> Unpack
     stem = name.removesuffix(".jsonl")
     for known in sorted(folder.glob(f"{stem}*.jsonl")):
         same_size = known.is_file() and known.stat().st_size == len(files[name])
-        if same_size and known.read_bytes() == files[name]:
+        if same_size and read_regular(known) == files[name]:
             return Unpacked(known, there=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -680,6 +680,10 @@ class Transcript:
                 turn.code("break")
             if record.get("stage") in STAGES:
                 turn.stage = record["stage"]
+            if turn.stage == "signals" and not turn.text:
+                # A script's line has no record of its own before its turn is committed.
+                drafts = record.get("drafts") or ()
+                turn.text = next((str(d["text"]) for d in drafts if d.get("field") == "raw"), "")
             if record.get("reason") == "error":
                 turn.flags |= Flag.ERROR
                 turn.error = str((record.get("error") or {}).get("message", ""))

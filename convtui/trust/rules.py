@@ -43,6 +43,7 @@ from typing import Any, Final
 from convtui.config.paths import Paths
 from convtui.config.seal import canonical, is_sealed, load_key, seal_of
 from convtui.errors import ConsentNeeded, ConvtuiError, FileError, ProviderLoadError
+from convtui.files.regular import real_path
 from convtui.scenario.provider_spec import parse_provider_spec
 from convtui.scenario.scenario import Scenario
 from convtui.scenario.simulators.registry import kinds
@@ -255,13 +256,13 @@ def vouched_in_session(scenario: Mapping[str, Any]) -> list[str]:
 
 def vouched_folders(scenario: Scenario, folders: Sequence[str | Path]) -> list[str]:
     """The keys of the code in folders whose code the user's settings trust."""
-    roots = [Path(folder).resolve() for folder in folders]
+    roots = [real_path(folder) for folder in folders]
 
     def inside(use: Any) -> bool:
         spec = spec_of(use)
         if spec is None or spec.kind != "file":
             return False
-        file = Path(spec.target).resolve()
+        file = real_path(spec.target)
         return any(file.is_relative_to(root) for root in roots)
 
     return [

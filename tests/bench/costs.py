@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import itertools
 import shutil
 import tempfile
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from convtui.engine.core.event_loop import new_event_loop
 from convtui.engine.core.sides import CheckedHooks
 from convtui.engine.turn.pipeline import Rules, pipeline
 from convtui.models.base import Delta, Message
+from convtui.models.handed_out import HandedOut
 from convtui.protocol import StartSpec
 from convtui.providers.base import Provider, SignalMatch
 from convtui.scenario.scenario import Scenario
@@ -149,29 +151,8 @@ def per_turn(home: Path, times: int, turns: int = 100) -> list[Row]:
 
 def growth(home: Path, turns: int) -> Row:
     """Whether late turns cost more than early ones."""
-    folder = Path(tempfile.mkdtemp(dir=home))
-    file = folder / "bot.py"
-    file.write_text(_BOT)
-    script = [f"{number}: {REPLY}" for number in range(turns // 2)]
-    scenario = Scenario.from_data(
-        {
-            "persona": {"name": "Bench", "script": script},
-            "provider": f"{file}:reply",
-            "limits": {"max_turns": turns},
-        },
-        base=folder,
-    )
-    spec = StartSpec(scenario=scenario.for_engine(), out_dir=str(folder))
-    conversation = build(spec, Wiring(models=_Clients()))
     moments: list[float] = []
-
-    def look(record: dict[str, Any], offset: int, line: bytes) -> None:
-        if record["type"] == "turn.committed":
-            moments.append(time.perf_counter())
-
-    conversation.journal.listen(look)
-    asyncio.run(conversation.run())
-    shutil.rmtree(folder)
+    _talk(home, turns, _BOT, "reply", lambda number: moments.append(time.perf_counter()))
     pairs = [late - early for early, late in itertools.pairwise(moments[::2])]
     part = max(20, len(pairs) // 10)
     return Row(
@@ -211,45 +192,41 @@ def long_talk(home: Path, turns: int) -> list[Row]:
     """A long conversation with a tool call in every answer: what a turn keeps, and what it takes.
 
     What a turn keeps is measured between the first tenth and the middle, and between the middle and
-    the end: the text, its messages and their digests, and nothing that grows faster.
+    the end: the text, its messages and their digests, and nothing that grows faster. What it takes
+    is measured in another conversation, since tracing memory costs more time early than late.
     """
-    folder = Path(tempfile.mkdtemp(dir=home))
-    file = folder / "bot.py"
-    file.write_text(_TOOLS)
-    script = [f"{number}: {REPLY}" for number in range(turns // 2)]
-    scenario = Scenario.from_data(
-        {
-            "persona": {"name": "Bench", "script": script},
-            "provider": f"{file}:Bot",
-            "limits": {"max_turns": turns},
-        },
-        base=folder,
-    )
-    spec = StartSpec(scenario=scenario.for_engine(), out_dir=str(folder))
-    conversation = build(spec, Wiring(models=_Clients()))
-    moments: list[float] = []
     kept: dict[int, int] = {}
     at = (turns // 10, turns // 2 + turns // 20, turns)
 
-    def look(record: dict[str, Any], offset: int, line: bytes) -> None:
-        if record["type"] != "turn.committed":
-            return
-        moments.append(time.perf_counter())
-        if len(moments) in at:
+    def weigh(number: int) -> None:
+        if number in at:
             gc.collect()
-            kept[len(moments)] = tracemalloc.get_traced_memory()[0]
+            kept[number] = tracemalloc.get_traced_memory()[0]
 
-    conversation.journal.listen(look)
     tracemalloc.start()
     try:
-        asyncio.run(conversation.run())
+        _talk(home, turns, _TOOLS, "Bot", weigh)
     finally:
         tracemalloc.stop()
-    shutil.rmtree(folder)
     early = (kept[at[1]] - kept[at[0]]) / (at[1] - at[0])
     late = (kept[at[2]] - kept[at[1]]) / (at[2] - at[1])
-    pairs = [after - before for before, after in itertools.pairwise(moments[::2])]
+
+    moments: list[tuple[float, float]] = []
+    with _time_in(HandedOut, "copies") as handing:
+        _talk(
+            home,
+            turns,
+            _TOOLS,
+            "Bot",
+            lambda number: moments.append((time.perf_counter(), handing[0])),
+        )
+    pairs = [
+        (after - before, body_after - body_before)
+        for (before, body_before), (after, body_after) in itertools.pairwise(moments[::2])
+    ]
     part = max(20, len(pairs) // 10)
+    whole = [median([pair for pair, _ in some]) for some in (pairs[:part], pairs[-part:])]
+    own = [median([pair - body for pair, body in some]) for some in (pairs[:part], pairs[-part:])]
     return [
         Row(
             f"memory kept per turn, second half of {turns:,} with tools",
@@ -263,12 +240,68 @@ def long_talk(home: Path, turns: int) -> list[Row]:
         ),
         Row(
             f"a pair of turns with tools at the end of {turns:,}",
-            median(pairs[-part:]),
-            reference=median(pairs[:part]),
+            whole[1],
+            reference=whole[0],
             reference_is="at the beginning",
-            note="in process, memory being traced; the growth is the request body",
+            note="in process; with the request bodies, which are all messages twice",
+        ),
+        Row(
+            "of these, without handing the messages over",
+            own[1],
+            reference=own[0],
+            reference_is="at the beginning",
+            bar=1.2,
+            bar_is="ratio",
+            note="copies for code that may change them, a new list of all for each call",
         ),
     ]
+
+
+def _talk(home: Path, turns: int, source: str, name: str, committed: Callable[[int], None]) -> None:
+    """A scripted persona talks to `name` of a file; `committed` gets the number of each turn."""
+    folder = Path(tempfile.mkdtemp(dir=home))
+    file = folder / "bot.py"
+    file.write_text(source)
+    script = [f"{number}: {REPLY}" for number in range(turns // 2)]
+    scenario = Scenario.from_data(
+        {
+            "persona": {"name": "Bench", "script": script},
+            "provider": f"{file}:{name}",
+            "limits": {"max_turns": turns},
+        },
+        base=folder,
+    )
+    spec = StartSpec(scenario=scenario.for_engine(), out_dir=str(folder))
+    conversation = build(spec, Wiring(models=_Clients()))
+    numbers = itertools.count(1)
+
+    def look(record: dict[str, Any], offset: int, line: bytes) -> None:
+        if record["type"] == "turn.committed":
+            committed(next(numbers))
+
+    conversation.journal.listen(look)
+    asyncio.run(conversation.run())
+    shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def _time_in(of: type, name: str) -> Iterator[list[float]]:
+    """The seconds spent in a method, as the one item of a list."""
+    method = of.__dict__[name]
+    seconds = [0.0]
+
+    def timed(*arguments: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            return method(*arguments)
+        finally:
+            seconds[0] += time.perf_counter() - started
+
+    setattr(of, name, timed)
+    try:
+        yield seconds
+    finally:
+        setattr(of, name, method)
 
 
 class _Hooked(Provider):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
+import socket
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from convtui.log.names import MANIFEST, NOTES, TOOLS, WIRE
 from tests.cli.conftest import Run
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="there are no such files")
@@ -81,6 +84,119 @@ def test_pipes_in_a_folder_of_logs_are_left_alone(convtui: Run, pipes: Path, log
     assert result.code == 0
     assert "one.jsonl" in result.out
     assert convtui("runs", "~said e", "--out", pipes).code == 0
+
+
+@posix
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["show", "one.jsonl", "--debug"],
+        ["show", "one.jsonl", "--json"],
+        ["check", "one.jsonl"],
+        ["runs", "~note x | ~tool | ~mark", "--out", "."],
+        ["profile", "."],
+        ["rehook", ".", "--provider", "demo"],
+        ["compare", "one.jsonl", "other.jsonl"],
+        ["export", "one.jsonl", "--to", "html", "--out", "shared"],
+        ["export", "one.jsonl", "--to", "bundle", "--with-wire", "--out", "shared"],
+        ["export", "one.jsonl", "--to", "rath", "--out", "shared"],
+        ["warm", "build", "w", "."],
+        ["batch", "batch", "--no-tui"],
+        ["runs", "--tag", "t", "one.jsonl"],
+        ["runs", "--trash", "--yes", "one.jsonl"],
+    ],
+)
+@pytest.mark.parametrize("what", ["pipe", "device", "folder", "socket"])
+def test_what_is_no_file_beside_a_log_is_not_read(
+    convtui: Run, tmp_path: Path, log: Path, arguments: list[str], what: str
+) -> None:
+    folder = tmp_path / "work"
+    (folder / "batch").mkdir()
+    for name in ("one.jsonl", "other.jsonl", "batch/one.jsonl"):
+        shutil.copy(log, folder / name)
+        for companion in (NOTES, WIRE, TOOLS):
+            _put(what, folder / f"{name}{companion}")
+    _put(what, folder / "batch" / MANIFEST)
+    result = convtui(*arguments)
+    assert result.code in (0, 1, 2)
+    assert "a bug" not in result.err
+
+
+def _put(what: str, path: Path) -> None:
+    if what == "pipe":
+        os.mkfifo(path)
+    elif what == "device":
+        path.symlink_to("/dev/zero")
+    elif what == "folder":
+        path.mkdir()
+    else:
+        with (
+            contextlib.closing(socket.socket(socket.AF_UNIX)) as end,
+            contextlib.chdir(path.parent),
+        ):
+            end.bind(path.name)
+
+
+@posix
+@pytest.mark.parametrize("name", ["state.json", "config.toml", "keymap.yaml", "w.json"])
+def test_pipes_in_the_folders_of_the_program_are_not_waited_for(
+    convtui: Run, home: Path, name: str
+) -> None:
+    for folder in (home / "config", home / "state", home / "data" / "warm"):
+        folder.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(folder / name)
+    for command in ("where", "config", "themes", "warm"):
+        assert convtui(command).code in (0, 2)
+
+
+@posix
+@pytest.mark.parametrize(
+    "name",
+    ["x.json", "x.jsonl", "x.txt", "x.jsonl.gz", "x.log", "x.eval", "x.db", "results.json",
+     "simulations/x.json", "conversations/x.txt", "logs/x.log", "state.db", "personas.tsv"],
+)  # fmt: skip
+def test_devices_in_a_folder_to_import_are_not_read(
+    convtui: Run, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "work" / name
+    path.parent.mkdir(exist_ok=True)
+    path.symlink_to("/dev/zero")
+    (tmp_path / "work" / "aaaaaa_Maya_g4o_run1.txt").write_text("user: hi\n\nagent: hello\n")
+    assert convtui("import", tmp_path / "work").code in (0, 2)
+    assert convtui("import", path).code == 2
+
+
+@posix
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["runs"],
+        ["runs", "--tree"],
+        ["runs", "~signal"],
+        ["profile", "."],
+        ["rehook", ".", "--provider", "demo"],
+        ["rehook", "loop.jsonl", "--provider", "demo"],
+        ["compare", "one.jsonl", "loop.jsonl"],
+        ["show", "loop.jsonl"],
+        ["batch", "one.jsonl", "--report", "loop.jsonl"],
+        ["runs", "--trash", "--yes", "loop.jsonl"],
+        ["import", "."],
+        ["run", "--resume", "loop.jsonl"],
+    ],
+)
+def test_a_link_to_itself_is_no_bug(
+    convtui: Run, tmp_path: Path, log: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "work"
+    shutil.copy(log, folder / "one.jsonl")
+    (folder / "loop.jsonl").symlink_to("loop.jsonl")
+    (folder / "out").symlink_to("out")
+    (folder / "convtui.toml").write_text('out_dir = "out"\n')
+    result = convtui(*arguments)
+    assert result.code in (0, 1, 2)
+    assert "a bug" not in result.err
+    monkeypatch.setenv("CONVTUI_OUT_DIR", str(folder))
+    assert "a bug" not in convtui(*arguments).err
 
 
 @posix

@@ -85,6 +85,34 @@ def test_bad_syntax_has_its_line(home: Path) -> None:
         load(home)
 
 
+@pytest.mark.parametrize("number", ["9" * 5000, "0x" + "f" * 5000, "0b" + "1" * 50_000])
+@pytest.mark.parametrize("key", ["speed", "theme", "unknown", "trust"])
+def test_a_number_too_long_to_be_written_is_named(home: Path, key: str, number: str) -> None:
+    user = home / "home" / "config" / "config.toml"
+    user.write_text(f"mouse = true\n{key} = [{number}]\n" if key == "trust" else f"{key}={number}")
+    with pytest.raises(DataFileError, match=r"config\.toml.*number is too long"):
+        load(home)
+
+
+@pytest.mark.parametrize(("parts", "says"), [(50, "unknown key 'a'"), (200_000, "too many parts")])
+def test_keys_nested_deep_are_refused(home: Path, parts: int, says: str) -> None:
+    (home / "home" / "config" / "config.toml").write_text(f"{'.'.join('a' * parts)} = 1\n")
+    with pytest.raises(DataFileError, match=rf"config\.toml.*{says}"):
+        load(home)
+
+
+@pytest.mark.parametrize("key", ["out_dir", "python", "keymap", "env_file", "theme", "provider"])
+def test_a_null_character_is_named(home: Path, key: str) -> None:
+    for file in (home / "home" / "config" / "config.toml", home / "work" / "convtui.toml"):
+        file.write_text(f'mouse = true\n{key} = "a\\u0000b"\n')
+        with pytest.raises(DataFileError, match=rf"{file.name}:2: {key}: .*null character"):
+            load(home)
+        file.write_text("")
+    (home / "home" / "config" / "config.toml").write_text('trust = ["/x", "a\\u0000b"]\n')
+    with pytest.raises(DataFileError, match=r":1: trust\[1\]: .*null character"):
+        load(home)
+
+
 def test_variables(home: Path) -> None:
     config = load(home, CONVTUI_TRUST="a:b" if sys.platform != "win32" else "a;b", CONVTUI_THEM="x",
                   CONVTUI_ENGINE_FD="3", CONVTUI_MOUSE="0")  # fmt: skip

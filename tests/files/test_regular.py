@@ -11,7 +11,7 @@ import pytest
 from convtui.errors import DataFileError, FileError
 from convtui.files.env import check_env_file, read_env_file
 from convtui.files.near import near_file, no_file
-from convtui.files.regular import open_regular
+from convtui.files.regular import open_regular, real_path
 
 pipes = pytest.mark.skipif(sys.platform == "win32", reason="there are no such pipes")
 
@@ -53,6 +53,16 @@ def test_why_there_is_no_file(tmp_path: Path) -> None:
     )
     # A link that leads nowhere is never meant.
     assert near_file(tmp_path / "lin.py") == ", did you mean 'linked.py'?"
+
+
+@pipes
+def test_a_link_to_itself_stays(tmp_path: Path) -> None:
+    loop, link = tmp_path / "loop", tmp_path / "link"
+    loop.symlink_to("loop")
+    link.symlink_to("some")
+    assert real_path(loop) == loop
+    assert real_path(link) == tmp_path / "some"
+    assert real_path("a\0b") == Path("a\0b").absolute()
 
 
 def test_variables_are_read_as_text_that_people_write(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
-from convtui.errors import DataFileError, FileError
+from convtui.errors import MOST_NAMED, DataFileError, FileError
 from convtui.files.yaml import load_yaml, parse_value, parse_yaml, read_text, validate
 
 
@@ -66,9 +66,40 @@ def test_a_bomb_is_refused() -> None:
     assert "more than" in problems("\n".join(rows))[0]
 
 
+def test_a_bomb_of_long_text_is_refused() -> None:
+    for long in ("&a " + "x" * 1_000_000, '&a "' + "x" * 1_000_000 + '"'):
+        text = f"a: {long}\nb: [{', '.join(['*a'] * 100)}]"
+        assert "characters" in problems(text)[0]
+    keys = "a: &a {" + "k" * 900 + ": 1}\nb: [" + ", ".join(["*a"] * 20_000) + "]"
+    assert "characters" in problems(keys)[0]
+
+
+def test_a_long_text_may_be_used_more_than_once() -> None:
+    text = f"a: &a {'x' * 500_000}\nb: [*a, *a, *a]"
+    assert [len(item) for item in parse_yaml(text).data["b"]] == [500_000] * 3
+
+
 def test_a_cycle_and_depth_are_refused() -> None:
     assert "part of" in problems("- &a [1, *a]")[0]
     assert "nested" in problems("a: " + "[" * 5000)[0]
+
+
+def test_of_very_many_mistakes_the_first_are_told() -> None:
+    path = Path("f.yaml")
+    with pytest.raises(DataFileError) as duplicates:
+        parse_yaml("a: 1\n" * 2_001, path)
+    document = parse_yaml("name: x\n" + "".join(f"k{i}: 1\n" for i in range(2_000)))
+    with pytest.raises(DataFileError) as unknown:
+        validate(Outer, document.data, document.lines, path)
+    for error, first in [
+        (duplicates.value, "f.yaml:2: a: duplicate key"),
+        (unknown.value, "f.yaml:2: k0: unknown key"),
+    ]:
+        rows = str(error).splitlines()
+        assert len(error.problems) == 2_000
+        assert len(rows) == MOST_NAMED + 1
+        assert rows[0].startswith(first)
+        assert rows[-1] == f"and {2_000 - MOST_NAMED:,} more"
 
 
 @pytest.mark.parametrize(
@@ -83,6 +114,9 @@ def test_a_cycle_and_depth_are_refused() -> None:
         ("a: 1\nb: \x1b", "f.yaml:2: the character U+001B"),
         ("true: 1", "a key must be text"),
         ("a: " + "9" * 5000, "too long"),
+        ("a: 0x" + "f" * 5000, "too long"),
+        ("a: 0x" + "f" * 4000, "too long"),
+        ("a: 0o" + "7" * 5000, "too long"),
     ],
 )
 def test_mistakes_are_explained(text: str, words: str) -> None:

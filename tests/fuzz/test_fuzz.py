@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,17 +103,15 @@ LOGS: dict[str, list[RecordDict]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def all_readers() -> Iterator[tuple[Reader, ...]]:
-    yield tuple(reader for reader in LOG_READERS if not reader.rare)
-
-
 @pytest.mark.parametrize("name", LOGS)
-def test_what_once_crashed_a_reader_of_logs(
-    name: str, tmp_path: Path, all_readers: tuple[Reader, ...]
-) -> None:
+def test_what_once_crashed_a_reader_of_logs(name: str, tmp_path: Path) -> None:
+    """The one that the name begins with, in all its forms; where it names none, every one."""
     data = b"".join(map(encode, LOGS[name]))
-    for reader in all_readers:
+    command, colon, _ = name.partition(":")
+    first = command.split()[0] if colon else ""
+    readers = [r for r in LOG_READERS if not r.rare and r.name.startswith(first)]
+    assert readers
+    for reader in readers:
         place, trace, _ = attempt(reader, data, ".jsonl", tmp_path / "work")
         assert not place, trace
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -426,6 +427,36 @@ def test_an_index_that_is_of_no_use_is_made_again_silently(runs: Path, damage: s
     assert len(library.runs()) == 2
     assert library.notice == ""
     assert file.stat().st_size > 8192
+
+
+@pytest.mark.parametrize("value", [None, 1.5, "\x1b[31m{", b"\xff\x00", -(1 << 60)])
+def test_an_index_whose_values_are_none_of_ours_is_made_again(runs: Path, value: object) -> None:
+    library = Library(runs)
+    whole, matches = library.runs(turns=True), names(library, "~discard & upstream")
+    with closing(sqlite3.connect(runs / FILE)) as db:
+        columns = [
+            (table, column)
+            for table in ("runs", "turns", "texts")
+            for _, column, *_ in db.execute(f"PRAGMA table_info({table})").fetchall()
+        ]
+    good = (runs / FILE).read_bytes()
+    for table, column in columns:
+        for name in ("-wal", "-shm"):
+            (runs / f"{FILE}{name}").unlink(missing_ok=True)
+        (runs / FILE).write_bytes(good)
+        with (
+            closing(sqlite3.connect(runs / FILE, isolation_level=None)) as db,
+            suppress(sqlite3.Error),  # The column may take no such value.
+        ):
+            db.execute(f"UPDATE {table} SET {column} = ?", (value,))
+        listed = library.runs(turns=True)
+        assert {run.id for run in listed} == {run.id for run in whole} or type(value) is str
+        for run in listed:
+            library.turns(run)
+        names(library, "~discard & upstream")
+        assert library.notice == ""
+    (runs / FILE).unlink()
+    assert names(library, "~discard & upstream") == matches
 
 
 @pytest.mark.parametrize("page", range(12))

@@ -221,6 +221,14 @@ def test_a_failed_turn_shows_the_developers_frames() -> None:
     assert "the turn was not finished" in out
 
 
+def test_a_reply_whose_hook_failed_is_shown() -> None:
+    at = {"session": 1, "turn": 1, "side": "provider", "attempt": 1}
+    reply = LlmResponse(**at, call=1, raw="what the hook was given")
+    started = [header(), *session(1, "s", [])[:1], TurnStarted(**at, speaker="provider"), reply]
+    out, _ = printed([*started, SessionEnded(session=1, session_type="s", termination=ending())])
+    assert "1:1 provider: what the hook was given\n    the turn was not finished\n" in out
+
+
 def test_a_decision_without_words_is_one_line() -> None:
     at: dict[str, Any] = {"session": 1, "turn": 3, "side": "persona"}
     begun = [*session(1, "a", []), TurnStarted(**at, speaker="persona")]

@@ -190,6 +190,14 @@ def test_a_hold_is_over_when_it_is_released_or_the_log_ends() -> None:
     assert not released.turns[0].flags & Flag.HELD
 
 
+def test_a_scripted_line_is_seen_where_it_is_first_held() -> None:
+    drafts = [{"field": "raw", "label": "raw reply", "text": "hello"}]
+    started = [header(), TurnStarted(**AT, speaker="persona")]
+    for stage, text in (("request", ""), ("signals", "hello"), ("commit", "")):
+        held = DebugHeld(**AT, hold=1, reason="step", stage=stage, drafts=drafts)
+        assert fold([*started, held]).turns[0].text == text
+
+
 def test_streamed_text_is_replaced_by_what_the_log_says() -> None:
     transcript = fold([header(), TurnStarted(**AT, speaker="provider")])
     transcript.stream(1, 1, "hel")

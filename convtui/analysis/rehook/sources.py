@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from convtui.errors import LogError
+from convtui.files.regular import real_path
 from convtui.log.parents import MAX_GENERATIONS, ParentFinder, parent_of
 from convtui.log.run_summary import header_of
 
@@ -40,7 +41,7 @@ def sources_of(logs: Sequence[Path], *, own: bool = False) -> list[Source]:
     """
     known: dict[Path, Source] = {}
     for path in logs:
-        known.setdefault(path.resolve(), Source(path))
+        known.setdefault(real_path(path), Source(path))
     named = list(known.values())
     if own:
         return named
@@ -68,12 +69,12 @@ def _parent(source: Source, known: dict[Path, Source], finder: ParentFinder) -> 
     except (OSError, ValueError):
         # The rehook itself says why the log cannot be read.
         return None
-    source.parent = known.get(path.resolve())
+    source.parent = known.get(real_path(path))
     if source.parent is not None:
         if source.parent.until is not None:
             source.parent.until = max(source.parent.until, source.cut)
         return None
-    source.parent = known[path.resolve()] = Source(path, child=source, until=source.cut)
+    source.parent = known[real_path(path)] = Source(path, child=source, until=source.cut)
     return source.parent
 
 

@@ -20,7 +20,7 @@ from convtui.analysis.report.report import (
     Sides,
     Table,
 )
-from convtui.errors import FileError
+from convtui.files.replacing import replace_file
 from convtui.secrets.redactor import Redactor
 from convtui.text.boundary import visible_line
 
@@ -58,10 +58,7 @@ def write_html(report: Report, path: Path) -> None:
 
     Raises `FileError` when the file cannot be written.
     """
-    try:
-        path.write_text(Redactor.of_process().text(as_html(report)), encoding="utf-8")
-    except OSError as error:
-        raise FileError(f"{path}: the report cannot be written: {error.strerror}") from error
+    replace_file(path, Redactor.of_process().text(as_html(report)))
 
 
 def as_html(report: Report) -> str:

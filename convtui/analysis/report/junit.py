@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Final
 
-from convtui.errors import FileError
+from convtui.files.replacing import replace_file
 from convtui.secrets.redactor import Redactor
 from convtui.text.boundary import visible
 
@@ -38,10 +38,7 @@ class JUnitFile:
             self._root.set(name, str(count))
         text = ET.tostring(self._root, encoding="unicode")
         text = Redactor.of_process().text(text)
-        try:
-            path.write_text(f"<?xml version='1.0' encoding='utf-8'?>\n{text}\n", encoding="utf-8")
-        except OSError as error:
-            raise FileError(f"{path}: cannot be written: {error.strerror or error}") from error
+        replace_file(path, f"<?xml version='1.0' encoding='utf-8'?>\n{text}\n")
 
 
 def add_properties(case: ET.Element, properties: dict[str, object]) -> None:

@@ -17,6 +17,7 @@ from convtui.batch.ray.cluster import Cluster, in_thread, mark_in, reason
 from convtui.batch.ray.host import Handed, Node, WorkerHost
 from convtui.batch.ray.shipping import Inbound
 from convtui.errors import EngineError
+from convtui.files.regular import read_regular
 from convtui.log.names import free_log_path
 from convtui.protocol import Kind, json_body, pack, pack_of, unpack_of
 
@@ -157,7 +158,7 @@ class RayPort:
         parent = spec.get("continue_from")
         if parent is not None:
             log = Path(parent["log"])
-            kept = self._actor.keep.remote(log.name, log.read_bytes())
+            kept = self._actor.keep.remote(log.name, read_regular(log))
             parent["log"] = self._cluster.ray.get(kept)
         return json_body(**order)
 

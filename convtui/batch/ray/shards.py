@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from convtui.batch.ray.cluster import Cluster
 from convtui.errors import ConvtuiError
+from convtui.files.regular import read_regular
 from convtui.log.names import notes_path, tool_results_path
 from convtui.log.parents import MAX_GENERATIONS, ParentFinder, parent_of
 from convtui.log.run_summary import header_of
@@ -129,7 +130,7 @@ def _with_files(shard: Shard, files_of: Callable[[str], list[str]]) -> Shard:
     names = dict.fromkeys(name for path in shard.paths for name in files_of(path))
     for name in names:
         with contextlib.suppress(OSError):
-            contents[name] = Path(name).read_bytes(), Path(name).stat().st_mtime_ns
+            contents[name] = read_regular(name), Path(name).stat().st_mtime_ns
     return Shard(shard.paths, shard.looks, contents)
 
 

@@ -126,6 +126,8 @@ class Endings:
             self._write_end(termination)
 
     def _write_end(self, termination: Termination) -> None:
+        # What was printed last comes before the end.
+        self._journal.current.move_to(None)
         self._journal.emit(ConversationEnded(termination=termination.as_dict()))
         self._journal.close(termination.as_dict(), self._totals())
 

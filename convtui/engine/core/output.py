@@ -11,6 +11,7 @@ import codecs
 import contextlib
 import io
 import os
+import select
 import sys
 import threading
 from collections import deque
@@ -30,6 +31,10 @@ Emit = Callable[[StreamName, str, int], None]
 CAP = 256 * 1024
 """Characters kept of what one turn prints."""
 _HOLD = 8192
+_PIPE = 1 << 16
+"""Bytes that a pipe holds."""
+_CAN_POLL = hasattr(select, "poll")
+"""Windows cannot wait for a pipe and read only what is there."""
 _PATIENCE = 1.0
 """Seconds that anything waits for another thread to take one thing in."""
 
@@ -208,6 +213,8 @@ class OutputCapture:
 
     def __init__(self, emit: Emit, redactor: Redactor) -> None:
         self.emit = emit
+        self.catch_up: Callable[[], None] = lambda: None
+        """Takes in what was written by now where it is read in another thread."""
         self._emitted = InOrder[tuple[StreamName, str, int]](lambda output: self.emit(*output))
         self._redactor = redactor
         self._sources: dict[str, _Source] = {}
@@ -238,12 +245,12 @@ class OutputCapture:
         self._emitted.hand_on()
 
     def flush(self) -> None:
-        """Lets out what has been printed without a line end, and waits until it was emitted."""
-        self._let_out_all()
-        self.finish()
+        """Lets out what has been printed, also without a line end.
 
-    def finish(self) -> None:
-        """Waits until all that was printed in whole lines was emitted, in whatever thread."""
+        Waits until all of it was emitted, in whatever thread.
+        """
+        self.catch_up()
+        self._let_out_all()
         self.stdout.finish()
         self.stderr.finish()
         self._emitted.finish()
@@ -313,18 +320,20 @@ class ProcessStreams:
     def __init__(self, rest: OutputCapture) -> None:
         self._rest = rest
         self._streams: list[Captured] = []
+        self._descriptors: list[_Descriptor] = []
 
     def install(self) -> None:
         """Replaces descriptors and streams, for good: the process ends with them."""
+        rest = self._rest
         streams: tuple[tuple[int, StreamName], ...] = ((1, "stdout"), (2, "stderr"))
         for fd, name in streams:
             read_end, write_end = os.pipe()
             os.dup2(write_end, fd, inheritable=True)
             os.close(write_end)
-            threading.Thread(
-                target=self._drain, args=(read_end, name), name=f"convtui-{name}", daemon=True
-            ).start()
-        rest = self._rest
+            descriptor = _Descriptor(read_end, partial(rest.take, name, source=f"descriptor {fd}"))
+            self._descriptors.append(descriptor)
+            threading.Thread(target=descriptor.serve, name=f"convtui-{name}", daemon=True).start()
+        rest.catch_up = self._catch_up
         stdout = Captured(lambda: (current_output.get() or rest).stdout, 1)
         stderr = Captured(lambda: (current_output.get() or rest).stderr, 2)
         self._streams = [stdout, stderr]
@@ -338,11 +347,62 @@ class ProcessStreams:
         for stream in self._streams:
             stream.by_descriptor()
 
-    def _drain(self, fd: int, name: StreamName) -> None:
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        # Provider code may close every descriptor that there is.
-        with contextlib.suppress(OSError):
-            while data := os.read(fd, 1 << 16):
-                text = decoder.decode(data)
-                if text:
-                    self._rest.take(name, text, source=f"{name} {fd}")
+    def _catch_up(self) -> None:
+        for descriptor in self._descriptors:
+            descriptor.catch_up()
+
+
+class _Descriptor:
+    """The end of a pipe that is read in a thread, and by whoever cannot wait for that thread.
+
+    What a child process has printed is in the pipe when the child has ended, and belongs to the
+    turn in progress then.
+    """
+
+    def __init__(self, fd: int, take: Callable[[str], None]) -> None:
+        self._fd = fd
+        self._pipe = os.fstat(fd)
+        if _CAN_POLL:
+            os.set_blocking(fd, False)
+        self._take = take
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._lock = threading.RLock()
+        """Held until what was read was taken in, so that it is in order."""
+
+    def serve(self) -> None:
+        """Takes in what is written until the pipe is closed."""
+        if not _CAN_POLL:
+            while self._read():
+                pass
+            return
+        waiting = select.poll()
+        waiting.register(self._fd, select.POLLIN)
+        while waiting.poll():
+            with self._lock:
+                if not self._read():
+                    return
+
+    def catch_up(self) -> None:
+        """Takes in what is in the pipe, unless the thread gets stuck that is at it."""
+        if not _CAN_POLL or not self._lock.acquire(timeout=_PATIENCE):
+            return
+        try:
+            self._read()
+        finally:
+            self._lock.release()
+
+    def _read(self) -> bool:
+        """Takes in all that a pipe can hold; whether more may come."""
+        try:
+            # Provider code may close every descriptor that there is, and open others.
+            if not os.path.samestat(os.fstat(self._fd), self._pipe):
+                return False
+            data = os.read(self._fd, _PIPE)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        text = self._decoder.decode(data)
+        if text:
+            self._take(text)
+        return bool(data)

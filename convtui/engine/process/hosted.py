@@ -177,7 +177,7 @@ class Hosted:
         conversation.journal.listen(self._on_record)
         # The records of that may wait for others.
         conversation.journal.on_committed = self.capture.settle
-        conversation.journal.current.on_leave = self.capture.finish
+        conversation.journal.current.on_leave = self.capture.flush
         conversation.journal.current.on_new = self.capture.begin_turn
         conversation.on_begin = self._log_early_output
         self.desk.handler = CommandHandler(conversation)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from convtui.errors import LogError
+from convtui.files.regular import open_regular
 from convtui.log.descriptor import write_all
 from convtui.log.folding.store import FoldStore, FoldWriter, LogDigest, Remembered
 
@@ -85,7 +86,7 @@ class Folding:
             self._writer.drop()
 
     def run(self) -> None:
-        with self._log.open("rb") as file:
+        with open_regular(self._log) as file:
             info = os.fstat(file.fileno())
             self._send(GREETING.pack(info.st_dev, info.st_ino))
             known = self._store.read(self._log, file) if self._store is not None else None

@@ -23,6 +23,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from convtui import __version__
+from convtui.files.regular import open_regular, real_path
 from convtui.log.descriptor import open_private
 
 if TYPE_CHECKING:
@@ -105,14 +106,14 @@ class FoldStore:
 
     def path(self, log: Path) -> Path:
         """Where the steps of a log are."""
-        name = hashlib.blake2b(os.fsencode(log.resolve()), digest_size=16).hexdigest()
+        name = hashlib.blake2b(os.fsencode(real_path(log)), digest_size=16).hexdigest()
         return self._folder / f"{name}{_ENDING}"
 
     def read(self, log: Path, file: BufferedReader) -> Remembered | None:
         """What is remembered of a log, whose beginning is in an open file; None if nothing is."""
         path = self.path(log)
         try:
-            with path.open("rb") as saved:
+            with open_regular(path) as saved:
                 info = os.fstat(saved.fileno())
                 head = self._head(saved.read(_HEAD_SIZE)) if _is_ours(info) else None
                 if head is None or os.fstat(file.fileno()).st_size < head.log_size:

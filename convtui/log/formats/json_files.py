@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import FileError
+from convtui.files.regular import read_regular
 from convtui.log.formats.findings import Finding
 from convtui.log.formats.json_objects import head_of, lines, parse_json, values_in
 
@@ -132,7 +133,7 @@ def whole(path: Path) -> Any:
     try:
         if path.stat().st_size > MAX_FILE:
             raise FileError(f"{path}: larger than {MAX_FILE >> 20} MB, and it is read as a whole")
-        raw = path.read_bytes()
+        raw = read_regular(path)
     except OSError as error:
         raise FileError(f"{path}: cannot be read: {error.strerror or error}") from error
     return parse_json(raw, str(path))

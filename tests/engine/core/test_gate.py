@@ -486,7 +486,7 @@ async def test_every_ending_holds_and_can_be_overridden(tmp_path: Path) -> None:
 
 async def test_an_overridden_cap_lets_it_go_on(tmp_path: Path) -> None:
     ran = await run(scenario(Bot(), ["a"] * 9, max_turns=2), tmp_path, plan=["override"])
-    assert len(ran.said) == 3
+    assert len(ran.said) == 4
     assert ran.ended == ("max_turns", "harness")
 
 

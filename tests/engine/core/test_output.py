@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -68,17 +71,14 @@ def test_what_was_held_back_comes_after_what_was_let_out() -> None:
     assert parts == ["printed by a ", "child"]
 
 
-@pytest.mark.parametrize("wait", [OutputCapture.finish, OutputCapture.flush])
-def test_a_turn_is_left_once_what_was_printed_in_it_was_taken_in(
-    wait: Callable[[OutputCapture], None],
-) -> None:
+def test_a_turn_is_left_once_what_was_printed_in_it_was_taken_in() -> None:
     """Another thread, at what a child has printed, hands on what the provider has printed."""
     turn = 1
     parts: list[tuple[str, int]] = []
 
     def go_on() -> None:
         nonlocal turn
-        wait(capture)
+        capture.flush()
         turn = 2
 
     engine = threading.Thread(target=go_on, daemon=True)
@@ -151,3 +151,51 @@ def flush_in_another_thread(flush: Callable[[], None]) -> None:
     other.start()
     other.join(WITHIN)
     assert not other.is_alive()
+
+
+_LEFT = """
+import os, subprocess, sys
+from convtui.engine.core.output import OutputCapture, ProcessStreams
+from convtui.secrets.redactor import Redactor
+out = os.dup(1)
+turn = 1
+def emit(stream, text, dropped):
+    os.write(out, f"{turn} {stream} {text}".encode())
+capture = OutputCapture(emit, Redactor())
+ProcessStreams(capture).install()
+# Other threads come round only where this one waits.
+sys.setswitchinterval(1000)
+for turn in range(1, 21):
+    os.write(1, b"by native code\\n")
+    os.write(2, b"said as an error\\n")
+    capture.flush()
+turn = 21
+subprocess.run(["echo", "by a child"])
+capture.flush()
+turn = 22
+os.closerange(3, out)
+os.closerange(out + 1, 64)
+other = os.open(sys.argv[1], os.O_RDONLY)
+capture.flush()
+os.write(out, os.read(other, 64))
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes cannot be read without waiting there")
+def test_what_is_in_the_pipe_belongs_to_the_turn_that_is_left(tmp_path: Path) -> None:
+    """The thread that reads it may come round later; a descriptor of another file is not read."""
+    own = tmp_path / "own"
+    own.write_text("23 of the developer\n")
+    done = subprocess.run(
+        [sys.executable, "-c", _LEFT, own], capture_output=True, timeout=WITHIN, check=True
+    )
+    # Which of two pipes is read first is left open.
+    assert sorted(done.stdout.decode().splitlines()) == sorted(
+        [
+            *(f"{turn} stdout by native code" for turn in range(1, 21)),
+            *(f"{turn} stderr said as an error" for turn in range(1, 21)),
+            "21 stdout by a child",
+            "23 of the developer",
+        ]
+    )

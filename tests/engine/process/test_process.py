@@ -206,6 +206,43 @@ async def test_half_a_line_belongs_to_the_turn_in_which_it_was_printed(tmp_path:
     assert {records[n - 1]["type"] for n in output} == {"turn.committed"}
 
 
+async def test_half_a_line_of_a_hook_is_recorded_where_it_was_printed(tmp_path: Path) -> None:
+    body = """
+        from convtui import Provider
+
+        class bot(Provider):
+            async def setup(self):
+                print("set up", end="")
+
+            async def enter_session(self, session_type):
+                sys.stderr.write("enter")
+                print("ed " + session_type, end="")
+
+            async def generate_response(self, messages):
+                print("asked")
+                return "fine"
+
+            async def cleanup(self):
+                print("cleaned", end="")
+                os.write(1, b" up")
+    """
+    async with running(spec(tmp_path, body, script=["a"])) as handle:
+        await ended(handle)
+        assert handle.log_path is not None
+        records = list(map(json.loads, handle.log_path.read_bytes().splitlines()))
+    texts: dict[tuple[int | None, int | None], str] = {}
+    for record in records:
+        if record["type"] == "provider.output":
+            place = (record.get("session"), record.get("turn"))
+            texts[place] = texts.get(place, "") + record["text"]
+    before = "".join(text for (_, turn), text in texts.items() if turn is None)
+    assert {*texts} - {(None, None), (1, None)} == {(1, 2)}
+    assert texts[(1, 2)] == "asked\n"
+    for word in ("set up", "enter", "ed default", "cleaned", " up"):
+        assert word in before
+    assert records[-1]["type"] == "trailer"
+
+
 async def test_a_blocking_provider_is_not_responding_and_can_be_killed(tmp_path: Path) -> None:
     child = tmp_path / "child.pid"
     body = f"""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import FileError
+from convtui.files.regular import open_regular, read_regular
 from convtui.log.formats.chat.messages import Message, message_of, text_of
 from convtui.log.formats.findings import Finding, finding_of
 from convtui.log.formats.hermes.sessions import Session, columns_of, in_order, link
@@ -164,7 +165,7 @@ class _Session:
 
     def __call__(self) -> Iterator[Message | Finding]:
         try:
-            file = self.path.open("rb")
+            file = open_regular(self.path)
             file.seek(self.offset)
         except OSError as error:
             raise FileError(f"{self.path}: cannot be read: {error.strerror}") from error
@@ -191,7 +192,7 @@ def cli_log(path: Path) -> Session:
     try:
         if path.stat().st_size > MAX_LINE:
             raise FileError(f"{path}: larger than {MAX_LINE >> 20} MB, which no session is")
-        raw = path.read_bytes()
+        raw = read_regular(path)
     except OSError as error:
         raise FileError(f"{path}: cannot be read: {error.strerror}") from error
     data = _session_in(parse_json(raw, str(path)), str(path))

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import FileError
+from convtui.files.regular import open_regular
 from convtui.log.formats.chat.messages import Message, message_of, plain, result_of, text_of
 from convtui.log.formats.chat.records import Ending, MessageReader
 from convtui.log.formats.findings import Finding, finding_of
@@ -78,7 +79,7 @@ def _beginning(path: Path) -> str:
         head = head_of(path, 1 << 18)
     elif name.endswith(".jsonl.gz"):
         try:
-            with gzip.open(path, "rb") as file:
+            with open_regular(path) as packed, gzip.open(packed) as file:
                 head = file.read(1 << 18).decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
         except (OSError, EOFError, zlib.error):
             return ""
@@ -136,6 +137,7 @@ def _lines(path: Path) -> Iterator[Line]:
         return
     try:
         allowed = max(FREE, path.stat().st_size * MAX_RATIO)
+        open_regular(path).close()
         packed = gzip.open(path, "rb")  # noqa: SIM115
     except OSError as error:
         raise FileError(f"{path}: cannot be read: {error.strerror}") from error

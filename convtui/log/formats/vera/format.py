@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import FileError
-from convtui.files.regular import open_regular
+from convtui.files.regular import open_regular, read_regular
 from convtui.log.formats.record_builder import RecordBuilder
 from convtui.log.formats.registry import Format, Imported, imported_provider
 from convtui.log.formats.vera.export import write
@@ -108,7 +108,7 @@ def _read(path: Path) -> bytes:
     try:
         if path.stat().st_size > MAX_FILE:
             raise FileError(f"{path}: larger than {MAX_FILE >> 20} MB, which no transcript is")
-        return path.read_bytes()
+        return read_regular(path)
     except OSError as error:
         raise FileError(f"{path}: cannot be read: {error.strerror}") from error
 
@@ -272,7 +272,7 @@ def _identity(group: Sequence[Files]) -> str:
     for files in group:
         for path in files.sources:
             digest.update(path.name.encode("utf-8", "surrogateescape") + b"\0")
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 while piece := file.read(1 << 20):
                     digest.update(piece)
             digest.update(b"\0")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import os
 import re
 from collections.abc import Iterable
@@ -18,6 +19,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
+
+from convtui.files.regular import read_regular
 
 _FILE: Final = re.compile(
     r"(?P<tag>[0-9a-f]{6})_(?P<middle>.+?)_run(?P<run>\d+)(?:_s?(?P<index>\d+)_(?P<type>.+))?"
@@ -212,7 +215,7 @@ def known_personas(folder: Path) -> list[str]:
         for table in [*sorted(home.glob("personas*.tsv")), *sorted(home.glob("data/personas*"))]:
             with contextlib.suppress(OSError, csv.Error, UnicodeDecodeError):
                 if table.suffix == ".tsv" and table.stat().st_size < 8 << 20:
-                    with table.open(encoding="utf-8-sig", newline="") as file:
-                        rows = csv.DictReader(file, delimiter="\t")
-                        names += [row["Name"].strip() for row in rows if row.get("Name")]
+                    text = read_regular(table).decode("utf-8-sig")
+                    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t")
+                    names += [row["Name"].strip() for row in rows if row.get("Name")]
     return list(dict.fromkeys(names))

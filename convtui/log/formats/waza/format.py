@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from convtui.errors import FileError
+from convtui.files.regular import read_regular
 from convtui.log.formats.json_files import first_value
 from convtui.log.formats.json_objects import JsonObject, file_time, files_of, head_of, parse_json
 from convtui.log.formats.registry import Format, Imported, imported_provider
@@ -121,7 +122,7 @@ def _load(path: Path) -> Any:
     try:
         if path.stat().st_size > MAX_FILE:
             raise FileError(f"{path}: larger than {MAX_FILE >> 20} MB, which no file of waza is")
-        raw = path.read_bytes()
+        raw = read_regular(path)
     except OSError as error:
         raise FileError(f"{path}: cannot be read: {error.strerror}") from error
     return parse_json(raw, str(path))
