@@ -8,9 +8,12 @@ through the model, which converts or refuses it.
 
 from __future__ import annotations
 
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin
+from uuid import UUID
 
 from msgspec import Struct, ValidationError, convert, defstruct, field, to_builtins
 from pydantic.fields import FieldInfo
@@ -20,6 +23,8 @@ from convtui.records.models import Record
 
 _DIGESTS: Final = frozenset({"sha256"})
 """Texts of ours, of which each is another."""
+_NO_JSON: Final = (bytes, bytearray, datetime, date, time, timedelta, Decimal, UUID)
+"""What stays as it is inside of an object, and is refused when the record is written."""
 _NO_TEXTS: Final = frozenset({int, float, bool, NoneType})
 
 
@@ -30,7 +35,7 @@ def payload_of(kind: type[Record], fields: dict[str, Any]) -> tuple[RecordDict, 
     """
     structure, texts = _plan_of(kind)
     try:
-        data: RecordDict = to_builtins(convert(fields, structure))
+        data: RecordDict = to_builtins(convert(fields, structure), builtin_types=_NO_JSON)
     except (ValidationError, TypeError):
         payload = kind(**fields).payload()
         return payload, [payload]
