@@ -709,7 +709,8 @@ class Transcript:
     def _overrode(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is not None and record.get("undoes") is not None:
             turn.flags &= ~Flag.WOULD_END
-            turn.note = ""
+            if turn.status != GONE:
+                turn.note = ""
         elif turn is not None and record.get("what") == "ending" and record.get("after"):
             # Nothing would have ended it.
             turn.note = "ended by hand"
@@ -718,7 +719,8 @@ class Transcript:
             if turn.status == OPEN and record.get("what") == "ending":
                 # Nothing was said in it: whoever is asked next has a turn of its own.
                 turn.status = ENDED
-            if turn.status == ENDED:
+            if turn.status in (ENDED, GONE):
+                # What it has a note of already is why.
                 return
             turn.note = {
                 "ending": "would have ended here",
@@ -744,7 +746,7 @@ class Transcript:
 
     def _injected(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is not None:
-            turn.code(f"injected:{record.get('side') or turn.speaker}")
+            turn.code(f"injected:{record.get('side') or turn.speaker}:{record.get('fault')}")
 
     def _ended(self, record: RecordDict, turn: Turn | None) -> None:
         self.termination = record.get("termination")
