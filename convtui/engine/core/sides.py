@@ -28,7 +28,7 @@ from convtui.text.tracebacks import own_frames
 
 _PLAIN: Final = frozenset({str, list, bool})
 """What hooks return that are written as they should be."""
-_NAMES: Final = tuple(hook.name for hook in REPLY_HOOKS.values())
+_NAMES: Final = frozenset(hook.name for hook in REPLY_HOOKS.values())
 
 
 class CheckedHooks:
@@ -50,7 +50,7 @@ class CheckedHooks:
     @property
     def foreign(self) -> bool:
         """Whether any of them is the developer's own code; `setup()` may put it in an instance."""
-        return self._is_own or any(name in getattr(self.target, "__dict__", ()) for name in _NAMES)
+        return self._is_own or not _NAMES.isdisjoint(getattr(self.target, "__dict__", ()))
 
     @property
     def signals(self) -> list[str]:
