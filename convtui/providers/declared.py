@@ -25,10 +25,13 @@ def check_declared(provider: Provider) -> None:
     Whatever reads such a value later would fail in the middle of a conversation, or take the
     letters of a text for a list.
     """
-    for name in ("name", SYSTEM_PROMPT.name):
-        value = _read(provider, name)
-        if not isinstance(value, (str, type(None))):
-            raise _refused(name, value, "text")
+    name = _read(provider, "name")
+    if not isinstance(name, (str, type(None))):
+        raise _refused("name", name, "text")
+    # A property may depend on the session, so it is read when there is one.
+    prompt = inspect.getattr_static(provider, SYSTEM_PROMPT.name)
+    if not isinstance(prompt, (str, property, type(None))):
+        system_prompt_of(provider)
     signals = _read(provider, TERMINATION_SIGNALS.name)
     _check_signals(signals)
     stateful = _read(provider, "stateful")
@@ -38,12 +41,20 @@ def check_declared(provider: Provider) -> None:
     if not isinstance(params, Mapping):
         raise _refused("params", params, "a dictionary")
     tools = _read(provider, "tools")
-    if not isinstance(tools, (list, tuple)):
+    if not isinstance(tools, Collection) or isinstance(tools, (str, bytes, Mapping)):
         raise _refused("tools", tools, "a list of functions")
-    # A property may depend on the session, so it is read when there is one.
+    # As before: what a property says is asked when there is a session.
     speaker = inspect.getattr_static(provider, FIRST_SPEAKER.name)
     if callable(speaker) or (isinstance(speaker, str) and speaker not in _SPEAKERS):
         raise _refused(FIRST_SPEAKER.name, speaker, "'persona', 'provider' or None")
+
+
+def system_prompt_of(provider: Provider) -> str:
+    """The system prompt of the session; empty for none. Raises `HookError`."""
+    prompt = _read(provider, SYSTEM_PROMPT.name)
+    if not isinstance(prompt, (str, type(None))):
+        raise _refused(SYSTEM_PROMPT.name, prompt, "text")
+    return prompt or ""
 
 
 def _check_signals(declared: Any) -> None:

@@ -23,7 +23,14 @@ from convtui.models.base import ModelClients
 from convtui.providers.base import Provider
 from convtui.providers.call_shape import CallShape, read_call_shape
 from convtui.providers.construct import Accepted, Construction
-from convtui.providers.declared import accepts, check_declared, give_models, model_of, put
+from convtui.providers.declared import (
+    accepts,
+    check_declared,
+    give_models,
+    model_of,
+    put,
+    system_prompt_of,
+)
 from convtui.providers.function import FunctionProvider
 from convtui.providers.imported import FILES
 from convtui.providers.own_modules import OwnModules
@@ -146,13 +153,20 @@ def load_provider(
             location=None if error.__cause__ is None else location(error.__cause__),
         ) from error
     give_models(provider, models)
-    if settings.system_prompt is not None and not provider.system_prompt:
+    if settings.system_prompt is not None and not _has_prompt(provider):
         _put(provider, "system_prompt", settings.system_prompt, spec)
     if not provider.name:
         _put(provider, "name", type(provider).__name__, spec)
     known = vera_hooks.NAMES if loaded.kind == "vera" else [hook.name for hook in METHODS]
     loaded.hooks = {hook: owner(provider, hook) for hook in known}
     return loaded
+
+
+def _has_prompt(provider: Provider) -> bool:
+    try:
+        return bool(system_prompt_of(provider))
+    except HookError:
+        return True  # A property, which waits for a session.
 
 
 def _put(provider: Provider, name: str, value: str, spec: ProviderSpec) -> None:

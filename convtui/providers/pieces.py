@@ -196,6 +196,12 @@ def _calls(value: Any, *, whole: bool = False) -> tuple[ToolCallDelta, ...]:
     for number, item in enumerate(value):
         if isinstance(item, Mapping):
             pieces = call_pieces(item)
+            if whole and not pieces:
+                names = ", ".join(sorted(str(name)[:40] for name in item)[:6]) or "nothing"
+                raise ProviderError(
+                    f"a tool call must be a ToolCall, not a dict with {names}: a call has `name`"
+                    " and `arguments`"
+                )
         elif isinstance(item, (ToolCall, ToolCallDelta)):
             piece = ToolCallDelta(
                 index=call_index(getattr(item, "index", None)),

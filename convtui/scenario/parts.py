@@ -59,7 +59,7 @@ def check_signals(values: list[str]) -> list[str]:
     for value in values:
         if not value.strip():
             raise ValueError("an empty termination signal would match everything; take it out")
-        key = value.casefold()
+        key = value.lower()  # as they are matched: to casefold(), "ß" is "ss"
         if key in seen:
             raise ValueError(
                 f"the termination signal {value!r} is there twice (as {seen[key]!r});"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from textwrap import indent
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -16,6 +16,7 @@ from convtui.providers.loader import Loaded, load_provider
 from convtui.providers.settings import ProviderSettings
 from convtui.scenario.provider_spec import ProviderSpec
 from convtui.secrets.redactor import Redactor
+from tests.builders.conversations import run, scenario
 
 ANSWERS = "async def generate_response(self, messages): return 'ok'"
 LIST, SPEAKER = "termination_signals must be a list of text", "first_speaker must be 'persona'"
@@ -59,7 +60,7 @@ def test_a_value_of_a_wrong_type_is_refused_when_it_is_loaded(
     assert REFUSED[line] in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["termination_signals", "system_prompt", "name"])
+@pytest.mark.parametrize("name", ["termination_signals", "stateful", "name"])
 def test_a_property_that_fails_is_shown_with_its_line(name: str, tmp_path: Path) -> None:
     with pytest.raises(ProviderLoadError, match=rf"{name} failed: ValueError: not yet") as error:
         load(tmp_path, "@property", f"def {name}(self): raise ValueError('not yet')")
@@ -73,6 +74,36 @@ def test_signals_may_be_any_collection(tmp_path: Path) -> None:
 
 def test_a_property_may_depend_on_the_session(tmp_path: Path) -> None:
     load(tmp_path, "@property", "def first_speaker(self): raise ValueError('no session yet')")
+    lines = ("@property", "def system_prompt(self): return self.prompts[self.session]")
+    loaded = load(tmp_path, *lines, system_prompt="Another.")
+    with pytest.raises(AttributeError, match="prompts"):
+        _ = loaded.provider.system_prompt
+
+
+async def test_a_system_prompt_that_cannot_be_said_fails_the_turn_by_name(tmp_path: Path) -> None:
+    class OfSession(Provider):
+        prompts: ClassVar = {"intake": "Ask for the name.", "rebooking": 7}
+        session = ""
+        sent: ClassVar[list[Any]] = []
+
+        @property
+        def system_prompt(self) -> str:  # type: ignore[override]
+            return self.prompts[self.session]  # type: ignore[return-value]
+
+        async def enter_session(self, session_type: str) -> None:
+            self.session = session_type
+
+        async def generate_response(self, messages: Any) -> str:
+            self.sent.append(messages[0])
+            return "fine"
+
+    what = scenario(OfSession(), ["a", "b"], sessions=["intake", "rebooking"], max_turns=2)
+    ran = await run(what, tmp_path)
+    assert OfSession.sent == [{"role": "system", "content": "Ask for the name."}]
+    assert ran.ended == ("failed", "provider")
+    assert ran.termination.reason == "system_prompt must be text, not 7"
+    ran = await run(scenario(OfSession(), ["a"], sessions=["closing"]), tmp_path)
+    assert ran.termination.reason == "system_prompt failed: KeyError: 'closing'"
 
 
 def test_what_setup_has_set_is_checked_as_well() -> None:

@@ -136,6 +136,14 @@ def test_usage_that_is_none_is_unknown() -> None:
         (Delta(text=7), "Delta.text must be text, not int"),  # type: ignore[arg-type]
         (Delta("a", metadata=["x"]), "Delta.metadata must be a dict"),  # type: ignore[arg-type]
         (Delta(tool_calls=(7,)), "a tool call must be a ToolCall, not int"),  # type: ignore[arg-type]
+        (
+            Reply("", tool_calls={"tool": "look_up"}),  # type: ignore[arg-type]
+            "a tool call must be a ToolCall, not a dict with tool: a call has `name`",
+        ),
+        (
+            Reply("", tool_calls=[{}]),  # type: ignore[list-item]
+            "a tool call must be a ToolCall, not a dict with nothing",
+        ),
     ],
 )  # fmt: skip
 def test_what_is_no_reply_is_named(value: Any, says: str) -> None:

@@ -20,7 +20,7 @@ from convtui.errors import CallCancelledError, CompressionError, ConversationErr
 from convtui.models.base import Message, Reply
 from convtui.protocol import describe_error
 from convtui.providers.base import Provider, Request
-from convtui.providers.declared import model_of
+from convtui.providers.declared import model_of, system_prompt_of
 from convtui.providers.litellm import LitellmProvider
 from convtui.records.models import ContextCompressed, Warned
 from convtui.warm.templates import with_context
@@ -110,7 +110,7 @@ class Compressor:
     async def _try(self, session: SessionState) -> None:
         messages: list[Message] = with_context(
             session.warm,
-            with_reflections(self._provider.system_prompt, session.reflections),
+            with_reflections(system_prompt_of(self._provider), session.reflections),
             session.messages,
         )
         messages.append({"role": "user", "content": INSTRUCTION})

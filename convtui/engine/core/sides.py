@@ -25,6 +25,7 @@ from convtui.scenario.provider_hooks import (
 from convtui.simulators.base import UserSimulator
 from convtui.text.causes import describe
 from convtui.text.tracebacks import own_frames
+from convtui.text_checks.reasoning import is_inside, reasoning_spans
 
 _PLAIN: Final = frozenset({str, list, bool})
 """What hooks return that are written as they should be."""
@@ -68,8 +69,7 @@ class CheckedHooks:
         for item in signals:
             if isinstance(item, SignalMatch):
                 found = _typed(item)
-                there = _is_there(found, raw)
-                more = [found] if there else _looked_up(found.signal, found.matched, raw)
+                more = [found if _is_there(found, raw) else _nearest(found, raw)]
             elif isinstance(item, str) and item.strip():
                 more = _looked_up(item, item, raw)
             else:
@@ -149,6 +149,21 @@ def _looked_up(signal: str, text: str, raw: str) -> list[SignalMatch]:
     """Where a signal's text stands in the raw reply; without a place, if it does not."""
     places = match_signals(raw, [text]) if text.strip() else []
     return [replace(place, signal=signal) for place in places] or [SignalMatch(signal, "", 0, 0)]
+
+
+def _nearest(match: SignalMatch, raw: str) -> SignalMatch:
+    """The place of a match whose span was counted in another text, such as a stripped one.
+
+    Of several the nearest; in the reasoning only where the text stands nowhere else.
+    """
+    thought = reasoning_spans(raw)
+    return min(
+        _looked_up(match.signal, match.matched, raw),
+        key=lambda place: (
+            is_inside(thought, place.start, place.end),
+            abs(place.start - match.start),
+        ),
+    )
 
 
 class Timed:

@@ -21,7 +21,7 @@ from convtui.engine.turn.utterance import Utterance
 from convtui.models.base import Message, Reply
 from convtui.models.handed_out import HandedOut
 from convtui.providers.base import Provider, Request
-from convtui.providers.declared import model_of
+from convtui.providers.declared import model_of, system_prompt_of
 from convtui.providers.litellm import LitellmProvider
 from convtui.records.models import HoldReason
 from convtui.scenario.scenario import Scenario
@@ -203,8 +203,11 @@ class ProviderTurn:
 def chat(
     provider: Provider, scenario: Scenario, session: SessionState, extra: Sequence[Message] = ()
 ) -> list[Message]:
-    """The chat that a provider is sent; `extra` are the tool messages of the turn so far."""
-    own = with_reflections(provider.system_prompt, session.reflections)
+    """The chat that a provider is sent; `extra` are the tool messages of the turn so far.
+
+    Raises `HookError` where the provider cannot say its system prompt.
+    """
+    own = with_reflections(system_prompt_of(provider), session.reflections)
     messages = with_context(session.warm, own, session.messages)
     if not session.turns:
         messages.append({"role": "user", "content": scenario.provider.start_prompt})

@@ -55,7 +55,8 @@ def test_a_match_whose_span_has_its_text_is_kept(found: SignalMatch) -> None:
         (match("STOP", "STOP", -8, -4), [("STOP", "STOP", 9, 13)]),
         (match("STOP", "STOP", 13, 9), [("STOP", "STOP", 9, 13)]),
         (match("STOP", "STOP", 0, 10**30), [("STOP", "STOP", 9, 13)]),
-        (match("a vowel", "o", 0, 1), [("a vowel", "O", 11, 12), ("a vowel", "o", 15, 16)]),
+        (match("a vowel", "o", 0, 1), [("a vowel", "O", 11, 12)]),
+        (match("a vowel", "o", 14, 15), [("a vowel", "o", 15, 16)]),
         (match("STOP", "HALT", 9, 13), [("STOP", "", 0, 0)]),
         (match("STOP", "", 3, 99), [("STOP", "", 0, 0)]),
     ],
@@ -68,12 +69,20 @@ def test_a_match_that_marks_other_words_is_looked_up(
     assert [(m.signal, m.matched, m.start, m.end) for m in matches] == placed
 
 
-def test_two_that_are_looked_up_are_not_found_twice_each() -> None:
+def test_a_match_counted_behind_the_reasoning_is_no_thought() -> None:
+    raw = "<think>I may say STOP.</think>\nNo: STOP"
+    found = match("STOP", "STOP", 4, 8)
+    (looked_up,) = CheckedHooks(Bot(found)).extract_signals(raw)
+    assert (looked_up.start, looked_up.end) == (35, 39)
+    thought = "<think>I may say STOP.</think>"
+    (looked_up,) = CheckedHooks(Bot(found)).extract_signals(thought)
+    assert (looked_up.start, looked_up.end) == (17, 21)
+
+
+def test_what_is_looked_up_twice_is_found_once() -> None:
     once = match("a vowel", "o", 0, 1)
-    matches = CheckedHooks(Bot(once, once, "o")).extract_signals(RAW)
-    assert [(m.signal, m.start) for m in matches] == [
-        ("a vowel", 11), ("a vowel", 15), ("o", 11), ("o", 15)
-    ]  # fmt: skip
+    matches = CheckedHooks(Bot(once, once, "o", "o")).extract_signals(RAW)
+    assert [(m.signal, m.start) for m in matches] == [("a vowel", 11), ("o", 11), ("o", 15)]
 
 
 @pytest.mark.parametrize(
