@@ -33,13 +33,26 @@ KINDS = ("persona", "scenario", "plan", "theme", "keymap", "config", "log", "war
 @click.option(
     "--kind", metavar="KIND", help=f"What it is, when that is unclear: {', '.join(KINDS)}."
 )
+@click.option(
+    "--set", "set_", multiple=True, metavar="KEY=VALUE", help="Any scenario key, for a provider."
+)
+@click.option("--python", metavar="PATH", help="The interpreter with the provider's packages.")
+@click.option("--env-file", metavar="FILE", help="KEY=value lines for the engine.")
 @json_flag
-def command(files: tuple[str, ...], kind: str | None, as_json: bool) -> int:
+def command(
+    files: tuple[str, ...],
+    *,
+    kind: str | None,
+    set_: tuple[str, ...],
+    python: str | None,
+    env_file: str | None,
+    as_json: bool,
+) -> int:
     """Checks files and names every mistake with file, line and key.
 
     Of a log: damage, records of a wrong shape, and the digest of every request. Of a provider
-    (file.py:NAME): that it loads, what it is called with and gives back, which hooks are its own,
-    and names that are nearly a hook's; nothing but its constructor is called.
+    (file.py:NAME or module:NAME): that it loads, what it is called with and gives back, which
+    hooks are its own, and names that are nearly a hook's; only its constructor is called.
     Of a waza task or eval, with all of its tasks: also what in it means nothing here.
     Exit code 1 for a log or a provider with findings, 2 for a wrong file.
     """
@@ -48,7 +61,15 @@ def command(files: tuple[str, ...], kind: str | None, as_json: bool) -> int:
     code = 0
     results: list[dict[str, Any]] = []
     for file in files:
-        recognised, problems, result = _check(file, kind, quiet=as_json)
+        if kind is None and _names_provider(file):
+            from convtui.cli.check_provider import check_provider
+
+            recognised: str | None = "provider"
+            problems, result = check_provider(
+                file, set_=set_, python=python, env_file=env_file, quiet=as_json
+            )
+        else:
+            recognised, problems, result = _check(file, kind, quiet=as_json)
         code = max(code, result)
         results.append(
             {"file": file, "kind": recognised, "problems": [_as_json(p) for p in problems]}
@@ -66,6 +87,13 @@ def command(files: tuple[str, ...], kind: str | None, as_json: bool) -> int:
     return code
 
 
+def _names_provider(file: str) -> bool:
+    """Whether it is the SPEC of a provider's code: `file.py:NAME` or `package.module:NAME`."""
+    if re.search(r"\.py(:|$)", file):
+        return True
+    return re.fullmatch(r"(?!sample:)[\w.]+:[\w.]+", file) is not None and not exists(Path(file))
+
+
 def _as_json(problem: Problem) -> dict[str, Any]:
     return {"message": problem.message, "line": problem.line, "key": problem.key}
 
@@ -74,10 +102,6 @@ def _check(
     file: str, kind: str | None, *, quiet: bool = False
 ) -> tuple[str | None, list[Problem], int]:
     """The kind of a file, its problems, and the exit code."""
-    if kind is None and re.search(r"\.py(:|$)", file):
-        from convtui.cli.check_provider import check_provider
-
-        return "provider", *check_provider(file, quiet=quiet)
     path = Path(file)
     if kind in (None, "log") and not exists(path):
         try:

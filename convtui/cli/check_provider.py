@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from convtui.cli.common import echo
@@ -11,20 +11,34 @@ from convtui.errors import EngineError, Problem
 from convtui.text.boundary import visible
 
 
-def check_provider(spec: str, *, quiet: bool = False) -> tuple[list[Problem], int]:
+def check_provider(
+    spec: str,
+    *,
+    set_: Sequence[str] = (),
+    python: str | None = None,
+    env_file: str | None = None,
+    quiet: bool = False,
+) -> tuple[list[Problem], int]:
     """A provider's problems, and the exit code; prints its hooks unless `quiet`.
+
+    It is loaded as a conversation would load it: by the interpreter and with the variables of the
+    settings, unless others are named, and with the scenario's keys in `set_`. Raises `UsageError`.
 
     A name that is almost a hook's is a problem, too: it would silently never be called. So is an
     annotated reply that would be refused. Only the provider's constructor is called.
     """
+    from convtui.cli.run_settings import settings_of
     from convtui.client.engine_client import inspect_provider
+    from convtui.files.env import check_env_file
     from convtui.protocol import StartSpec
     from convtui.scenario.merge import merge_flags
 
-    scenario = merge_flags(None, {"provider": spec, "persona": "demo"})
-    start = StartSpec(scenario=scenario.for_engine(), out_dir=".")
+    config = settings_of({"python": python, "env_file": env_file})
+    check_env_file(config.env_file)
+    scenario = merge_flags(None, {"provider": spec, "persona": "demo", "set": list(set_)})
+    start = StartSpec(scenario=scenario.for_engine(), out_dir=".", env_file=config.env_file)
     try:
-        about = asyncio.run(inspect_provider(start))
+        about = asyncio.run(inspect_provider(start, python=config.python))
     except EngineError as error:
         return [Problem(str(error))], 2
     if not quiet:

@@ -13,7 +13,7 @@ from convtui.log.requests import rebuild
 from convtui.log.wire import Exchange
 from convtui.records.codec import RecordDict
 from convtui.records.interim import Interim
-from convtui.records.values import as_list
+from convtui.records.values import as_list, as_text
 from convtui.transcript.fold import Transcript, Turn
 
 
@@ -32,6 +32,9 @@ class Call:
     partial: str = ""
     cancelled: bool = False
     """Whether it was cancelled by hand; `partial` is the text received until then."""
+
+
+_RAW_EDIT: Final = ("debug.edited", "raw")
 
 
 @dataclass(slots=True)
@@ -88,6 +91,17 @@ class TurnDetail:
         For a responder it is the answer that it decided on, not the text of its model.
         """
         return rounds_of(self.records)[1]
+
+    def raw_of(self, run: StageRun) -> str:
+        """The raw reply that a run of the stages began with, as it had been edited until then."""
+        first = run.signals or run.processed or run.discarded or run.committed
+        before = self.records if first is None else self.records[: self.records.index(first)]
+        raw = rounds_of(before)[1]
+        if raw is not None:
+            return raw
+        # A script's line is on record where it was edited, or said as it was.
+        edits = (r for r in self.records if (r.get("type"), r.get("field")) == _RAW_EDIT)
+        return as_text(next(edits, {}).get("before")) or self.raw or self.shown or ""
 
     @property
     def interim(self) -> list[Interim]:

@@ -50,10 +50,10 @@ class RequestChain:
     """Turns message lists into differences to the one before, with digests.
 
     The digest of the shared beginning is reused, so that a request costs as much as its new
-    messages. `clean` masks the secrets of a message before it is written and digested.
+    messages. `clean` masks the secrets of messages before they are written and digested.
     """
 
-    def __init__(self, clean: Callable[[Any], Any] = lambda message: message) -> None:
+    def __init__(self, clean: Callable[[list[Any]], list[Any]] = lambda messages: messages) -> None:
         self._clean = clean
         self._base: int | None = None
         self._messages: list[Any] = []
@@ -65,16 +65,16 @@ class RequestChain:
         keep = shared_start(self._messages, messages)
         del self._hashes[keep:]
         running = self._hashes[-1].copy() if self._hashes else hashlib.sha256(b"[")
+        fresh = list(messages[keep:])
         append: list[Any] = []
-        for number, message in enumerate(messages[keep:], keep):
-            cleaned = self._clean(message)
+        for number, cleaned in enumerate(self._clean(fresh), keep):
             if number:
                 running.update(b",")
             running.update(canonical(cleaned))
             self._hashes.append(running.copy())
             append.append(dict(cleaned) if isinstance(cleaned, dict) else cleaned)
         running.update(b"]")
-        self._messages[keep:] = messages[keep:]
+        self._messages[keep:] = fresh
         base = self._base if keep else None
         return {"base": base, "keep": keep, "append": append, "sha256": running.hexdigest()}
 

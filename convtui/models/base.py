@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
@@ -222,6 +222,7 @@ class ModelClient(Protocol):
         ...
 
 
+@runtime_checkable
 class ModelClients(Protocol):
     """Makes model clients; handed to whatever needs one, so that nothing imports litellm itself."""
 

@@ -58,6 +58,8 @@ def discard_marks(record: RecordDict, matches: Iterable[Mapping[str, Any]]) -> I
     spans = ", ".join(map(span, record["signals"] or matches)) or "no signal"
     yield f"discarded: signal {spans} by {record['hook']}; {after}", RED
     yield from _error_text(record)
+    if record.get("human"):
+        yield _COMMITTED["human"], YELLOW
 
 
 def commit_marks(record: RecordDict, matches: Sequence[Mapping[str, Any]]) -> Iterator[Mark]:

@@ -86,6 +86,8 @@ class Printer:
         self._interim = 0
         """The number of texts beside tool calls already printed for the current turn."""
         self._open: tuple[int, int] | None = None
+        self._said: tuple[int, int] | None = None
+        """The turn whose text was printed last: what is done with it later has rows without it."""
 
     # --- taking records in
 
@@ -95,7 +97,11 @@ class Printer:
         kind = str(record.get("type"))
         number = record.get("turn")
         if isinstance(number, int):
-            self._open = (int(record.get("session") or 1), number)
+            place = (int(record.get("session") or 1), number)
+            if self._marks and self._open == self._said != place:
+                # What was done with a turn after it was said.
+                self._flush()
+            self._open = place
         if turn is not None:
             self._beside_tools(turn)
         try:
@@ -128,10 +134,14 @@ class Printer:
         turn = self.transcript.find(*self._open) if self._open is not None else None
         # A turn in which nothing happened is not printed, unless that itself is the event.
         nothing = turn is not None and turn.status != COMMITTED and bool(turn.flags & Flag.EMPTY)
-        if instead and not self._marks and not nothing:
+        again = turn is not None and (turn.session, turn.number) == self._said and text is None
+        replied = turn is not None and bool(turn.text) and not again
+        if (instead or again) and not self._marks and not (nothing or replied):
             self._forget()
             return
-        if turn is not None:
+        if turn is not None and again:
+            self.page.turn(SaidTurn(turn, None, struck, tuple(self._marks)))
+        elif turn is not None:
             self._faults(turn)
             shown = visible(turn.text if text is None else text)
             said = nothing or not (instead and not shown)
@@ -141,6 +151,7 @@ class Printer:
                 shown = "(nothing)" if not shown else repr(shown)
             # A turn without text (a responder decided to stop) has only its marks.
             self.page.turn(SaidTurn(turn, shown if said else None, struck, tuple(self._marks)))
+            self._said = (turn.session, turn.number)
         self._forget()
 
     def _beside_tools(self, turn: Turn) -> None:
@@ -254,8 +265,6 @@ class Printer:
     def _started(self, record: RecordDict) -> None:
         if self._marks and record.get("attempt", 1) > 1:
             self._mark(f"attempt {record['attempt']}")
-        if record.get("human"):
-            self._mark("spoken by a human")
 
     def _setup(self, record: RecordDict) -> None:
         if record.get("outcome") == "failed":

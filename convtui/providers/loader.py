@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from convtui.errors import ProviderLoadError, did_you_mean, listed, misspelled
+from convtui.errors import HookError, ProviderLoadError, did_you_mean, listed, misspelled
 from convtui.files.near import no_file
 from convtui.files.project import project_root
 from convtui.files.regular import is_dir, is_file
@@ -23,6 +23,7 @@ from convtui.models.base import ModelClients
 from convtui.providers.base import Provider
 from convtui.providers.call_shape import CallShape, read_call_shape
 from convtui.providers.construct import Accepted, Construction
+from convtui.providers.declared import accepts, check_declared, give_models, model_of, put
 from convtui.providers.function import FunctionProvider
 from convtui.providers.imported import FILES
 from convtui.providers.own_modules import OwnModules
@@ -34,6 +35,7 @@ from convtui.providers.vera import loader as vera_loader
 from convtui.scenario.provider_hooks import HOOKS, METHODS
 from convtui.scenario.provider_spec import ProviderSpec, source_names
 from convtui.text.aliases import PROVIDER
+from convtui.text.boundary import one_line
 from convtui.text.causes import describe, repr_of
 from convtui.text.relocation import path_at_home, path_here
 from convtui.text.tracebacks import location, own_frames
@@ -116,8 +118,8 @@ class Loaded:
             others = modules_beside(self.file)
             if others:
                 data["modules"] = [path_at_home(str(path)) for path in others]
-        model = getattr(self.provider, "model", None)
-        if isinstance(model, str):
+        model = model_of(self.provider)
+        if model is not None:
             data["model"] = model
         return data
 
@@ -135,14 +137,31 @@ def load_provider(
     """
     loaded = _load(spec, settings)
     provider = loaded.provider
-    provider.models = models
+    try:
+        check_declared(provider)
+    except HookError as error:
+        raise ProviderLoadError(
+            f"{spec.short}: {error}",
+            frames=error.frames,
+            location=None if error.__cause__ is None else location(error.__cause__),
+        ) from error
+    give_models(provider, models)
     if settings.system_prompt is not None and not provider.system_prompt:
-        provider.system_prompt = settings.system_prompt
+        _put(provider, "system_prompt", settings.system_prompt, spec)
     if not provider.name:
-        provider.name = type(provider).__name__
+        _put(provider, "name", type(provider).__name__, spec)
     known = vera_hooks.NAMES if loaded.kind == "vera" else [hook.name for hook in METHODS]
     loaded.hooks = {hook: owner(provider, hook) for hook in known}
     return loaded
+
+
+def _put(provider: Provider, name: str, value: str, spec: ProviderSpec) -> None:
+    """Sets what a provider leaves empty. Raises `ProviderLoadError`."""
+    if not put(provider, name, value):
+        raise ProviderLoadError(
+            f"{spec.short}: {name} is empty and cannot be set to {value!r:.60}; give it a value,"
+            " or let it be set"
+        )
 
 
 def _load(spec: ProviderSpec, settings: ProviderSettings) -> Loaded:
@@ -402,8 +421,8 @@ def _construct(
             kind = type(cls.__name__, (cls, Provider), {"__module__": cls.__module__})
         except Exception as error:
             raise ProviderLoadError(
-                f"{spec.short}: class {cls.__name__} cannot be used as it is"
-                f" ({describe(error)}); derive it from convtui.Provider"
+                f"{spec.short}: no class can be derived from {cls.__name__} and convtui.Provider"
+                f" ({one_line(describe(error), 200)}); name a function that calls it"
             ) from error
     accepted = Accepted(cls)
     keywords = dict(settings.options)
@@ -418,11 +437,15 @@ def _construct(
             keywords.setdefault(name, value)
     provider = accepted.construct(keywords, spec.short, kind)
     assert isinstance(provider, Provider)
-    for name, value in offered.items():
-        if value is not None and name not in keywords and name != "system_prompt":
-            with contextlib.suppress(AttributeError):
-                setattr(provider, name, value)
-    return provider, Construction(tuple(keywords))
+    left_out = [
+        name
+        for name, value in offered.items()
+        if value is not None
+        and name not in keywords
+        and name != "system_prompt"
+        and not (accepts(provider, name, value) and put(provider, name, value))
+    ]
+    return provider, Construction(tuple(keywords), tuple(left_out))
 
 
 def _check_function(function: Any, spec: ProviderSpec) -> None:

@@ -3,7 +3,10 @@
 A provider's folder goes first on `sys.path`, so that the developer's code finds its own modules. A
 file `mcp.py` or `statistics.py` there would also shadow the package for us, litellm or the standard
 library, whenever they import it later. So the developer's code gets the file beside it, and all
-other code the package. In a folder without such a name nothing changes.
+other code the package.
+
+The developer's modules are always compiled from their source: Python takes bytecode for that of any
+source of the same size and second, and a file that was saved twice would stay what it was.
 """
 
 from __future__ import annotations
@@ -44,6 +47,8 @@ class OwnModules(MetaPathFinder):
         self._beside: dict[str, set[str]] = {}
         """By folder of the developer's, the names of our packages that its files shadow."""
         self._protected: set[str] = set()
+        self._theirs: set[str] = set()
+        """The names of all modules in the developer's folders."""
 
     @classmethod
     def current(cls) -> OwnModules:
@@ -68,6 +73,7 @@ class OwnModules(MetaPathFinder):
         if text not in self._folders:
             self._folders.append(text)
         for name in _modules_of(folder):
+            self._theirs.add(name)
             standard = name in sys.stdlib_module_names
             if not standard and not self._is_needed(name, text):
                 continue
@@ -104,10 +110,23 @@ class OwnModules(MetaPathFinder):
         return [] if _INSTALLED.intersection(Path(file).parts) else inside
 
     def adopted(self, spec: ModuleSpec) -> ModuleSpec:
-        """The spec of a developer's module, with a loader that looks beside the module first."""
-        if self._beside and isinstance(spec.loader, SourceFileLoader):
-            spec.loader = _TheirLoader(spec.loader.name, spec.loader.path, self)
+        """The spec of a developer's module, with a loader that reads its source.
+
+        Where names are shadowed, its imports look beside the module first.
+        """
+        loader = spec.loader
+        if isinstance(loader, SourceFileLoader):
+            spec.loader = (
+                _TheirLoader(loader.name, loader.path, self)
+                if self._beside
+                else _FreshLoader(loader.name, loader.path)
+            )
         return spec
+
+    def _may_be_theirs(self, fullname: str, path: Sequence[str] | None) -> bool:
+        if path is None:
+            return fullname in self._theirs
+        return any(self._around(f"{folder}{os.sep}") for folder in path)
 
     def find_spec(
         self,
@@ -115,8 +134,8 @@ class OwnModules(MetaPathFinder):
         path: Sequence[str] | None,
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
-        """The spec of a name that is shadowed; None leaves it to the other finders."""
-        if not self._protected:
+        """The spec of a name that is shadowed, or the developer's; None leaves it to the others."""
+        if not self._protected and not self._may_be_theirs(fullname, path):
             return None
         if path is None and fullname.startswith(BESIDE):
             number, _, name = fullname.removeprefix(BESIDE).partition("_")
@@ -137,7 +156,15 @@ class OwnModules(MetaPathFinder):
         return self.adopted(spec) if self._around(spec.origin) else None
 
 
-class _TheirLoader(SourceFileLoader):
+class _FreshLoader(SourceFileLoader):
+    """Compiles a developer's module from its source, and keeps no bytecode of it."""
+
+    def path_stats(self, path: str) -> Mapping[str, Any]:
+        """Raises `OSError`: without a time no bytecode is looked for, and none is written."""
+        raise OSError(f"{path}: bytecode is not used")
+
+
+class _TheirLoader(_FreshLoader):
     """Loads a developer's module, whose imports look beside it first."""
 
     def __init__(self, fullname: str, path: str, modules: OwnModules) -> None:

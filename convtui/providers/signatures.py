@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from convtui.errors import ProviderLoadError
 from convtui.providers.base import Provider
 from convtui.providers.frames import definition
-from convtui.scenario.provider_hooks import METHODS
+from convtui.scenario.provider_hooks import METHODS, REPLY_HOOKS
 
 
 def check_signatures(provider: Provider, where: str) -> None:
@@ -21,7 +21,10 @@ def check_signatures(provider: Provider, where: str) -> None:
         defined = getattr(type(provider), hook.name, None)
         if defined is None or defined is getattr(Provider, hook.name, None):
             continue
-        check_call(getattr(provider, hook.name), hook.name, hook.arguments or (), where)
+        method = getattr(provider, hook.name)
+        check_call(method, hook.name, hook.arguments or (), where)
+        if hook in REPLY_HOOKS.values():
+            check_plain(method, hook.name, where)
 
 
 def check_call(
@@ -42,6 +45,14 @@ def check_call(
             f" `def {name}({wanted})`"
         )
         refuse(method, name, says, where, error)
+
+
+def check_plain(method: Callable[..., Any], name: str, where: str) -> None:
+    """Raises `ProviderLoadError` for a method that gives its result later, or in pieces."""
+    if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
+        refuse(method, name, f"{name}() must be a plain `def`, not `async def`", where)
+    if inspect.isgeneratorfunction(method):
+        refuse(method, name, f"{name}() must `return` its result, not `yield` it", where)
 
 
 def refuse(

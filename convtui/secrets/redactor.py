@@ -129,14 +129,17 @@ class Redactor:
     def suspects(self, line: bytes) -> bool:
         """Whether a line of JSON may hold a secret."""
         self.look_again()
+        # `in` takes half as long again: it tries first whether what is looked for is a number.
+        find = line.find
         for form in self._in_lines:
-            if form in line:
+            if find(form) >= 0:
                 return True
         lowered = line.lower()
+        find = lowered.find
         for gate, signs in _GATES:
-            if gate in lowered:
+            if find(gate) >= 0:
                 for sign in signs:
-                    if sign in lowered and _stands(sign, lowered):
+                    if find(sign) >= 0 and _stands(sign, lowered):
                         return True
         return may_hold_token(line)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from convtui.text_checks.reading import Noticed, Reading, words
+from convtui.text_checks.reading import Noticed, Reading, has_one, words
 
 FROM: Final = 3
 """Farewells in a row, of both sides, from which each is noticed."""
@@ -93,7 +93,7 @@ def _parts(text: str) -> bool:
     # The cheapest that rules most out comes first.
     if len(text) > _LONGEST or "?" in text or _DIGIT.search(text) is not None:
         return False
-    if not any(map(text.__contains__, _NEEDLES)):
+    if not has_one(text, _NEEDLES):
         return False
     if not all(map(_is_parting, _SENTENCES.split(text))):
         return False

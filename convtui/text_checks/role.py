@@ -9,10 +9,9 @@ whoever speaks of a need of its own needs more signs against it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Final
 
-from convtui.text_checks.reading import Noticed, Reading
+from convtui.text_checks.reading import Noticed, Reading, has_one
 from convtui.text_checks.role_signs import PERSONA_SIGNS, Sign
 from convtui.text_checks.role_signs_languages import SIGNS as OTHER_LANGUAGES
 
@@ -160,9 +159,9 @@ def provider_as_user(reading: Reading) -> Noticed | None:
     user's name, after words of their own.
     """
     small = reading.lowered
-    if len(small) > _SHORT or not _has_one(small, _NEEDLES_OF_ASKING):
+    if len(small) > _SHORT or not has_one(small, _NEEDLES_OF_ASKING):
         return None
-    if sum(_has_one(small, needles) for needles in _NEEDLES_OF_KINDS) < 2:
+    if sum(has_one(small, needles) for needles in _NEEDLES_OF_KINDS) < 2:
         return None
     kinds: dict[str, re.Match[str]] = {}
     for match in _ASKING.finditer(small):
@@ -176,7 +175,3 @@ def provider_as_user(reading: Reading) -> Noticed | None:
     if _TO_THE_USER.search(_ASKS_OF_YOU.sub(" ", small)) is not None:
         return None
     return reading.entry("role", "asks-as-user", *first.span())
-
-
-def _has_one(small: str, needles: Sequence[str]) -> bool:
-    return any(map(small.__contains__, needles))

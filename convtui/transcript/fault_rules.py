@@ -135,10 +135,14 @@ def faults_of(turn: Turn, flags: int | None = None) -> tuple[Fault, ...]:
 @lru_cache(maxsize=512)
 def _faults(speaker: str, bits: int, codes: tuple[str, ...]) -> tuple[Fault, ...]:
     faults: dict[tuple[FaultSide, str], Fault] = {}
-    excused = {code.partition(":")[2] for code in codes if code.startswith("injected:")}
+    injected = [code.split(":")[1:] for code in codes if code.startswith("injected:")]
+    excused = {side for side, *_ in injected}
+    mangled = {side for side, *fault in injected if fault and fault[0] in _MANGLING}
     by_code = (finding for code in codes for finding in _from_code(code, speaker, bits))
     for side, blamed, rule in chain(_from_flags(speaker, bits), by_code):
         if blamed in excused and rule in _CAUSED_BY_INJECTION:
+            continue
+        if blamed in mangled and rule in _CAUSED_BY_MANGLING:
             continue
         if _DOUBTFUL in codes and rule in _CAUSED_BY_A_MERGE:
             continue
@@ -150,6 +154,9 @@ _CAUSED_BY_INJECTION: Final = {
     "empty-reply", "incomplete-reply", "error-as-reply", "call-retried", "tool-rounds",
     *_ERRORS.values(),
 }  # fmt: skip
+_MANGLING: Final = ("truncated", "empty", "error_text")
+"""Faults that leave another reply than the one that was made."""
+_CAUSED_BY_MANGLING: Final = {"tool-arguments", "invalid-decision", "malformed-decision"}
 _CUT_OFF: Final = ("length", "content_filter", "reasoning_only", "stream_died")
 """Reasons of incomplete replies that are somebody's fault: a refusal may be what was wanted, and
 no finish reason may be how an endpoint is."""
@@ -178,9 +185,9 @@ def _from_code(code: str, speaker: str, bits: int) -> Iterator[_Finding]:
     kind, _, rest = code.partition(":")
     if code in _CODES:
         side, rule = _CODES[code]
-        yield side, "", rule
+        yield side, "persona" if side == "simulator" else "", rule
     elif kind == "decided" and rest.endswith(":invalid"):
-        yield "simulator", "", "invalid-decision"
+        yield "simulator", "persona", "invalid-decision"
     elif kind == "incomplete" and rest in _CUT_OFF and not bits & _BY_A_HUMAN:
         yield _side(speaker), speaker, "incomplete-reply"
     elif kind == "error":
@@ -188,7 +195,7 @@ def _from_code(code: str, speaker: str, bits: int) -> Iterator[_Finding]:
     elif kind == "retry":
         yield _side(rest), rest, "call-retried"
     elif kind == "tool" and rest not in _TOOLS_BY_HAND:
-        yield "provider", "", _TOOLS.get(rest, "tool-failed")
+        yield "provider", "provider", _TOOLS.get(rest, "tool-failed")
     elif kind == "injected":
         yield "harness", "", "fault-injected"
 

@@ -680,6 +680,10 @@ class Transcript:
                 turn.code("break")
             if record.get("stage") in STAGES:
                 turn.stage = record["stage"]
+            if turn.stage == "signals" and not turn.text:
+                # A script's line has no record of its own before its turn is committed.
+                drafts = record.get("drafts") or ()
+                turn.text = next((str(d["text"]) for d in drafts if d.get("field") == "raw"), "")
             if record.get("reason") == "error":
                 turn.flags |= Flag.ERROR
                 turn.error = str((record.get("error") or {}).get("message", ""))
@@ -705,7 +709,8 @@ class Transcript:
     def _overrode(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is not None and record.get("undoes") is not None:
             turn.flags &= ~Flag.WOULD_END
-            turn.note = ""
+            if turn.status != GONE:
+                turn.note = ""
         elif turn is not None and record.get("what") == "ending" and record.get("after"):
             # Nothing would have ended it.
             turn.note = "ended by hand"
@@ -714,7 +719,8 @@ class Transcript:
             if turn.status == OPEN and record.get("what") == "ending":
                 # Nothing was said in it: whoever is asked next has a turn of its own.
                 turn.status = ENDED
-            if turn.status == ENDED:
+            if turn.status in (ENDED, GONE):
+                # What it has a note of already is why.
                 return
             turn.note = {
                 "ending": "would have ended here",
@@ -740,7 +746,7 @@ class Transcript:
 
     def _injected(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is not None:
-            turn.code(f"injected:{record.get('side') or turn.speaker}")
+            turn.code(f"injected:{record.get('side') or turn.speaker}:{record.get('fault')}")
 
     def _ended(self, record: RecordDict, turn: Turn | None) -> None:
         self.termination = record.get("termination")

@@ -170,7 +170,7 @@ class Turn:
         self.codes: tuple[str, ...] = ()
         """What the flags do not say, in order: `error:SIDE:KIND`,
         `retry:SIDE`, `tool:KIND`, `warning:CODE`, `decided:KIND[:invalid][:human|:record]`,
-        `end:KIND`, `budget`, `injected:SIDE`, `incomplete:REASON`, `error_text`,
+        `end:KIND`, `budget`, `injected:SIDE:FAULT`, `incomplete:REASON`, `error_text`,
         `thought:SIGNAL`, `break` where a breakpoint stopped, `branch` at the last seeded turn, and
         `FLAG:RULE` of the heuristics."""
         self.version = 0

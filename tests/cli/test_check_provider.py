@@ -135,3 +135,57 @@ def test_what_run_would_refuse_is_a_finding(
     assert done.code == code
     assert says in done.out
     assert "nothing wrong" not in done.out
+
+
+NEEDS = """\
+import os
+
+KEY = os.environ["KEY_OF_THE_BOT"]
+
+class Bot:
+    def __init__(self, url):
+        self.url = url
+
+    def generate_response(self, messages):
+        return "hi"
+"""
+
+
+def test_it_is_loaded_as_a_conversation_would_load_it(
+    check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "needs.py").write_text(NEEDS)
+    (tmp_path / "keys.env").write_text("KEY_OF_THE_BOT=x\n")
+    monkeypatch.chdir(tmp_path)
+    flags = ("--env-file", "keys.env", "--set", "provider.options.url=http://127.0.0.1")
+    for spec in ("needs.py:Bot", "needs:Bot"):
+        done = check(spec, *flags)
+        assert done.code == 0, done.out + done.err
+        assert ["made", "with", "url"] in [line.split() for line in done.out.splitlines()]
+    done = check("needs.py:Bot", "--set", "provider.options.url=x")
+    assert done.code == 2
+    assert "KeyError: 'KEY_OF_THE_BOT'" in done.out
+
+
+def test_the_interpreter_of_the_settings_loads_it(
+    check: Check, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONVTUI_PYTHON", str(file.parent / "no-such-python"))
+    done = check(f"{file}:Right")
+    assert done.code == 2
+    assert "no-such-python" in done.out + done.err
+
+
+def test_an_interpreter_or_a_file_that_is_not_there_is_2(check: Check, file: Path) -> None:
+    for flags in (("--python", "no-such-python"), ("--env-file", "no-such.env")):
+        done = check(f"{file}:Right", *flags)
+        assert done.code == 2
+        assert "no-such" in done.out + done.err
+
+
+def test_what_a_conversation_would_refuse_is_2(check: Check, tmp_path: Path) -> None:
+    path = tmp_path / "bots.py"
+    path.write_text(PROVIDERS.replace('["[END]"]', '"[END]"'))
+    done = check(f"{path}:Bot")
+    assert done.code == 2
+    assert "not one text: write ['[END]']" in done.out

@@ -202,6 +202,10 @@ async def test_the_held_turn_through_the_new_code_and_asked_again(tmp_path: Path
         again = await last.preview(what, None)
         assert again.changed == []
         assert again.before is not None and again.before.ends_known
+        assert again.without_setup, "what it makes of the object is not in the result"
+        file.write_text(GOOD.replace("def setup(", "def start("))
+        assert not (await last.preview(what, None)).without_setup
+        file.write_text(GOOD)
         reply = await ask_again(
             what, ContinueFrom(str(last.log), seq=last.before), session=1, turn=2
         )

@@ -97,6 +97,29 @@ async def test_edits_make_stage_runs(tmp_path: Path) -> None:
     assert detail.raw == "second"
 
 
+@pytest.mark.parametrize(
+    ("speaker", "plan", "raws"),
+    [
+        ("persona", [("edit", {"raw": "b"}), "go"], ["a", "b"]),
+        (
+            "provider",
+            [("edit", {"raw": "b"}), "go", ("edit", {"raw": "c"}), "undo", "go"],
+            ["b", "c", "b"],
+        ),
+    ],
+)
+async def test_a_run_of_the_stages_has_the_reply_that_it_began_with(
+    tmp_path: Path, speaker: str, plan: list[Any], raws: list[str]
+) -> None:
+    at = ["response", "commit"] if speaker == "provider" else ["commit"]
+    breakpoints = [f"~speaker {speaker} & ~stage {stage}" for stage in at]
+    what = scenario(Bot("first"), ["a"], breakpoints=breakpoints)
+    detail = details((await run(what, tmp_path, plan=plan)).path)[
+        "1:1" if speaker == "persona" else "1:2"
+    ]
+    assert [detail.raw_of(run) for run in detail.stage_runs] == raws
+
+
 async def test_the_exact_messages_of_a_request(tmp_path: Path) -> None:
     def look() -> int:
         return 3

@@ -20,6 +20,7 @@ from convtui.records.models import (
     ContextSeeded,
     ConversationEnded,
     DebugHeld,
+    DebugOverrode,
     HistorySeeded,
     LlmFailed,
     LlmRequest,
@@ -36,6 +37,7 @@ from convtui.records.models import (
     ToolDenied,
     ToolReturned,
     TurnCancelled,
+    TurnDiscarded,
     TurnSkipped,
     TurnStarted,
     UserDecided,
@@ -219,6 +221,45 @@ def test_a_failed_turn_shows_the_developers_frames() -> None:
     assert "1:2 provider: I th\n    error: ZeroDivisionError: division by zero\n" in out
     assert '      File "my_provider.py", line 7, in respond' in out
     assert "the turn was not finished" in out
+
+
+def test_a_reply_whose_hook_failed_is_shown() -> None:
+    at = {"session": 1, "turn": 1, "side": "provider", "attempt": 1}
+    reply = LlmResponse(**at, call=1, raw="what the hook was given")
+    started = [header(), *session(1, "s", [])[:1], TurnStarted(**at, speaker="provider"), reply]
+    out, _ = printed([*started, SessionEnded(session=1, session_type="s", termination=ending())])
+    assert "1:1 provider: what the hook was given\n    the turn was not finished\n" in out
+
+
+def test_what_is_done_with_a_turn_that_was_said_stands_with_it() -> None:
+    at: dict[str, Any] = {"session": 1, "turn": 1, "side": "provider"}
+    held = DebugHeld(**at, hold=1, reason="ending", stage="terminate", detail="turn limit")
+    overrode = DebugOverrode(**at, what="ending", before=ending())
+    begun = [header(), *session(1, "s", [])[:2], *turn(1, "provider", "hello"), held, overrode]
+    over = SessionEnded(session=1, session_type="s", termination=ending())
+    later = "1:1 provider: held at terminate: ending turn limit\n    ending overridden by hand\n"
+    out, _ = printed([*begun, *turn(2, "persona", "hi"), over])
+    assert f"1:1 provider: hello\n{later}1:2 persona: hi\nsession 1 s ended" in out
+    out, _ = printed([*begun, over])
+    assert f"1:1 provider: hello\n{later}session 1 s ended" in out
+    assert "not finished" not in out
+
+
+def test_whoever_spoke_is_told_when_it_was_said() -> None:
+    at: dict[str, Any] = {"session": 1, "turn": 1, "side": "persona"}
+    begun = [header(), *session(1, "s", [])[:2]]
+    taken_over = [*begun, *turn(1, "persona", "the simulator's")]
+    taken_over = [
+        record.model_copy(update={"human": True}) if isinstance(record, TurnStarted) else record
+        for record in taken_over
+    ]
+    out, _ = printed(taken_over)
+    assert "1:1 persona: the simulator's\n" in out
+    assert "spoken by a human" not in out
+    drop: dict[str, Any] = {"signals": [], "hook": "should_discard_response", "outcome": "skip"}
+    gone = TurnDiscarded(**at, speaker="persona", text="x", raw="x", human=True, **drop)
+    out, _ = printed([*begun, TurnStarted(**at, speaker="persona", human=True), gone])
+    assert out.count("spoken by a human") == 1
 
 
 def test_a_decision_without_words_is_one_line() -> None:

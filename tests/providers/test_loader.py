@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -211,6 +213,35 @@ async def test_a_file_is_read_again(folder: Folder) -> None:
     assert await answer(folder.load("f.py", "bot").provider) == "old"
     folder.write("f.py", "def bot(messages): return 'newer'")
     assert await answer(folder.load("f.py", "bot").provider) == "newer"
+
+
+@pytest.mark.parametrize("changed", ["f.py", "beside.py", "inner/deep.py"])
+async def test_a_file_that_was_saved_twice_in_a_second_is_read_again(
+    folder: Folder, changed: str
+) -> None:
+    """Nor where the second text is as long as the first, as after the change of one digit."""
+    folder.write("inner/__init__.py", "")
+    for number in (1, 2):
+        for name in ("beside.py", "inner/deep.py"):
+            folder.write(name, f"V = {number if name == changed else 1}")
+        own = number if changed == "f.py" else 1
+        folder.write(
+            "f.py",
+            f"import beside\nfrom inner import deep\n"
+            f"def bot(messages): return str({own} * beside.V * deep.V)",
+        )
+        for path in folder.path.rglob("*.py"):
+            os.utime(path, (1_700_000_000, 1_700_000_000))
+        code = (
+            "import sys; from pathlib import Path\n"
+            "from convtui.providers.loader import import_file\n"
+            "print(import_file(Path(sys.argv[1])).bot([]))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(folder.path / "f.py")],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout == f"{number}\n"
 
 
 def test_the_system_prompt_of_the_scenario(folder: Folder) -> None:

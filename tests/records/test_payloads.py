@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -106,6 +109,19 @@ def test_what_is_changed_afterwards_does_not_change_the_record() -> None:
         "type": "llm.request", "keep": 0, "append": [{"role": "user", "content": "Hello"}],
         "params": {"a": 1}, "sha256": "0" * 64, "base": None,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"x", bytearray(b"x"), datetime(2026, 1, 1, tzinfo=UTC), date(2026, 1, 1), timedelta(1),
+     Decimal(1), UUID(int=1), object()],
+)  # fmt: skip
+def test_what_json_does_not_know_is_refused_inside_of_an_object_as_well(value: Any) -> None:
+    fields = {"speaker": "persona", "text": "x", "words": 1, "metadata": {"a": [{"b": value}]}}
+    payload, _ = payload_of(TurnCommitted, fields)
+    assert payload == TurnCommitted(**fields).payload()
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        encode(payload)
 
 
 def test_text_that_is_no_unicode_is_written_with_escapes() -> None:

@@ -191,6 +191,15 @@ def test_a_fault_put_in_on_purpose_excuses_what_it_caused() -> None:
     assert told(made) == ["provider role-inversion", "harness fault-injected"]
 
 
+def test_what_is_left_of_a_mangled_reply_is_nobodys_fault() -> None:
+    bad = ToolReturned(id="1", name="x", ok=False, error_kind="invalid_tool_arguments")
+    assert told(one(DebugInjected(fault="truncated"), bad)) == ["harness fault-injected"]
+    both = ["provider tool-arguments", "harness fault-injected"]
+    assert sorted(told(one(DebugInjected(fault="429"), bad))) == sorted(both)
+    raised = ToolReturned(id="1", name="x", ok=False, error_kind="tool_execution_exception")
+    assert "provider tool-exception" in told(one(DebugInjected(fault="truncated"), raised))
+
+
 def test_a_second_attempt_leaves_the_error_behind_and_its_flags_are_those_of_its_text() -> None:
     at: dict[str, Any] = {"session": 1, "turn": 1, "side": "provider"}
     records = [

@@ -29,6 +29,7 @@ from convtui.records.models import (
     ToolCalled,
     ToolReturned,
     TurnCancelled,
+    TurnDiscarded,
     TurnSkipped,
     TurnStarted,
     UserDecided,
@@ -188,6 +189,25 @@ def test_a_hold_is_over_when_it_is_released_or_the_log_ends() -> None:
     released = fold([*started, DebugReleased(**AT, hold=1, choice="go")])
     assert released.hold is None
     assert not released.turns[0].flags & Flag.HELD
+
+
+def test_why_a_turn_was_dropped_is_known_where_its_ending_is_overridden() -> None:
+    drop: dict[str, Any] = {"signals": [], "hook": "should_discard_response", "outcome": "end"}
+    dropped = TurnDiscarded(**AT, speaker="provider", text="x", raw="x", **drop)
+    overrode = DebugOverrode(**AT, what="ending", before={"kind": "discarded"})
+    started = [header(), TurnStarted(**AT, speaker="provider"), dropped, overrode]
+    (seen,) = fold(started).turns
+    assert (seen.note, bool(seen.flags & Flag.WOULD_END)) == ("should_discard_response", True)
+    (seen,) = fold([*started, DebugOverrode(**AT, what="ending", undoes=3)]).turns
+    assert (seen.note, bool(seen.flags & Flag.WOULD_END)) == ("should_discard_response", False)
+
+
+def test_a_scripted_line_is_seen_where_it_is_first_held() -> None:
+    drafts = [{"field": "raw", "label": "raw reply", "text": "hello"}]
+    started = [header(), TurnStarted(**AT, speaker="persona")]
+    for stage, text in (("request", ""), ("signals", "hello"), ("commit", "")):
+        held = DebugHeld(**AT, hold=1, reason="step", stage=stage, drafts=drafts)
+        assert fold([*started, held]).turns[0].text == text
 
 
 def test_streamed_text_is_replaced_by_what_the_log_says() -> None:

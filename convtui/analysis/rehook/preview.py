@@ -61,6 +61,8 @@ class Preview:
     changed: list[str] = field(default_factory=list)
     """What differs: signals, text, discard, ending, error (a hook fails now), mended (one failed
     before, none does now)."""
+    without_setup: bool = False
+    """Whether the new code has a `setup()` that was not called for this."""
 
 
 @dataclass(slots=True)
@@ -100,6 +102,7 @@ async def preview_turn(
         None if before is None else Made.from_dict(before),
         None if after is None else Made.from_dict(after),
         result.get("error"),
+        without_setup=bool(result.get("without_setup")),
     )
     preview.changed = _changed(preview, bool(result.get("failed")))
     return preview

@@ -139,7 +139,8 @@ class Caller:
         if chain is None:
             chain = self._chains[request.side] = RequestChain(self._journal.clean)
         # What was said is in the log before anybody else gets it, whatever ends this process then.
-        self._journal.write_out()
+        if not request.own_code:
+            self._journal.write_out()
         seq = self._journal.emit_soon(
             LlmRequest,
             partial(_chained, chain, request.messages),
@@ -151,7 +152,7 @@ class Caller:
             estimate=request.estimate,
         )
         if request.own_code:
-            # It may do anything, also end this process.
+            # It may do anything: that it was asked is in the log, too.
             self._journal.write_out()
         self._journal.current.call = seq
         call = ActiveCall(

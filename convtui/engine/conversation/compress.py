@@ -20,6 +20,7 @@ from convtui.errors import CallCancelledError, CompressionError, ConversationErr
 from convtui.models.base import Message, Reply
 from convtui.protocol import describe_error
 from convtui.providers.base import Provider, Request
+from convtui.providers.declared import model_of
 from convtui.providers.litellm import LitellmProvider
 from convtui.records.models import ContextCompressed, Warned
 from convtui.warm.templates import with_context
@@ -128,7 +129,7 @@ class Compressor:
                 lambda: self._provider.respond(request),
                 messages,
                 params,
-                getattr(self._provider, "model", None),
+                model_of(self._provider),
                 own_code=not isinstance(self._provider, LitellmProvider),
             )
         )

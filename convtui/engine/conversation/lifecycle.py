@@ -18,6 +18,8 @@ from convtui.errors import (
     UserSimulatorError,
 )
 from convtui.protocol import describe_error
+from convtui.providers.calling import call
+from convtui.providers.declared import check_declared
 from convtui.providers.loader import Loaded
 from convtui.records.models import (
     ProviderCleanup,
@@ -93,15 +95,28 @@ class Lifecycle:
             raise UserSimulatorError(f"the user simulator's {user.error}") from user.error
         await self.call(
             SETUP,
-            self._provider.setup,
+            self._set_up_provider,
             record=lambda timed: ProviderSetup(
                 hooks=self._loaded.hooks,
-                stateful=self._provider.stateful,
-                termination_signals=list(self._provider.termination_signals),
+                **self._declared(timed.error),
                 persona_signals=CheckedHooks(self._simulator).signals,
                 **self._outcome(timed),
             ),
         )
+
+    async def _set_up_provider(self) -> None:
+        """Calls `setup()`, which may set what the provider declares. Raises `HookError`."""
+        await call(self._provider.setup)
+        check_declared(self._provider)
+
+    def _declared(self, error: HookError | None) -> dict[str, Any]:
+        """What the provider declares once it is set up; nothing where that is not as it must be."""
+        if error is not None:
+            return {}
+        return {
+            "stateful": self._provider.stateful,
+            "termination_signals": list(self._provider.termination_signals),
+        }
 
     async def prepare(self, *, replayed: bool = False) -> list[str]:
         """Calls `prepare_sessions()`; returns the types of the sessions to hold, in order.

@@ -177,30 +177,6 @@ def _warm_warnings(
         )
 
 
-def check_signals(provider: Provider, simulator: UserSimulator) -> None:
-    """Raises `UsageError` for declared signals that are empty, repeated or not a list."""
-    for owner, target in (("provider", provider), ("persona", simulator)):
-        seen: set[str] = set()
-        if isinstance(target.termination_signals, str):
-            raise UsageError(
-                f"termination_signals of the {owner} must be a list of strings, not text:"
-                f" write [{target.termination_signals!r}]"
-            )
-        declared: list[object] = list(target.termination_signals)
-        for signal in declared:
-            if not isinstance(signal, str) or not signal.strip():
-                raise UsageError(
-                    f"the {owner} declares an empty termination signal; it would match"
-                    " everything: take it out of termination_signals"
-                )
-            if signal.casefold() in seen:
-                raise UsageError(
-                    f"the {owner} declares the termination signal {signal!r} twice (upper and"
-                    " lower case do not matter)"
-                )
-            seen.add(signal.casefold())
-
-
 def check_continuation(
     state: ConversationState, seed: ResumeState, parent: ContinueFrom | None
 ) -> None:

@@ -13,6 +13,7 @@ from convtui.engine.resume.provider_replay import ProviderReplay
 from convtui.engine.resume.state import ResumeState
 from convtui.errors import InterruptedRunError, ProviderError
 from convtui.providers.base import Provider
+from convtui.providers.declared import defines
 from convtui.records.models import ProviderRestored, Warned
 from convtui.scenario.provider_hooks import RESTORE
 
@@ -60,7 +61,7 @@ class ProviderRestorer:
         nobody watches.
         """
         provider = self._provider
-        if callable(getattr(provider, "restore", None)):
+        if defines(provider, RESTORE.name):
             self._mode = "restore"
             return
         if provider.stateful is False or not self._seed.said_something:

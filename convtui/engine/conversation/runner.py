@@ -19,7 +19,6 @@ from convtui.engine.conversation.header import log_name, make_header, write_head
 from convtui.engine.conversation.lifecycle import Lifecycle
 from convtui.engine.conversation.prepare import (
     check_continuation,
-    check_signals,
     load_provider_of,
     make_simulator,
     make_toolbox,
@@ -83,7 +82,6 @@ class Conversation:
         self.redactor.look_everywhere()
         provider = self.provider = self._loaded.provider
         self.simulator = make_simulator(scenario, spec, wiring.models)
-        check_signals(provider, self.simulator)
         self.toolbox = make_toolbox(scenario, provider, seed, self.redactor)
         self.state = ConversationState(scenario, warm_context_of(scenario, seed))
         if spec.attempt is not None:

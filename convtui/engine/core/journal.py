@@ -98,7 +98,7 @@ class Journal:
         self._waiting: list[_Waiting] = []
         """What is to be written together, in its order."""
         self._handle: asyncio.Handle | None = None
-        """That of writing it, where something waits."""
+        """That of writing it, once something has waited."""
         self._failure: Exception | None = None
         """Why it could not be written, where nobody was told yet."""
         self._to_spread: deque[Written] = deque()
@@ -207,9 +207,6 @@ class Journal:
         if self.writer.forked:
             self.end_child()
         with self._lock:
-            if self._handle is not None:
-                self._handle.cancel()
-                self._handle = None
             waiting, self._waiting = self._waiting, []
             drafts: list[Draft] = []
             try:
@@ -240,7 +237,7 @@ class Journal:
         `failed` is called when that fails; the next record, or `write_out()`, raises the error.
         """
         with self._lock:
-            if self._handle is not None:
+            if self._waiting and self._handle is not None:
                 self._handle.cancel()
                 self._write_out_soon(failed)
 
@@ -295,9 +292,10 @@ class Journal:
         """Writes the trailer, once."""
         with self._lock:
             self.write_out()
+            # Plain numbers: operators of flags are fifty times as slow.
+            cut, seeded = int(Flag.TRUNCATED), int(Flag.SEEDED)
             truncated = any(
-                turn.flags & Flag.TRUNCATED and not turn.flags & Flag.SEEDED
-                for turn in self.transcript.turns
+                turn.flags & cut and not turn.flags & seeded for turn in self.transcript.turns
             )
             written = self.writer.close(termination, totals, truncated=truncated)
             if written is not None:

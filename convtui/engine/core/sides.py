@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from convtui.engine.core.journal import jsonable
@@ -27,14 +28,14 @@ from convtui.text.tracebacks import own_frames
 
 _PLAIN: Final = frozenset({str, list, bool})
 """What hooks return that are written as they should be."""
-_NAMES: Final = tuple(hook.name for hook in REPLY_HOOKS.values())
+_NAMES: Final = frozenset(hook.name for hook in REPLY_HOOKS.values())
 
 
 class CheckedHooks:
     """The hooks of a provider or a simulator, as the pipeline calls them.
 
-    Results are checked: signals may be `SignalMatch`es or declared strings (whose spans are then
-    looked up), the processed text must be text.
+    Results are checked: signals may be `SignalMatch`es or declared strings, and where a span is not
+    that of its text in the raw reply it is looked up; the processed text must be text.
     """
 
     def __init__(self, target: Provider | UserSimulator) -> None:
@@ -49,7 +50,7 @@ class CheckedHooks:
     @property
     def foreign(self) -> bool:
         """Whether any of them is the developer's own code; `setup()` may put it in an instance."""
-        return self._is_own or any(name in getattr(self.target, "__dict__", ()) for name in _NAMES)
+        return self._is_own or not _NAMES.isdisjoint(getattr(self.target, "__dict__", ()))
 
     @property
     def signals(self) -> list[str]:
@@ -66,16 +67,19 @@ class CheckedHooks:
         matches: list[SignalMatch] = []
         for item in signals:
             if isinstance(item, SignalMatch):
-                matches.append(item)
-            elif isinstance(item, str):
-                spans = match_signals(raw, [item])
-                matches.extend(spans or [SignalMatch(item, "", 0, 0)])
+                found = _typed(item)
+                there = _is_there(found, raw)
+                more = [found] if there else _looked_up(found.signal, found.matched, raw)
+            elif isinstance(item, str) and item.strip():
+                more = _looked_up(item, item, raw)
             else:
+                what = "an empty text" if isinstance(item, str) else f"a {type(item).__name__}"
                 raise HookError(
-                    f"extract_signals returned a {type(item).__name__} among its signals; use"
-                    " convtui.SignalMatch or the declared string",
+                    f"extract_signals returned {what} among its signals; use convtui.SignalMatch"
+                    " or the declared string",
                     hook=EXTRACT_SIGNALS.name,
                 )
+            matches += [match for match in more if match not in matches]
         return matches
 
     def post_process(self, raw: str) -> str:
@@ -90,7 +94,13 @@ class CheckedHooks:
 
     def metadata(self) -> dict[str, Any]:
         """`last_response_metadata` of the side, if it has that attribute."""
-        metadata = getattr(self.target, "last_response_metadata", None)
+        name = "last_response_metadata"
+        try:
+            metadata = getattr(self.target, name, None)
+        except Exception as error:
+            raise HookError(
+                f"{name} failed: {describe(error)}", hook=name, frames=own_frames(error)
+            ) from error
         return jsonable(metadata) if metadata and isinstance(metadata, dict) else {}
 
     def _checked(self, hook: Hook, function: Callable[..., Any], argument: Any) -> Any:
@@ -114,6 +124,31 @@ class CheckedHooks:
                 close()
             raise HookError(f"{hook}() must be a plain `def`, not `async def`", hook=hook)
         return result
+
+
+def _typed(match: SignalMatch) -> SignalMatch:
+    """The match, if its fields are of their types. Raises `HookError`."""
+    sent: Any = match  # the developer's code may have put anything into it
+    named = isinstance(sent.signal, str) and sent.signal.strip()
+    if named and isinstance(sent.matched, str) and {type(sent.start), type(sent.end)} == {int}:
+        return match
+    raise HookError(
+        f"extract_signals returned {match!r:.120}: signal and matched are text, start and end are"
+        " numbers",
+        hook=EXTRACT_SIGNALS.name,
+    )
+
+
+def _is_there(match: SignalMatch, raw: str) -> bool:
+    start, end = match.start, match.end
+    text = raw[start:end] if 0 <= start <= end <= len(raw) else None
+    return text is not None and text.casefold() == match.matched.casefold()
+
+
+def _looked_up(signal: str, text: str, raw: str) -> list[SignalMatch]:
+    """Where a signal's text stands in the raw reply; without a place, if it does not."""
+    places = match_signals(raw, [text]) if text.strip() else []
+    return [replace(place, signal=signal) for place in places] or [SignalMatch(signal, "", 0, 0)]
 
 
 class Timed:
@@ -142,10 +177,13 @@ async def lifecycle(hook: str, function: Callable[..., Any], *arguments: Any) ->
             raise
         # It becomes a named, recorded failure.
         cause = failure.cause if isinstance(failure, ThreadExit) else failure
-        error = HookError(
-            f"{hook}() failed: {describe(cause)}", hook=hook, frames=own_frames(cause)
-        )
-        error.__cause__ = cause
+        if isinstance(cause, HookError):
+            error = cause
+        else:
+            error = HookError(
+                f"{hook}() failed: {describe(cause)}", hook=hook, frames=own_frames(cause)
+            )
+            error.__cause__ = cause
     return Timed(value, time.perf_counter() - started, error)
 
 

@@ -158,13 +158,17 @@ class ConversationState:
                 reason=f"{counted(session.words, 'word')}, the limit is {limits.max_total_words}",
                 at_turn=at_turn,
             )
-        count = self.counted(session)
-        if count >= limits.max_turns and (last == "provider" or count > limits.max_turns):
-            more = " and one more for the provider's last word" * (count > limits.max_turns)
+        count, most = self.counted(session), limits.max_turns
+        # A provider that was asked in vain, as where its reply was skipped, is not asked again.
+        in_vain = count > most and [turn.speaker for turn in session.turns[-2:]] == ["persona"] * 2
+        if count >= most and (last == "provider" or in_vain):
+            more = " and one more for the provider's last word" * (
+                count == most + 1 and not in_vain
+            )
             return Termination(
                 kind="max_turns",
                 by="harness",
-                reason=f"{counted(count, 'turn')}, the limit is {limits.max_turns}{more}",
+                reason=f"{counted(count, 'turn')}, the limit is {most}{more}",
                 at_turn=at_turn,
             )
         return None

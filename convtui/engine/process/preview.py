@@ -17,6 +17,8 @@ from convtui.log.replies import RecordedReplies, RecordedReply, collect_replies
 from convtui.models.base import ModelClients
 from convtui.protocol import Kind, PreviewSpec, StartSpec, describe_error
 from convtui.providers.base import Provider
+from convtui.providers.loader import owner
+from convtui.scenario.provider_hooks import SETUP
 
 
 async def preview(
@@ -28,12 +30,16 @@ async def preview(
 ) -> None:
     """Sends `LOADED`, then one `REHOOKED` with the fields of `compare_hooks()`.
 
+    Its `without_setup` is true where the provider has a `setup()` that was not called.
+
     Raises what `loaded_provider()` and `compare_hooks()` raise.
     """
     async with loaded_provider(
         start, setup=spec.setup, models=models, sender=sender, capture=capture
     ) as provider:
-        sender.send(Kind.REHOOKED, **compare_hooks(spec, provider))
+        without_setup = not spec.setup and owner(provider, SETUP.name) == "yours"
+        result = compare_hooks(spec, provider)
+        sender.send(Kind.REHOOKED, **result, without_setup=without_setup)
         capture.flush()
 
 

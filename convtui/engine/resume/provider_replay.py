@@ -30,6 +30,7 @@ from convtui.errors import ConversationError
 from convtui.models.base import Message, Reply
 from convtui.protocol import describe_error
 from convtui.providers.base import HistoryTurn, Provider, Request
+from convtui.providers.declared import model_of
 from convtui.providers.litellm import LitellmProvider
 from convtui.records.models import ProviderRestored, Warned
 from convtui.scenario.scenario import Scenario
@@ -247,7 +248,7 @@ class ProviderReplay:
             lambda: provider.respond(request),
             messages,
             dict(provider.params),
-            getattr(provider, "model", None),
+            model_of(provider),
             number,
             own_code=not isinstance(provider, LitellmProvider),
             tools=[str(tool["function"]["name"]) for tool in tools] or None,

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 from convtui.engine.turn.context import TurnContext
 from convtui.models.base import Message, Usage
+from convtui.providers.declared import model_of
 from convtui.providers.loader import Loaded
 from convtui.records.models import BudgetCrossed, BudgetRaised, HoldReason, Termination
 from convtui.scenario.scenario import Budget
@@ -265,8 +266,8 @@ async def unknown_usage(
     sentences: list[str] = []
     limits = limits_of(budget)
     if any(limit.scope != "persona" for limit in limits):
-        model = getattr(provider.provider, "model", None)
-        if provider.kind == "litellm" and isinstance(model, str):
+        model = model_of(provider.provider)
+        if provider.kind == "litellm" and model is not None:
             sentences += await _unpriced(limits, "provider", model, priced)
         elif provider.kind != "demo":
             sentences.append(

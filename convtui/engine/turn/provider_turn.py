@@ -21,6 +21,7 @@ from convtui.engine.turn.utterance import Utterance
 from convtui.models.base import Message, Reply
 from convtui.models.handed_out import HandedOut
 from convtui.providers.base import Provider, Request
+from convtui.providers.declared import model_of
 from convtui.providers.litellm import LitellmProvider
 from convtui.records.models import HoldReason
 from convtui.scenario.scenario import Scenario
@@ -170,7 +171,7 @@ class ProviderTurn:
             tools=tools,
         )
         params = {**provider.params, **attempt.params}
-        model = params.pop("model", None) or getattr(provider, "model", None)
+        model = params.pop("model", None) or model_of(provider)
         return CallRequest(
             "provider",
             lambda: provider.respond(request),

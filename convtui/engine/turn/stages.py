@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from convtui.engine.core.edits import Edit
 from convtui.engine.core.gate import (
@@ -44,6 +44,8 @@ from convtui.text_checks.text_checks import TextChecks
 from convtui.transcript.fold import Flag, take_noticed
 
 _EMPTY_RETRIES = 3
+BY_HAND: Final = "by hand"
+"""In a record's `hook`: the hook failed, and a human went on without it."""
 _END_HERE = Choice(OVERRIDE.id, "end here")
 _GO_ON = Choice(OVERRIDE.id, "go on after it")
 
@@ -403,8 +405,13 @@ class StageHolds:
         if release.choice == FAIL.id:
             raise self._nothing_said(problem)
         if release.choice == SUPPLY.id:
-            text = str(release.edits.get("text", release.edits.get("raw", "")))
-            self._edits.note("text", result.text or "", text, result.stage, final=True)
+            before = result.text or ""
+            text = str(release.edits.get("text", before))
+            raw = release.edits.get("raw")
+            if isinstance(raw, str) and raw != result.raw and text == before:
+                self._edited = self._apply_edits(result, release)
+                return False
+            self._edits.note("text", before, text, result.stage, final=True)
             result.text = text
             if what == "error_text":
                 result.error_text = None
@@ -429,12 +436,18 @@ class StageHolds:
             result.again = True
         elif release.choice == SUPPLY.id:
             result.error = None
-            if result.stage == "post_process":
-                text = str(release.edits.get("text", result.raw))
-                self._edits.note("text", result.raw, text, result.stage, final=True)
-                result.text = text
-            elif result.stage == "discard":
+            raw = release.edits.get("raw")
+            if isinstance(raw, str) and raw != result.raw:
+                self._edited = self._apply_edits(result, release)
+                return False
+            result.hook = BY_HAND
+            if result.stage == "discard":
                 result.discard = False
+            if result.stage != "signals":
+                before = result.raw if result.text is None else result.text
+                result.text = str(release.edits.get("text", before))
+                if result.stage == "post_process" or result.text != before:
+                    self._edits.note("text", before, result.text, result.stage, final=True)
             self._record(result)
         return True
 
@@ -476,8 +489,10 @@ def error_text_of(result: StageResult, metadata: Mapping[str, Any]) -> str | Non
 
 def _drafts(result: StageResult) -> list[dict[str, Any]]:
     drafts = [{"field": "raw", "label": "raw reply", "text": result.raw}]
-    if result.text is not None and result.stage != "signals":
-        drafts.insert(0, {"field": "text", "label": "what is said", "text": result.text})
+    if result.stage != "signals":
+        # Where the hook that makes it has failed, it is written beginning with the raw reply.
+        text = result.raw if result.text is None else result.text
+        drafts.insert(0, {"field": "text", "label": "what is said", "text": text})
     if result.stage == "discard":
         word = "drop" if result.discard else "keep"
         drafts.append({"field": "verdict", "label": "should_discard_response()", "text": word})

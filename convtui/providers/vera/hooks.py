@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from typing import Final
 
-from convtui.providers.signatures import check_call, refuse
+from convtui.providers.signatures import check_call, check_plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +61,5 @@ def check_vera_signatures(client: object, base: type | None, where: str) -> None
                 continue  # is not called then
         method = getattr(client, hook.name)
         check_call(method, hook.name, hook.arguments, where)
-        if hook.plain and inspect.iscoroutinefunction(method):
-            says = f"{hook.name}() must be a plain `def`, not `async def`"
-            refuse(method, hook.name, says, where)
+        if hook.plain:
+            check_plain(method, hook.name, where)

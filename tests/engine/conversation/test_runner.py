@@ -88,7 +88,11 @@ async def test_first_speaker_is_read_after_enter_session(tmp_path: Path) -> None
 
 
 async def test_nonsense_as_first_speaker_is_a_named_failure(tmp_path: Path) -> None:
-    ran = await run(scenario(Bot(first_speaker="bot")), tmp_path)
+    class Choosing(Bot):
+        async def enter_session(self, session_type: str) -> None:
+            self.first_speaker = "bot"  # type: ignore[assignment]
+
+    ran = await run(scenario(Choosing()), tmp_path)
     assert ran.ended == ("failed", "provider")
     assert "first_speaker is 'bot'" in ran.termination.reason
 
@@ -184,6 +188,31 @@ async def test_turns_scope(tmp_path: Path) -> None:
     assert len(ran.said) == 4
     assert ran.ended == ("max_turns", "harness")
     assert ran.of("session.ended")[1]["skipped"]
+
+
+@pytest.mark.parametrize("most", [3, 4])
+async def test_the_provider_has_the_last_word_also_beyond_an_overridden_limit(
+    tmp_path: Path, most: int
+) -> None:
+    plan: list[Any] = [("override", {}), ("end", {})]
+    script = [str(n) for n in range(9)]
+    ran = await run(scenario(Bot(), script, max_turns=most), tmp_path, plan=plan, hold_endings=True)
+    assert [turn["speaker"] for turn in ran.of("turn.committed")][-1] == "provider"
+    assert len(ran.said) == 6
+    assert ran.termination.reason == f"6 turns, the limit is {most}"
+
+
+async def test_a_provider_that_was_skipped_is_not_asked_again_beyond_the_limit(
+    tmp_path: Path,
+) -> None:
+    class Drops(Bot):
+        def should_discard_response(self, signals: Any) -> bool:
+            return True
+
+    bot = Drops("fine", "[X]", signals=["[X]"])
+    ran = await run(scenario(bot, list("abcd"), max_turns=3, on_discard="skip"), tmp_path)
+    assert ran.said == ["a", "fine", "b", "c"]
+    assert ran.termination.reason == "4 turns, the limit is 3"
 
 
 async def test_the_worst_ending_of_a_session_is_the_conversations(tmp_path: Path) -> None:

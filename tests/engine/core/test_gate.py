@@ -486,7 +486,7 @@ async def test_every_ending_holds_and_can_be_overridden(tmp_path: Path) -> None:
 
 async def test_an_overridden_cap_lets_it_go_on(tmp_path: Path) -> None:
     ran = await run(scenario(Bot(), ["a"] * 9, max_turns=2), tmp_path, plan=["override"])
-    assert len(ran.said) == 3
+    assert len(ran.said) == 4
     assert ran.ended == ("max_turns", "harness")
 
 
@@ -572,6 +572,58 @@ async def test_a_failed_hook_can_be_tried_again_or_supplied(
     assert ran.said == ["a", "raw" if hook == "extract_signals" else last]
 
 
+STAGE_HOOKS = {
+    "signals": "extract_signals",
+    "post_process": "post_process_response",
+    "discard": "should_discard_response",
+}
+
+
+def failing_bot(stage: str) -> Bot:
+    """A provider whose hook of this stage fails for the reply [X] as it came."""
+    name = STAGE_HOOKS[stage]
+    bot = Bot("[X]", signals=["[X]"])
+    works = getattr(bot, name)
+
+    def fails(given: Any) -> Any:
+        if given == "[X]" or (stage == "discard" and given):
+            raise KeyError("x")
+        return works(given)
+
+    setattr(bot, name, fails)
+    return bot
+
+
+@pytest.mark.parametrize("stage", STAGE_HOOKS)
+async def test_what_is_written_for_a_failed_hook_is_said(tmp_path: Path, stage: str) -> None:
+    written = {"raw": "mine"} if stage == "signals" else {"text": "mine"}
+    plan: list[Answer] = [("supply", written), *(["go"] if stage == "signals" else [])]
+    ran = await run(scenario(failing_bot(stage), ["a"]), tmp_path, plan=plan)
+    assert ran.driver.holds[0]["stage"] == stage
+    offered = {draft["field"]: draft["text"] for draft in ran.driver.holds[0]["drafts"]}
+    assert {name: offered[name] for name in written} == dict.fromkeys(written, "[X]")
+    assert ran.said == ["a", "mine"]
+    (edit,) = ran.of("debug.edited")
+    assert (edit["before"], edit["after"]) == ("[X]", "mine")
+
+
+@pytest.mark.parametrize("stage", STAGE_HOOKS)
+async def test_an_edit_of_the_raw_reply_at_a_failed_hook_runs_the_stages_again(
+    tmp_path: Path, stage: str
+) -> None:
+    plan: list[Answer] = [("supply", {"raw": "mine"}), "go"]
+    ran = await run(scenario(failing_bot(stage), ["a"]), tmp_path, plan=plan)
+    assert ran.said == ["a", "mine"]
+    assert [r.get("revision") for r in ran.of("signals.extracted") if r["turn"] == 2][-1] == 2
+
+
+async def test_going_on_without_a_failed_hook_is_no_finding_of_the_hook(tmp_path: Path) -> None:
+    ran = await run(scenario(failing_bot("signals"), ["a"]), tmp_path, plan=["supply"])
+    assert ran.said == ["a", "[X]"]
+    assert ran.of("signals.extracted")[-1]["hook"] == "by hand"
+    assert ran.of("debug.edited") == []
+
+
 @pytest.mark.parametrize("hook", ["setup", "enter_session", "prepare_sessions"])
 async def test_a_failed_lifecycle_hook_can_be_tried_again(tmp_path: Path, hook: str) -> None:
     tries: list[Any] = []
@@ -595,6 +647,17 @@ async def test_an_empty_reply_holds(tmp_path: Path) -> None:
     )  # fmt: skip
     assert [h["reason"] for h in ran.driver.holds[:2]] == ["empty", "empty"]
     assert ran.said == ["a", "something", "b", "..."]
+
+
+async def test_an_edit_of_the_raw_reply_at_an_empty_one_runs_the_stages_again(
+    tmp_path: Path,
+) -> None:
+    bot = Bot("<x>", post_process_response=lambda raw: raw.replace("<x>", ""))
+    plan: list[Answer] = [("supply", {"raw": "<x>said"}), "go"]
+    ran = await run(scenario(bot, ["a"]), tmp_path, plan=plan)
+    assert ran.driver.holds[0]["reason"] == "empty"
+    assert ran.said == ["a", "said"]
+    assert ran.of("response.processed")[-1]["revision"] == 2
 
 
 async def test_a_persona_model_that_fails_holds_on_its_side(tmp_path: Path) -> None:

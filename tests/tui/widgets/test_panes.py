@@ -240,6 +240,24 @@ def test_stages_in_words() -> None:
     assert "retry 1: 429, retried after 700 ms" in doc
 
 
+def test_the_request_that_is_held_comes_after_the_tools_whose_results_it_has() -> None:
+    story = Story()
+    story.begin()
+    story.on("turn.started", speaker="provider")
+    story.on("llm.request", side="provider", append=[{"role": "user"}], sha256="")
+    called = {"id": "c", "name": "look", "arguments": "{}"}
+    story.on("llm.response", call=len(story.records) - 1, raw="", tool_calls=[called])
+    story.on("tool.called", id="c", name="look", arguments={})
+    story.on("tool.returned", id="c", name="look", ok=True, result=1)
+    turn = story.transcript.turns[0]
+    lines = str(
+        build("Stages", story.detail(turn), turn, Context(hold={"stage": "request"}))
+    ).splitlines()
+    assert [" ".join(line.split()) for line in lines if "request" in line or "tools" in line] == [
+        "∙ request 1 message", "∙ tools 1 call", f"{HELD} request round 2, held here"
+    ]  # fmt: skip
+
+
 def test_attempts_and_revisions() -> None:
     story = Story()
     story.begin()

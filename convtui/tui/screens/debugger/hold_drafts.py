@@ -56,6 +56,9 @@ class HoldDrafts:
             written = await (
                 self._edit_outside(drafts) if outside else self._edit_inside(hold, drafts, edits)
             )
+            if written == {} and choice == "supply":
+                # What is there is what is wanted: the words that had arrived, or the raw reply.
+                written = {field: text for field, _, text in drafts[:1] if text.strip()}
             if not written:
                 return  # nothing changed
             if choice == "reply" and not written.get("raw", drafts[0][2]).strip():

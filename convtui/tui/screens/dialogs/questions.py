@@ -194,7 +194,8 @@ class Ask(ModalScreen[str | None]):
 
 
 class Edit(ModalScreen[dict[str, str] | None]):
-    """Edits texts. The result maps changed fields to their new text; Escape returns None.
+    """Edits texts. The result maps changed fields to their new text, which may be none; Escape
+    returns None.
 
     Escape has to be pressed twice if it would lose text.
     """
@@ -328,7 +329,7 @@ class Edit(ModalScreen[dict[str, str] | None]):
         if invalid is not None:
             invalid.focus()
             return
-        self.dismiss(changes or None)
+        self.dismiss(changes)
 
 
 def editor_command(configured: str | None) -> list[str] | None:

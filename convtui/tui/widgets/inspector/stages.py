@@ -27,6 +27,7 @@ from convtui.tui.drawing.glyphs import (
 )
 from convtui.tui.widgets.inspector.stage_rows import StageRows
 from convtui.tui.widgets.transcript.calls import seconds
+from convtui.tui.widgets.transcript.marks import would_have
 
 if TYPE_CHECKING:
     from convtui.log.detail import Call, StageRun, TurnDetail
@@ -80,18 +81,24 @@ def stages(detail: TurnDetail, turn: Turn, context: Context) -> Document:
         last = attempt == (attempts[-1] if attempts else attempt)
         held_stage = held if last else ""
         calls = [call for call in detail.calls if call.attempt == attempt]
+        # The request that is held is the next one where the last has been answered.
+        next_round = calls[-1].round + 1 if calls and calls[-1].response is not None else 0
+        asks_again = held_stage == "request" and next_round > 1
         for call in calls:
-            _call_stages(doc, call, held_stage if call is calls[-1] else "", context)
+            here = call is calls[-1] and not asks_again
+            _call_stages(doc, call, held_stage if here else "", context)
         if not calls and held_stage in ("request", "response"):
             doc.stage(held_stage, "", [], held=True)
         if attempt == 1 or last:
             _tool_stage(doc, detail, held_stage)
+        if asks_again:
+            doc.stage("request", "", [(f"round {next_round}", "text")], held=True)
         runs = [run for run in detail.stage_runs if run.attempt == attempt]
         for number, run in enumerate(runs, 1):
             if len(runs) > 1:
                 count = " (counts)" if number == len(runs) else ""
                 doc.line((f"revision {run.revision}{count}", "muted bold"))
-            raw = _raw_of(detail, attempt)
+            raw = detail.raw_of(run)
             last_held = held_stage if number == len(runs) else ""
             _run_stages(doc, run, raw, last_held, context, interim=detail.interim)
         if last and held_stage and not runs and held_stage not in ("request", "response", "tools"):
@@ -109,8 +116,7 @@ def _terminate_stage(
     if turn.flags & Flag.ENDED:
         doc.stage("terminate", ERROR, [("the session ended here", "warning")])
     elif turn.flags & Flag.WOULD_END:
-        note = turn.note or "would have ended here"
-        doc.stage("terminate", ERROR, [(visible_line(note, 120), "warning")])
+        doc.stage("terminate", ERROR, [(visible_line(would_have(turn), 120), "warning")])
     elif turn.status not in (OPEN, FAILED) and detail.stage_runs:
         ends = context.hold is not None and context.hold.get("reason") == "ending"
         what: Span = ("about to end", "warning") if ends else ("continues", "muted")
@@ -215,13 +221,6 @@ def _hook(record: RecordDict, name: str, context: Context) -> Span:
     role = "accent" if whose == "yours" else "muted"
     words = {"yours": "your hook", "default": "default hook"}
     return f", {words.get(whose, whose)}", role
-
-
-def _raw_of(detail: TurnDetail, attempt: int) -> str:
-    for call in reversed(detail.calls):
-        if call.attempt == attempt and call.response is not None and call.side != "responder":
-            return str(call.response.get("raw", ""))
-    return detail.raw or ""
 
 
 def _location(match: Mapping[str, Any]) -> str:

@@ -150,8 +150,12 @@ def _thought(turn: Turn, extra: TurnExtras | None, short: bool) -> list[Span]:
 
 
 def _would_end(turn: Turn, extra: TurnExtras | None, short: bool) -> list[Span]:
-    note = turn.note if turn.note.startswith("would ") else "would have ended here"
-    return [(visible_line(note, 40), "warning")]
+    return [(visible_line(would_have(turn), 40), "warning")]
+
+
+def would_have(turn: Turn) -> str:
+    """What would have become of a turn, had it not been overridden or ignored."""
+    return turn.note if turn.note.startswith("would ") else "would have ended here"
 
 
 def _empty(turn: Turn, extra: TurnExtras | None, short: bool) -> list[Span]:

@@ -320,6 +320,8 @@ def _placeholder(turn: Turn) -> str:
         return "(no text yet)"  # The reply has arrived, or the call has failed.
     if turn.stage == "terminate":
         return "(held before the session ends)" if turn.flags & Flag.HELD else "(nothing)"
+    if turn.flags & Flag.HELD:
+        return "(nothing)"
     what = "reply" if early else turn.stage
     return f"waiting for the {what} {glyphs.BAR}"
 

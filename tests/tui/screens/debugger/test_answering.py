@@ -276,3 +276,29 @@ async def test_what_a_call_may_use_is_read_before_it_is_made(held: Held) -> None
         assert [field for field, _, _ in hold_drafts.drafts_of(held.handle.hold or {})] == [
             "messages"
         ]
+
+
+@pytest.mark.parametrize(
+    ("choice", "text", "sent"),
+    [
+        ("supply", "what had arrived", {"raw": "what had arrived"}),
+        ("supply", "  ", None),
+        ("edit", "what had arrived", None),
+    ],
+)
+async def test_what_is_offered_for_a_failed_call_or_hook_may_be_taken_as_it_is(
+    held: Held, choice: str, text: str, sent: dict[str, str] | None
+) -> None:
+    async with held.app.run_test(size=(120, 26)) as pilot:
+        await held.begin(pilot)
+        drafts = [{"field": "raw", "label": "what had arrived", "text": text}]
+        held.handle.held((choice, "write it by hand"), stage="response", drafts=drafts)
+        await until(pilot, lambda: held.screen.hold_bar.display)
+        await pilot.press("e")
+        await held.opened(pilot, Edit)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: not isinstance(held.app.screen, Edit))
+        if sent is not None:
+            await until(pilot, lambda: held.handle.orders)
+        released = [order for order in held.handle.orders if order[0] == "release"]
+        assert released == ([("release", {"choice": choice, "edits": sent})] if sent else [])

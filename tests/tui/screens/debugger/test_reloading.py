@@ -92,6 +92,10 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reloading:
     ("preview", "words"),
     [
         (Preview("Good day.", SAME, SAME), "Turn 1:2: nothing changes with the new code."),
+        (
+            Preview("Good day.", SAME, SAME, without_setup=True),
+            "Turn 1:2: nothing changes with the new code, tried without its setup().",
+        ),
         (Preview("Good day.", None, None, {"message": "x"}), "a hook fails as it did before"),
     ],
 )
