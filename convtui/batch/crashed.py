@@ -12,6 +12,7 @@ from typing import Any, Final
 from convtui.batch.spending import Used
 from convtui.errors import LogError
 from convtui.files.regular import open_regular
+from convtui.log.lines import pieces_of
 from convtui.log.reader import open_log
 from convtui.log.run_summary import trailer_of
 from convtui.records.codec import RecordDict, decode
@@ -87,5 +88,6 @@ def used_in(log: Path) -> Used:
 
 def _records(log: Path) -> Iterator[RecordDict]:
     with contextlib.suppress(OSError, ValueError), open_regular(log) as file:
-        for line in islice(file, _OPENING):
-            yield decode(line)
+        for line, whole in islice(pieces_of(file), _OPENING):
+            if whole:
+                yield decode(line)

@@ -14,6 +14,7 @@ from typing import Any, Final
 from convtui.batch.manifest import BatchFile, Entry, counts, read_batch
 from convtui.errors import ConvtuiError, FileError, did_you_mean, listed
 from convtui.files.regular import is_file
+from convtui.library.index_file import stamp
 from convtui.library.library import Library
 from convtui.log.batch_counts import BatchCounts
 from convtui.log.lock import is_being_written
@@ -200,7 +201,7 @@ def _manifests(folder: Path) -> Iterator[tuple[str, tuple[int, int]]]:
                 continue
             with suppress(OSError):
                 stat = os.stat(os.path.join(entry.path, MANIFEST))  # noqa: PTH116, PTH118
-                yield entry.name, (stat.st_size, stat.st_mtime_ns)
+                yield entry.name, stamp(stat)
 
 
 # --- names

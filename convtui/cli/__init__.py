@@ -124,6 +124,7 @@ def _with_theme(ctx: click.Context, theme: str) -> dict[str, str]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with its code."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # Foreign text may have characters that the terminal's encoding lacks.
         with contextlib.suppress(AttributeError, ValueError):
@@ -133,6 +134,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         # Everything is done: another ctrl+c must not turn the exit code into a signal's.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(code)
+
+
+def _open_closed_streams() -> None:
+    """Puts nothing in the place of standard streams that were closed, as by `>&-`.
+
+    Python has None there, and the next file that is opened would get the number.
+    """
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -157,6 +171,9 @@ def _run(argv: Sequence[str] | None) -> int:
         _say(str(error) or type(error).__name__)
         return error.exit_code
     except OSError as error:
+        if error.errno == errno.ENOENT and _is_nowhere():
+            _say("the folder in which this was started is not there any more; go to another one")
+            return UsageError.exit_code
         if error.errno not in _MACHINE_ERRORS:
             return _crashed(error)
         from convtui.printing.output import STDOUT
@@ -171,6 +188,15 @@ def _run(argv: Sequence[str] | None) -> int:
     except Exception as error:  # noqa: BLE001 - reported and written to a crash file
         return _crashed(error)
     return result if isinstance(result, int) else 0
+
+
+def _is_nowhere() -> bool:
+    """Whether the working directory was deleted."""
+    try:
+        os.getcwd()  # noqa: PTH109
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _stdout_fails() -> bool:

@@ -12,6 +12,7 @@ from convtui.cli.common import echo, print_json, say, table
 from convtui.cli.runs_columns import RunLine, list_lines
 from convtui.errors import ConvtuiError
 from convtui.log.run_summary import short_id
+from convtui.records.times import time_of_stamp
 from convtui.scenario.provider_spec import parse_provider_spec
 from convtui.text.counts import counted
 from convtui.transcript.ending_words import short_ending
@@ -216,7 +217,7 @@ def _figure(run: RunSummary, key: str) -> str:
     if value is None:
         return "-"
     if key == "written":
-        return datetime.fromtimestamp(value).strftime("%Y-%m-%d %H:%M")
+        return time_of_stamp(value).astimezone().strftime("%Y-%m-%d %H:%M")
     if key == "cost":
         return f"${value:,.4f}"
     return f"{value:,.1f} s" if key in ("duration", "latency") else f"{value:,.0f}"
@@ -226,7 +227,7 @@ def when(run: RunSummary) -> datetime:
     """When a run began, in local time; if unknown, when its file was written."""
     if run.created_at is not None:
         return run.created_at.astimezone()
-    return datetime.fromtimestamp(run.modified).astimezone()
+    return time_of_stamp(run.modified).astimezone()
 
 
 def _as_json(run: RunSummary) -> dict[str, Any]:

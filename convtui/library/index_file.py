@@ -19,6 +19,7 @@ from convtui.log.run_summary import COMPANIONS
 FILE: Final = ".library.sqlite3"
 Stat = tuple[int, int]
 """Size and time of the last change, in nanoseconds."""
+_MOST: Final = (1 << 63) - 1
 
 
 class Matches:
@@ -32,6 +33,11 @@ class Matches:
         if compiled is None:
             compiled = self._patterns[pattern] = re.compile(pattern, re.IGNORECASE)
         return text is not None and compiled.search(loaded(text)) is not None
+
+
+def stamp(info: os.stat_result) -> Stat:
+    """Size and time of a file, as SQLite can keep them."""
+    return info.st_size, min(max(info.st_mtime_ns, -_MOST - 1), _MOST)
 
 
 def remove_index(folder: Path) -> None:
@@ -59,7 +65,7 @@ def scan(folder: Path) -> tuple[set[str], dict[str, Stat], dict[str, Stat]]:
                 continue
             try:
                 info = entry.stat()
-                stat = (info.st_size, info.st_mtime_ns)
+                stat = stamp(info)
             except OSError:
                 stat = (0, 0)
             if companion:

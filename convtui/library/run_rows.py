@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import LogError
+from convtui.library.index_file import stamp
 from convtui.library.index_rows import (
     ASK_THE_LOG,
     NO_RAW,
@@ -68,7 +69,7 @@ def stat_of(path: Path) -> tuple[int, int]:
         info = path.stat()
     except OSError:
         return 0, 0
-    return info.st_size, info.st_mtime_ns
+    return stamp(info)
 
 
 def read_run(path: Path, *, turns: bool, many: bool = False) -> RunRows:

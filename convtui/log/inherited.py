@@ -10,6 +10,7 @@ from pathlib import Path
 
 from convtui.errors import LogError
 from convtui.files.regular import open_regular
+from convtui.log.lines import MAX_LINE
 from convtui.log.notes import Address, Inherited, Notes
 from convtui.log.parents import MAX_GENERATIONS, find_parent, parent_of
 from convtui.records.codec import RecordDict
@@ -44,10 +45,10 @@ def inherited_notes(path: Path) -> dict[Address, tuple[Inherited, ...]]:
 def _read_beginning(path: Path) -> tuple[RecordDict, set[Address]]:
     """A log's header, and the addresses of the turns that it began with."""
     with open_regular(path) as file:
-        header = read_record(file.readline())
+        header = read_record(file.readline(MAX_LINE))
         if parent_of(header) is None:
             return header, set()
-        second = read_record(file.readline())
+        second = read_record(file.readline(MAX_LINE))
     if second.get("type") != "history.seeded":
         return header, set()
     seen = (second.get("past") or {}).get("turns") or ()

@@ -17,6 +17,7 @@ from convtui.errors import LogError
 from convtui.files.collecting import uncollected
 from convtui.files.near import near_file
 from convtui.files.regular import is_dir, open_regular
+from convtui.log.lines import MAX_LINE, pieces_of
 from convtui.log.lock import is_being_written
 from convtui.log.recordfile import RecordFile
 from convtui.records.codec import FORMAT, MAJOR, RecordDict, decode, fast_decoder
@@ -33,8 +34,6 @@ _LONG = 1 << 20
 """Bytes of a log from which on the faster decoder is worth its import."""
 _VERIFIED = ("header", "trailer", None)
 """Types of records that are not allowed everywhere in a log."""
-MAX_LINE = 256 << 20
-"""Maximum bytes of one record; a longer one is a finding and is not kept in memory."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -482,11 +481,11 @@ def digest_until(path: Path, seq: int) -> tuple[str, int]:
     size = 0
     with _open(path) as file:
         file.seek(0)
-        for line in file:
-            if not line.endswith(b"\n"):
-                break
+        for line, whole in pieces_of(file):
             sha256.update(line)
             size += len(line)
+            if not whole:
+                continue
             try:
                 line_seq: Any = decode(line).get("seq")
             except ValueError:

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Final, Literal
 
 from convtui.errors import LogError
 from convtui.files.regular import open_regular
-from convtui.log.reader import MAX_LINE
+from convtui.log.lines import MAX_LINE
 from convtui.records.codec import FORMAT, MAJOR, RecordDict, decode
 from convtui.records.fields import FieldChecker
 from convtui.records.interim import Interim

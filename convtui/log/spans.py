@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from convtui.files.regular import open_regular
+from convtui.log.lines import pieces_of
 from convtui.records.codec import RecordDict, decode
 from convtui.records.fields import FieldChecker
 
@@ -18,9 +19,9 @@ def session_spans(path: Path) -> dict[int, dict[str, int]]:
     fields = FieldChecker()
     offset = 0
     with open_regular(path) as file:
-        for line in file:
+        for line, whole in pieces_of(file):
             start, offset = offset, offset + len(line)
-            if b'"session":' not in line:
+            if not whole or b'"session":' not in line:
                 continue
             record = _record(line)
             fields.mend(record, line)

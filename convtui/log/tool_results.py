@@ -15,6 +15,7 @@ from typing import Any
 
 from convtui.files.regular import open_regular
 from convtui.log.descriptor import open_private, write_all
+from convtui.log.lines import pieces_of
 from convtui.log.names import tool_results_path
 
 
@@ -50,8 +51,8 @@ def whole_result(log: Path, seq: int) -> str | None:
     prefix = b'{"seq":%d,' % seq
     try:
         with open_regular(tool_results_path(log)) as file:
-            for line in file:
-                if not line.startswith(prefix):
+            for line, whole in pieces_of(file):
+                if not whole or not line.startswith(prefix):
                     continue
                 try:
                     data = json.loads(line)

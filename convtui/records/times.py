@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 EPOCH = datetime.fromtimestamp(0, UTC)
+_FIRST, _LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC)
 
 
 def parse_time(text: str | None) -> datetime | None:
@@ -59,6 +60,16 @@ def later(at: datetime, seconds: float) -> datetime:
     except (OverflowError, ValueError):
         return at
     return moved if 1 < moved.year < 9999 else at
+
+
+def time_of_stamp(seconds: float) -> datetime:
+    """The time of a file's stamp, in UTC; the nearest that can be shown where a file system, or
+    whoever packed the file, says something absurd."""
+    try:
+        at = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return _LAST if seconds > 0 else _FIRST
+    return min(max(at, _FIRST), _LAST)
 
 
 def local_day(at: object) -> date | None:

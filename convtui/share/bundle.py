@@ -126,9 +126,11 @@ def unpack(path: Path, folder: Path) -> Unpacked:
 
 
 def _zip_errors() -> tuple[type[Exception], ...]:
+    import lzma
     import zlib
 
-    return (zlib.error,)
+    # A name that is not the UTF-8 that it is said to be is a `ValueError`.
+    return zlib.error, lzma.LZMAError, ValueError
 
 
 def _contents(path: Path, archive: zipfile.ZipFile) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from typing import Any, Final
 from convtui.errors import LogError
 from convtui.files.regular import open_regular
 from convtui.log.formats.export_fold import not_written
+from convtui.log.lines import MAX_LINE
 from convtui.log.names import notes_path, tool_results_path, wire_path
-from convtui.log.reader import MAX_LINE
 from convtui.records.codec import RecordDict, decode, encode
 from convtui.secrets.redactor import Redactor
 from convtui.secrets.sharing import Collector, SharingRedactor

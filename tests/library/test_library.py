@@ -21,7 +21,7 @@ from convtui.filters.atoms import ATOMS
 from convtui.filters.filter import parse
 from convtui.filters.tree import And, Atom, Node, Not, Or
 from convtui.library.index import Index
-from convtui.library.index_file import FILE
+from convtui.library.index_file import FILE, stamp
 from convtui.library.index_rows import fold_text
 from convtui.library.index_summary import from_row, to_row
 from convtui.library.library import Library
@@ -44,6 +44,7 @@ from convtui.records.models import (
     ToolReturned,
     UserDecided,
 )
+from convtui.records.times import time_of_stamp
 from tests.builders.logs import conversation, ending, header, sample, session, turn, write_log
 
 TEXTS = (
@@ -457,6 +458,17 @@ def test_an_index_whose_values_are_none_of_ours_is_made_again(runs: Path, value:
         assert library.notice == ""
     (runs / FILE).unlink()
     assert names(library, "~discard & upstream") == matches
+
+
+@pytest.mark.parametrize("seconds", [2**55, -(2**45), 10**11, -1])
+def test_the_time_of_a_file_may_be_absurd(runs: Path, seconds: int) -> None:
+    index = Index(runs)
+    index.listing()
+    kept = stamp(os.stat_result([0] * 10, {"st_mtime_ns": seconds * 10**9}))
+    index.keep_batches({"b": (kept, "{}")}, ())
+    assert index.batches() == {"b": (kept, "{}")}
+    index.close()
+    assert 0 < time_of_stamp(seconds).astimezone().year <= 9999
 
 
 @pytest.mark.parametrize("page", range(12))

@@ -151,6 +151,37 @@ def test_a_damaged_zip_is_named(cut: float, zipped: Path, tmp_path: Path) -> Non
         unpack(zipped, tmp_path / "runs")
 
 
+def test_a_name_that_is_no_text_is_damage(zipped: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(zipped, "a") as archive:
+        archive.writestr("é.json", "{}")
+    data = zipped.read_bytes()
+    name = "é.json".encode()
+    # In the directory of the archive, and before the file itself.
+    for broken in (
+        data.replace(name, b"\xff" + name[1:]),
+        data.replace(name, b"\xff" + name[1:], 1),
+    ):
+        zipped.write_bytes(broken)
+        with pytest.raises(LogError):
+            unpack(zipped, tmp_path / "runs")
+
+
+@pytest.mark.parametrize("method", [0, 1, 8, 9, 12, 14, 93, 99])
+def test_another_way_to_pack_is_damage(zipped: Path, tmp_path: Path, method: int) -> None:
+    data = bytearray(zipped.read_bytes())
+    for sign, at in ((b"PK\x01\x02", 10), (b"PK\x03\x04", 8)):
+        begin = data.find(sign)
+        while begin >= 0:
+            data[begin + at] = method
+            begin = data.find(sign, begin + 4)
+    zipped.write_bytes(data)
+    if method == zipfile.ZIP_DEFLATED:
+        assert unpack(zipped, tmp_path / "runs").log.exists()
+        return
+    with pytest.raises(LogError):
+        unpack(zipped, tmp_path / "runs")
+
+
 def test_every_changed_byte_is_noticed_or_harmless(zipped: Path, tmp_path: Path) -> None:
     data = zipped.read_bytes()
     for at in range(0, len(data), 37):

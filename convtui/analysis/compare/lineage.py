@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from convtui.errors import LogError
 from convtui.files.regular import open_regular
+from convtui.log.lines import MAX_LINE
 from convtui.log.parents import find_parent, named_parent
 from convtui.records.codec import RecordDict
 from convtui.records.fields import read_record
@@ -147,8 +148,8 @@ def _different(before: dict[str, Any], after: dict[str, Any], prefix: str = "") 
 def _beginning(path: Path) -> tuple[RecordDict, int | None]:
     """A log's header, and the number of turns it inherits; None where it inherits none."""
     with open_regular(path) as file:
-        header = read_record(file.readline())
-        second = read_record(file.readline())
+        header = read_record(file.readline(MAX_LINE))
+        second = read_record(file.readline(MAX_LINE))
     return header, len(second["turns"]) if second.get("type") == "history.seeded" else None
 
 

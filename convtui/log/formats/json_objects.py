@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -23,6 +23,7 @@ from convtui.errors import FileError
 from convtui.files.regular import open_regular
 from convtui.log.formats.findings import Finding, finding_of
 from convtui.records.models import Record, RecordDict
+from convtui.records.times import time_of_stamp
 
 MAX_DEPTH: Final = 100
 """Levels of nesting that a file may have; what writes logs again has to get through them too."""
@@ -236,9 +237,9 @@ def _measure(value: Any, where: str) -> None:
 def file_time(path: Path) -> datetime:
     """When a file was changed last. Raises `FileError` when it is gone."""
     try:
-        return datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
-    except (OSError, OverflowError, ValueError) as error:
-        raise FileError(f"{path}: cannot be read: {error}") from error
+        return time_of_stamp(int(path.stat().st_mtime))
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def is_empty(path: Path) -> bool:

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 
 from convtui.library.families import RunNode
 from convtui.log.run_summary import RunSummary
+from convtui.records.times import time_of_stamp
 from convtui.text.boundary import span_of_time, visible_line
 from convtui.text.counts import counted
 from convtui.transcript.ending_words import short_ending
@@ -232,7 +233,7 @@ def _notes(row: RunRow) -> list[Span]:
 
 
 def _began(run: RunSummary) -> datetime:
-    return run.created_at or datetime.fromtimestamp(run.modified, UTC)
+    return run.created_at or time_of_stamp(run.modified)
 
 
 def _whole(value: float | None) -> str:
@@ -245,7 +246,7 @@ def _seconds(value: float | None) -> str:
 
 _TEXTS: Final[dict[str, Callable[[RunSummary, datetime], str]]] = {
     "when": lambda run, now: age(_began(run), now),
-    "written": lambda run, now: age(datetime.fromtimestamp(run.modified, UTC), now),
+    "written": lambda run, now: age(time_of_stamp(run.modified), now),
     "log": lambda run, _: visible_line(run.name.removesuffix(".jsonl")),
     "turns": lambda run, _: _whole(run.turns),
     "sessions": lambda run, _: _whole(run.sessions),

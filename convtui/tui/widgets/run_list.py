@@ -17,6 +17,7 @@ from textual.widget import Widget
 from convtui.library.families import RunNode
 from convtui.library.run_order import NEWEST
 from convtui.log.run_summary import RunSummary
+from convtui.records.times import time_of_stamp
 from convtui.text.boundary import visible_line
 from convtui.text.counts import counted
 from convtui.tui.drawing.fit import fit
@@ -46,7 +47,7 @@ Row = tuple[str, RunNode]
 
 def run_spans(run: RunSummary, now: datetime) -> list[Span]:
     """A run on one line without columns: age, persona and provider, ending, tags."""
-    created = run.created_at or datetime.fromtimestamp(run.modified, UTC)
+    created = run.created_at or time_of_stamp(run.modified)
     if run.damaged:
         names = visible_line(run.name, 60)
     else:

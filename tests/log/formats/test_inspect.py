@@ -169,6 +169,15 @@ def test_endings(more: dict[str, Any], kind: str, words: str, tmp_path: Path) ->
     assert words in termination["reason"]
 
 
+def test_an_archive_with_a_name_that_is_no_text_is_left_out(tmp_path: Path) -> None:
+    names = {"header.json": RUN, "é.json": "{}"}
+    path = archive(tmp_path / "a.eval", zipfile, zipfile.ZIP_DEFLATED, names)
+    name = "é.json".encode()
+    path.write_bytes(path.read_bytes().replace(name, b"\xff" + name[1:]))
+    with pytest.raises(FileError, match="no whole archive"):
+        list(read(path))
+
+
 def test_damaged_archives_are_refused_in_one_sentence(tmp_path: Path) -> None:
     whole = archive(tmp_path / "a.eval", zipfile, zipfile.ZIP_DEFLATED, {"header.json": RUN})
     (tmp_path / "b.eval").write_bytes(whole.read_bytes()[:-30])

@@ -123,7 +123,7 @@ def _opened(path: Path) -> Any:
             return plain
         plain.close()
         return _with_zstd(path)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, UnicodeDecodeError) as error:
         raise FileError(f"{path}: is cut off or damaged: it is no whole archive") from error
     except (OSError, NotImplementedError) as error:
         raise FileError(f"{path}: cannot be read: {error}") from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -33,7 +33,7 @@ from convtui.log.formats.vera.names import (
 )
 from convtui.log.formats.vera.records import Files, ReadTurn, Session, session_records
 from convtui.log.formats.vera.transcripts import is_transcript
-from convtui.records.times import NO_ZONE
+from convtui.records.times import NO_ZONE, time_of_stamp
 from convtui.records.values import drop_none
 
 _HEAD: Final = 4096
@@ -225,7 +225,7 @@ def _created(sessions: list[Session], name: FileName, source: Path) -> tuple[dat
         return name.at, "file name"
     if folder is not None:
         return folder.at, "folder name"
-    return datetime.fromtimestamp(int(source.stat().st_mtime), UTC), "file's date"
+    return time_of_stamp(int(source.stat().st_mtime)), "file's date"
 
 
 def _details(
