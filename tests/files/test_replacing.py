@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
@@ -53,3 +54,21 @@ def test_links_modes_and_pipes_are_kept(tmp_path: Path) -> None:
     replace_file(pipe, "through")
     reader.join()
     assert read == ["through"]
+
+
+def test_a_file_that_is_a_mount_of_its_own_is_written_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a container gets a single file: nothing can take its place, and it can be written."""
+    file = tmp_path / "r.html"
+    file.write_text("before")
+
+    def busy(part: Path, target: Path) -> None:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(target))
+
+    monkeypatch.setattr(Path, "replace", busy)
+    replace_file(file, "after")
+    assert file.read_text() == "after"
+    with pytest.raises(FileError, match="cannot be written"):
+        replace_file(tmp_path / "new.html", "after")
+    assert [path.name for path in tmp_path.iterdir()] == ["r.html"]

@@ -44,6 +44,7 @@ WRITERS: dict[str, str] = {
     "engine/rehook/replayed_hooks.py": "two numbers",
     "log/descriptor.py": "callers: modules that call `open_private()` are listed here themselves",
     "log/formats/export_fold.py": "callers: modules that call `new_file()` are listed, too",
+    "files/replacing.py": "callers: modules that call `replace_file()` are listed, too",
     "log/formats/hermes/database.py": "reads only",
     "files/processes.py": "no file: a helper process answers through its pipe",
 }
@@ -63,7 +64,7 @@ def writes(call: ast.Call) -> bool:
     words = " ".join(ast.unparse(word) for word in (*call.args, *(k.value for k in call.keywords)))
     if name.endswith((".write_text", ".write_bytes", ".mkstemp", "NamedTemporaryFile")):
         return True
-    if name in ("open_private", "new_file"):
+    if name in ("open_private", "new_file", "replace_file"):
         return True
     if name == "os.open":
         return ("O_WRONLY" in words and "devnull" not in words) or "O_RDWR" in words
@@ -72,6 +73,7 @@ def writes(call: ast.Call) -> bool:
     modes = [ast.unparse(word) for word in call.args[:2]]
     modes += [ast.unparse(k.value) for k in call.keywords if k.arg == "mode"]
     opens = name == "open" or name.endswith((".open", ".fdopen"))
+    opens = opens and "devnull" not in words
     return opens and any(re.fullmatch(r"'[rb]*[wax+][bt+]*'", mode) for mode in modes)
 
 
