@@ -50,10 +50,10 @@ def summary(preview: Preview | None, problem: str = "") -> str:
     if preview.error is not None and not preview.changed:
         return "a hook fails as it did before."
     # What setup() makes of the object is not in the result.
-    tried = ", tried without its setup()" if preview.without_setup else ""
+    tried = " It was tried without its setup()." if preview.without_setup else ""
     if not preview.changed:
-        return f"nothing changes with the new code{tried}."
-    return f"changed: {', '.join(_NAMES[name] for name in preview.changed)}{tried}."
+        return f"nothing changes with the new code.{tried}"
+    return f"changed: {', '.join(_NAMES[name] for name in preview.changed)}.{tried}"
 
 
 class ReloadDiff(Screen[str | None]):

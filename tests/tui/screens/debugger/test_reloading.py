@@ -94,7 +94,7 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reloading:
         (Preview("Good day.", SAME, SAME), "Turn 1:2: nothing changes with the new code."),
         (
             Preview("Good day.", SAME, SAME, without_setup=True),
-            "Turn 1:2: nothing changes with the new code, tried without its setup().",
+            "Turn 1:2: nothing changes with the new code. It was tried without its setup().",
         ),
         (Preview("Good day.", None, None, {"message": "x"}), "a hook fails as it did before"),
     ],
