@@ -79,7 +79,7 @@ def problems_of(
         if isinstance(key, str):
             where = (*where, key)
         items.append((item, where))
-    items.sort(key=lambda found: line_of(lines, found[1]) or 0)
+    items.sort(key=lambda mistake: line_of(lines, mistake[1]) or 0)
     problems: list[Problem] = []
     for place, (item, where) in enumerate(items):
         # Names that are nearly right are looked for where they will be shown: it takes a while.

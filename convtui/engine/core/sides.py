@@ -65,7 +65,8 @@ class CheckedHooks:
     def extract_signals(self, raw: str) -> list[SignalMatch]:
         """What `extract_signals` finds."""
         signals = self._checked(EXTRACT_SIGNALS, self.target.extract_signals, raw)
-        matches: list[SignalMatch] = []
+        # Each once, also where two were looked up; a reply may have very many.
+        matches: dict[tuple[str, int, int], SignalMatch] = {}
         for item in signals:
             if isinstance(item, SignalMatch):
                 found = _typed(item)
@@ -79,8 +80,9 @@ class CheckedHooks:
                     " or the declared string",
                     hook=EXTRACT_SIGNALS.name,
                 )
-            matches += [match for match in more if match not in matches]
-        return matches
+            for match in more:
+                matches.setdefault((match.signal, match.start, match.end), match)
+        return [*matches.values()]
 
     def post_process(self, raw: str) -> str:
         """What `post_process_response` makes of it."""

@@ -85,6 +85,18 @@ def test_what_is_looked_up_twice_is_found_once() -> None:
     assert [(m.signal, m.start) for m in matches] == [("a vowel", 11), ("o", 11), ("o", 15)]
 
 
+def test_very_many_signals_are_found_in_no_time() -> None:
+    """Each compared with all before it, these took hours."""
+
+    class Dotted(Bot):
+        termination_signals = (".",)
+        extract_signals = Provider.extract_signals
+
+    raw = "." * 200_000
+    matches = CheckedHooks(Dotted()).extract_signals(raw)
+    assert [match.start for match in matches] == list(range(len(raw)))
+
+
 @pytest.mark.parametrize(
     ("found", "says"),
     [
